@@ -1,0 +1,60 @@
+# maskline: `make run` and `make test` set up what they need; `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup run test quick lint bench lock clean
+
+UV_VERSION := 0.13.9
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+BIN := .venv/bin
+# Importing TensorFlow without bytecode is three times slower, so the set-up compiles it once.
+export UV_COMPILE_BYTECODE := 1
+export UV_NO_PROGRESS := 1
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+setup: .venv/.ready ## get uv, Python 3.11 and exactly the locked dependencies
+
+.venv/.ready: requirements.lock requirements-dev.lock pyproject.toml setup.py | platform $(UV)
+	@echo "Setting up .venv (once; about a minute on a fast line)"
+	@$(UV) venv --quiet --allow-existing --python 3.11 .venv || { echo "maskline needs Python 3.11: none was found here and uv could not download one; install python3.11 and try again." >&2; exit 1; }
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock requirements-dev.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: platform
+platform:
+	@[[ "$$(uname -s) $$(uname -m)" == "Linux x86_64" ]] || { echo "maskline needs Linux on x86-64, where TFX's packages are published; this is $$(uname -s) on $$(uname -m)." >&2; exit 1; }
+
+.tools/bin/uv:
+	@command -v python3 >/dev/null || { echo "maskline's set-up needs uv or python3: install either and try again." >&2; exit 1; }
+	@python3 -m pip --version >/dev/null 2>&1 || { echo "maskline's set-up needs uv, or python3 with pip to get it: install uv or python3-pip and try again." >&2; exit 1; }
+	@echo "Getting uv $(UV_VERSION) into .tools"
+	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .tools uv==$(UV_VERSION)
+
+run: setup ## make the reference data where there is none, train, evaluate, push
+	@[[ -d data/reference ]] || $(BIN)/maskline data --out data/reference
+	@$(BIN)/maskline run
+
+test: setup ## all tests
+	@$(BIN)/pytest
+
+quick: setup ## the tests that need no pipeline run
+	@$(BIN)/pytest -m "not slow"
+
+lint: setup ## style, types and import direction
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup ## measure against the reference loop and print the table
+	@$(BIN)/python -m tests.bench
+
+lock: $(UV) ## remake the lock from pyproject.toml
+	@$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 --custom-compile-command "make lock" --group run --output-file requirements.lock
+	@$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 --custom-compile-command "make lock" --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean: ## remove the environment, the data and the pipeline root
+	@rm -rf .venv .tools build data maskline-root

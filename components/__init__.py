@@ -1,0 +1,1 @@
+"""Our own TFX components and strategies, each spec and executor in one file."""

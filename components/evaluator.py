@@ -1,0 +1,50 @@
+"""Evaluator: TFX's own, which also writes its metrics as JSON that anyone can read."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow_model_analysis as tfma
+from tfx import types
+from tfx.components.evaluator.component import Evaluator as StockEvaluator
+from tfx.components.evaluator.executor import Executor as StockExecutor
+from tfx.dsl.components.base import executor_spec
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+
+
+class Executor(StockExecutor):
+    """Evaluates as TFX does, then writes `metrics.json` beside TFMA's files."""
+
+    def Do(  # noqa: N802, TFX's name
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: Mapping[str, Any],
+    ) -> None:
+        """See TFX's Evaluator."""
+        super().Do(input_dict, output_dict, exec_properties)
+        uri = artifact_utils.get_single_uri(output_dict["evaluation"])
+        with fileio.open(f"{uri}/metrics.json", "w") as file:
+            file.write(json.dumps(_report(uri), indent=1))
+
+
+def _report(uri: str) -> dict[str, Any]:
+    """Overall metrics of the candidate and, where there is one, the baseline; failed thresholds."""
+    result: dict[str, Any] = {"metrics": {}, "failures": []}
+    for entry in tfma.load_metrics(uri):
+        if entry.slice_key.single_slice_keys:
+            continue
+        for item in entry.metric_keys_and_values:
+            model = "change" if item.key.is_diff else item.key.model_name or "candidate"
+            result["metrics"].setdefault(model, {})[item.key.name] = item.value.double_value.value
+    for entry in tfma.load_validation_result(uri).metric_validations_per_slice:
+        for failure in entry.failures:
+            result["failures"].append({"metric": failure.metric_key.name, "why": failure.message})
+    return result
+
+
+class Evaluator(StockEvaluator):
+    """TFX's Evaluator with `metrics.json` in its evaluation artifact."""
+
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)

@@ -1,0 +1,106 @@
+"""Pusher: releases a blessed model once, and records what is live."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tfx import types
+from tfx.components.pusher.executor import Executor as StockExecutor
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import artifact_utils, standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from components.releases import Release, Version, candidate_identity, publish, versions
+
+logger = logging.getLogger(__name__)
+
+
+class PusherSpec(ComponentSpec):
+    """Inputs as in TFX's Pusher; `release` beside its output."""
+
+    PARAMETERS = {
+        "serving_dir": ExecutionParameter(type=str),
+        "fingerprint": ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        "model": ChannelParameter(type=standard_artifacts.Model),
+        "model_blessing": ChannelParameter(type=standard_artifacts.ModelBlessing),
+    }
+    OUTPUTS = {
+        "pushed_model": ChannelParameter(type=standard_artifacts.PushedModel),
+        "release": ChannelParameter(type=Release),
+    }
+
+
+class Executor(StockExecutor):
+    """Publishes by the model's identity: a model that was released before is not released again."""
+
+    def Do(  # noqa: N802, TFX's name
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: Mapping[str, Any],
+    ) -> None:
+        """Publishes and records; leaves `release` without an artifact where nothing went live."""
+        pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        model = artifact_utils.get_single_instance(input_dict["model"])
+        version = None
+        if self.CheckBlessing(input_dict):
+            version = self._publish_once(model, Path(exec_properties["serving_dir"]))
+        if version is None:
+            self._MarkNotPushed(pushed)
+            output_dict["release"] = []
+            return
+        self._MarkPushed(
+            pushed, pushed_destination=str(version.path), pushed_version=str(version.number)
+        )
+        release = artifact_utils.get_single_instance(output_dict["release"])
+        release.version = version.number
+        release.identity = version.identity
+        release.model_id = model.id
+
+    def _publish_once(self, model: types.Artifact, folder: Path) -> Version | None:
+        identity = candidate_identity(model)
+        present = versions(folder)
+        earlier = [version for version in present if version.identity == identity]
+        if not earlier:
+            return publish(Path(self.GetModelPath({"model": [model]})), folder)
+        if earlier[-1] == present[-1]:
+            # Published by a run that was killed before it could record it, or by a cache miss.
+            logger.info("version %d already serves this model", earlier[-1].number)
+            return earlier[-1]
+        logger.info("version %d served this model before; not released again", earlier[-1].number)
+        return None
+
+
+class Pusher(base_component.BaseComponent):
+    """Releases a blessed model into `<serving_dir>/<version>/`, which TensorFlow Serving reads.
+
+    Args:
+      model: the candidate.
+      model_blessing: the verdict on it.
+      serving_dir: the directory of versions.
+      fingerprint: of the source; part of the cache key.
+    """
+
+    SPEC_CLASS = PusherSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        *,
+        model: types.BaseChannel,
+        model_blessing: types.BaseChannel,
+        serving_dir: str,
+        fingerprint: str,
+    ) -> None:
+        spec = PusherSpec(
+            model=model,
+            model_blessing=model_blessing,
+            serving_dir=serving_dir,
+            fingerprint=fingerprint,
+            pushed_model=types.Channel(type=standard_artifacts.PushedModel),
+            release=types.Channel(type=Release),
+        )
+        super().__init__(spec=spec)

@@ -1,0 +1,1 @@
+"""Configuration, the DAG, its runners, the command line, and what people look at."""

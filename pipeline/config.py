@@ -1,0 +1,183 @@
+"""One validated object configures a run. It is read from YAML, with overrides from the command line."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from trainer.config import TrainerSettings
+from transform.errors import InputError
+from transform.features import SequenceSpec
+
+DEFAULT_FILE = Path("maskline.yaml")
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataConfig(_Settings):
+    """Where the shards are."""
+
+    path: Path = Path("data/reference")
+    pattern: str = Field("*.tfrecord*", min_length=1)
+    schema_file: Path | None = Field(None, alias="schema")
+    eval_percent: int = Field(20, ge=1, le=99)
+
+
+class EvaluationConfig(_Settings):
+    """What a model must reach to be released."""
+
+    min_accuracy: float = Field(0.4, ge=0, le=1)
+    max_accuracy_loss: float = Field(0.02, ge=0, le=1)
+
+
+class BeamConfig(_Settings):
+    """How Beam runs."""
+
+    # `DirectRunner` would first try to download another runner; this one never does.
+    args: tuple[str, ...] = ("--runner=FnApiRunner", "--direct_running_mode=in_memory")
+
+
+class Config(TrainerSettings):
+    """Everything that a run depends on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: Path = Path("maskline-root")
+    data: DataConfig = DataConfig()
+    sequence: SequenceSpec = SequenceSpec()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    beam: BeamConfig = BeamConfig()
+
+    @property
+    def serving_dir(self) -> Path:
+        """The directory of released versions."""
+        return self.root / "serving" / "maskline"
+
+    @property
+    def metadata_file(self) -> Path:
+        """The SQLite metadata store."""
+        return self.root / "metadata.sqlite"
+
+
+def load(
+    file: Path | None = None, overrides: Sequence[str] = (), **options: Any
+) -> Config:
+    """Reads the configuration.
+
+    Args:
+      file: a YAML file; without it `maskline.yaml` here where there is one, else the defaults. Paths
+        in it are relative to its folder; a vocabulary may be the path of a file, a symbol a line.
+      overrides: `path.to.key=value`, the value in YAML. Paths are relative to the working folder.
+      options: `data` and `root`, paths that win over both.
+
+    Returns:
+      the validated configuration, its paths absolute.
+
+    Raises:
+      InputError: names the file or option, the key's path, the value and what is allowed.
+    """
+    if file is None and DEFAULT_FILE.exists():
+        file = DEFAULT_FILE
+    values = _read_yaml(file) if file else {}
+    source, base = (str(file), file.parent) if file else ("the defaults", Path())
+    _resolve_paths(values, base)
+    changed: dict[str, Any] = {}
+    for override in overrides:
+        _set(changed, override)
+    if options.get("data"):
+        changed.setdefault("data", {})["path"] = options["data"]
+    if options.get("root"):
+        changed["root"] = options["root"]
+    _resolve_paths(changed, Path())
+    values = _merge(values, changed)
+    values.setdefault("root", Path("maskline-root").absolute())
+    values.setdefault("data", {}).setdefault("path", Path("data/reference").absolute())
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = _dotted(first)
+        origin = "--set" if _has(changed, where) else source
+        raise InputError(f"{origin}: {where}: {_reason(first)}") from None
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = " ".join(str(error).split())
+        raise InputError(f"{file}: is not YAML ({text})") from None
+    if not isinstance(values, dict | None):
+        raise InputError(f"{file}: holds a {type(values).__name__}; a mapping of settings is needed")
+    return values or {}
+
+
+def _resolve_paths(values: dict[str, Any], base: Path) -> None:
+    """Makes paths absolute and reads a vocabulary that is a file, in place."""
+    if isinstance(values.get("root"), str | Path):
+        values["root"] = (base / values["root"]).absolute()
+    data = values.get("data")
+    if isinstance(data, dict):
+        for key in ("path", "schema"):
+            if isinstance(data.get(key), str | Path):
+                data[key] = (base / data[key]).absolute()
+    sequence = values.get("sequence")
+    if isinstance(sequence, dict) and isinstance(sequence.get("vocabulary"), str):
+        file = base / sequence["vocabulary"]
+        try:
+            sequence["vocabulary"] = file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"sequence.vocabulary: {file} cannot be read ({error})") from None
+
+
+def _set(values: dict[str, Any], override: str) -> None:
+    """Writes `path.to.key=value` into nested `values`."""
+    path, equals, text = override.partition("=")
+    if not equals or not path:
+        raise InputError(f"--set {override}: write it as path.to.key=value")
+    *parents, last = path.split(".")
+    for key in parents:
+        values = values.setdefault(key, {})
+        if not isinstance(values, dict):
+            raise InputError(f"--set {override}: '{key}' was already set to a value")
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(f"--set {override}: '{text}' is not YAML") from None
+
+
+def _merge(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        below = merged.get(key)
+        both = isinstance(value, dict) and isinstance(below, dict)
+        merged[key] = _merge(below, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _has(values: Any, dotted: str) -> bool:
+    for key in dotted.split("."):
+        if not isinstance(values, dict) or key not in values:
+            return False
+        values = values[key]
+    return True
+
+
+def _dotted(error: ErrorDetails) -> str:
+    return ".".join(map(str, error["loc"])) or "the settings"
+
+
+def _reason(error: ErrorDetails) -> str:
+    if error["type"] == "extra_forbidden":
+        return "no such setting; `maskline config` prints all there are"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        return message
+    return f"{error['input']!r} is not allowed: {message}"

@@ -1,0 +1,145 @@
+"""The pipeline, from shards to a released model. Reads from top to bottom as the data flow."""
+
+from typing import Any
+
+import tensorflow_model_analysis as tfma
+from tfx.components import (
+    ExampleValidator,
+    StatisticsGen,
+    Trainer,
+    Transform,
+)
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.orchestration import metadata
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import trainer_pb2
+from tfx.types import Channel
+from tfx.types.standard_artifacts import Model
+
+from components.evaluator import Evaluator
+from components.example_gen import ShardExampleGen
+from components.pusher import Pusher
+from components.releases import Release
+from components.resolvers import LiveModelStrategy
+from pipeline import fingerprint
+from pipeline.config import Config, EvaluationConfig
+from transform.features import TARGET
+
+PIPELINE_NAME = "maskline"
+
+
+def create_pipeline(config: Config, schema_file: str) -> Pipeline:
+    """Builds the pipeline; any TFX runner can run it.
+
+    Args:
+      config: the run's settings.
+      schema_file: a schema whose file name changes with its content, since TFX caches by name.
+
+    Returns:
+      the pipeline, with caching on.
+    """
+    sequence = config.sequence.model_dump(mode="json")
+    ingest = {"sequence": sequence, "fingerprint": fingerprint.source("transform", "components")}
+    prepare = {"sequence": sequence, "fingerprint": fingerprint.source("transform")}
+    training: dict[str, Any] = {
+        "sequence": sequence,
+        "trainer": config.model_dump(mode="json", include={"model", "training"}),
+        "fingerprint": fingerprint.source("transform", "trainer"),
+    }
+
+    examples = ShardExampleGen(
+        str(config.data.path),
+        pattern=config.data.pattern,
+        eval_percent=config.data.eval_percent,
+        custom_config=ingest,
+    )
+    statistics = StatisticsGen(examples.outputs["examples"])
+    schema = ImportSchemaGen(schema_file)
+    validation = ExampleValidator(statistics.outputs["statistics"], schema.outputs["schema"])
+    transform = Transform(
+        examples.outputs["examples"],
+        schema.outputs["schema"],
+        preprocessing_fn="transform.preprocessing.preprocessing_fn",
+        custom_config=prepare,
+        # Statistics of padded rows say nothing that those of the raw features do not.
+        disable_statistics=True,
+        disable_analyzer_cache=True,
+    )
+    trainer = Trainer(
+        run_fn="trainer.task.run_fn",
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        schema=schema.outputs["schema"],
+        train_args=trainer_pb2.TrainArgs(splits=["train"]),
+        eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
+        custom_config=training,
+    )
+    live = Resolver(
+        strategy_class=LiveModelStrategy,
+        candidate=trainer.outputs["model"],
+        model=Channel(type=Model),
+        release=Channel(type=Release),
+    ).with_id("LiveModel")
+    evaluator = Evaluator(
+        examples.outputs["examples"],
+        model=trainer.outputs["model"],
+        baseline_model=live.outputs["model"],
+        eval_config=eval_config(config.evaluation),
+    )
+    pusher = Pusher(
+        model=trainer.outputs["model"],
+        model_blessing=evaluator.outputs["blessing"],
+        serving_dir=str(config.serving_dir),
+        fingerprint=fingerprint.source("components"),
+    )
+    return Pipeline(
+        pipeline_name=PIPELINE_NAME,
+        pipeline_root=str(config.root / "artifacts"),
+        components=[
+            examples, statistics, schema, validation, transform, trainer, live, evaluator, pusher,
+        ],
+        enable_cache=True,
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(
+            str(config.metadata_file)
+        ),
+        beam_pipeline_args=list(config.beam.args),
+    )  # fmt: skip
+
+
+def eval_config(config: EvaluationConfig) -> tfma.EvalConfig:
+    """What is measured on the eval split, and what blocks a release."""
+    thresholds = tfma.MetricThreshold(
+        value_threshold=tfma.GenericValueThreshold(lower_bound={"value": config.min_accuracy}),
+        change_threshold=tfma.GenericChangeThreshold(
+            direction=tfma.MetricDirection.HIGHER_IS_BETTER,
+            absolute={"value": -config.max_accuracy_loss},
+        ),
+    )
+    return tfma.EvalConfig(
+        model_specs=[
+            tfma.ModelSpec(
+                signature_name="serving_default",
+                preprocessing_function_names=["transform_features"],
+                label_key=TARGET,
+                prediction_key="logits",
+            )
+        ],
+        slicing_specs=[tfma.SlicingSpec()],
+        metrics_specs=[
+            tfma.MetricsSpec(
+                metrics=[
+                    tfma.MetricConfig(class_name="ExampleCount"),
+                    tfma.MetricConfig(
+                        class_name="SparseCategoricalCrossentropy",
+                        config='{"name": "loss", "from_logits": true}',
+                    ),
+                    tfma.MetricConfig(
+                        class_name="SparseCategoricalAccuracy",
+                        config='{"name": "accuracy"}',
+                        threshold=thresholds,
+                    ),
+                ]
+            )
+        ],
+    )

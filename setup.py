@@ -1,0 +1,8 @@
+"""Makes the rooms installable: `pip install --no-deps .` here, `--setup_file=./setup.py` for Beam workers."""
+
+from setuptools import setup
+
+setup(
+    packages=["components", "pipeline", "trainer", "transform"],
+    package_data={"transform": ["*.pbtxt"]},
+)

@@ -1,0 +1,1 @@
+"""Layers, model, datasets, serving signatures and the entry point that fits and exports."""

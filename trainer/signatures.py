@@ -1,0 +1,115 @@
+"""The three ways to ask an exported model. Transform's graph is inside; nothing is left to clients."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from transform import sequences
+from transform.features import ROW, SequenceSpec
+
+
+class ServedModel(tf.Module):
+    """The trained model behind signatures that take raw input.
+
+    Args:
+      model: [batch, length] ids to [batch, vocabulary] logits.
+      transform: Transform's output, read from its artifact.
+      spec: names, symbols and length.
+    """
+
+    def __init__(
+        self, model: keras.Model, transform: tft.TFTransformOutput, spec: SequenceSpec
+    ) -> None:
+        super().__init__(name="maskline")
+        self._spec = spec
+        # Attributes, so that saving tracks the variables, the tables and Transform's graph.
+        self.model = model
+        self.transform = transform.transform_features_layer()
+        self._symbols = tf.constant(spec.vocabulary)
+        self._ids = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                tf.constant(spec.vocabulary), tf.range(spec.size, dtype=tf.int64)
+            ),
+            default_value=-1,
+        )
+
+    def signatures(self) -> dict[str, Any]:
+        """Signature name → concrete function, as `tf.saved_model.save` takes them."""
+        serialized = tf.TensorSpec([None], tf.string, name="examples")
+        text = tf.TensorSpec([None], tf.string, name="text")
+        return {
+            "serving_default": self.serve_examples.get_concrete_function(serialized),
+            "serving_text": self.serve_text.get_concrete_function(text),
+            "transform_features": self.transform_features.get_concrete_function(serialized),
+        }
+
+    @tf.function
+    def serve_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Answers serialized tf.Examples; the label is neither needed nor read.
+
+        Args:
+          examples: [batch] string.
+
+        Returns:
+          `logits` [batch, vocabulary] float32, `symbol` [batch] string, `probability` [batch] float32.
+
+        Raises:
+          InvalidArgumentError: a feature is missing or empty, an id is not allowed, a row is too long.
+        """
+        return self._answer(self._parse(examples, self._spec.features))
+
+    @tf.function
+    def serve_text(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Answers texts such as `x=-12,y=24:y+x`; see `serve_examples`.
+
+        Args:
+          text: [batch] string.
+
+        Raises:
+          InvalidArgumentError: also where a symbol is not in the vocabulary.
+        """
+        segments = sequences.split_text(text, self._spec)
+        return self._answer({name: self._tokenize(s, name) for name, s in segments.items()})
+
+    @tf.function
+    def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Transforms serialized tf.Examples that carry the label.
+
+        Args:
+          examples: [batch] string.
+
+        Returns:
+          `x` [batch, length] int64 and `y` [batch] int64.
+        """
+        names = (*self._spec.features, self._spec.label)
+        return dict(self.transform(self._parse(examples, names)))
+
+    def _parse(self, examples: tf.Tensor, names: tuple[str, ...]) -> dict[str, tf.SparseTensor]:
+        return tf.io.parse_example(examples, {name: tf.io.VarLenFeature(tf.int64) for name in names})
+
+    def _tokenize(self, symbols: tf.RaggedTensor, name: str) -> tf.SparseTensor:
+        ids = self._ids.lookup(symbols.flat_values)
+        unknown = tf.boolean_mask(symbols.flat_values, ids < 0)
+        check = tf.debugging.Assert(
+            tf.equal(tf.size(unknown), 0),
+            [f"feature '{name}' holds symbols outside the vocabulary:", unknown],
+        )
+        with tf.control_dependencies([check]):
+            return symbols.with_flat_values(tf.identity(ids)).to_sparse()
+
+    def _answer(self, raw: dict[str, tf.SparseTensor]) -> dict[str, tf.Tensor]:
+        batch = tf.shape(raw[self._spec.features[0]], out_type=tf.int64)[0]
+        # Transform's graph wants every feature of the schema. The label's place is held by an id
+        # that is allowed; its outcome is dropped.
+        stand_in = tf.fill([batch, 1], tf.constant(self._spec.separator_id, tf.int64))
+        raw = raw | {self._spec.label: tf.sparse.from_dense(stand_in)}
+        logits = self.model(self.transform(raw)[ROW], training=False)
+        probabilities = tf.nn.softmax(logits)
+        best = tf.argmax(logits, axis=-1)
+        return {
+            "logits": logits,
+            "symbol": tf.gather(self._symbols, best),
+            "probability": tf.reduce_max(probabilities, axis=-1),
+        }

@@ -1,0 +1,161 @@
+"""What the data are called and what is allowed in them. Settings and schema; no tensors, no files."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+# The names of the transformed features: the padded row of ids, and the first token of the label.
+ROW = "x"
+TARGET = "y"
+
+# Where an exported model keeps its identity; SavedModel leaves `assets.extra` to its users.
+IDENTITY_FILE = "assets.extra/maskline.json"
+
+# Features carry letters, digits and underscores so that they can name tensors in a graph.
+FeatureName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+_EXERCISE_SYMBOLS = (" ", ":", "|", "x", "y", "=", ",", "+", "-", "*", *"0123456789")
+
+
+class SequenceSpec(BaseModel):
+    """Everything that names the data: features, order, symbols, length.
+
+    A symbol's id is its position in `vocabulary`. A row is the features' ids in the order of
+    `features`, with the separator's id between them, padded to `length` with the padding's id.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
+
+    features: tuple[FeatureName, ...] = Field(("defs", "op"), min_length=1)
+    label: FeatureName = "res"
+    length: int = Field(20, ge=1, le=100_000)
+    vocabulary: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = Field(
+        _EXERCISE_SYMBOLS, min_length=2
+    )
+    separator: str = ":"
+    padding: str = " "
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        if len(set(self.features)) < len(self.features):
+            raise ValueError(f"features {list(self.features)} name a feature twice")
+        if self.label in self.features:
+            raise ValueError(f"label '{self.label}' is also an input in features")
+        for index, symbol in enumerate(self.vocabulary):
+            if symbol in self.vocabulary[:index]:
+                raise ValueError(f"vocabulary holds '{symbol}' twice")
+            if len(symbol) > 1 and any(map(str.isspace, symbol)):
+                raise ValueError(f"vocabulary symbol '{symbol}' holds white space")
+        for role in ("separator", "padding"):
+            if getattr(self, role) not in self.vocabulary:
+                raise ValueError(f"{role} '{getattr(self, role)}' is not in the vocabulary")
+        if self.separator == self.padding:
+            raise ValueError(f"separator and padding are both '{self.padding}'")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Number of symbols, and so of ids: 0…size-1."""
+        return len(self.vocabulary)
+
+    @property
+    def pad_id(self) -> int:
+        """The id that marks padding; no feature may hold it."""
+        return self.vocabulary.index(self.padding)
+
+    @property
+    def separator_id(self) -> int:
+        """The id that stands between two joined features."""
+        return self.vocabulary.index(self.separator)
+
+    @property
+    def splits_on_spaces(self) -> bool:
+        """True where some symbol has several characters, so text is read as symbols between spaces."""
+        return any(len(symbol) > 1 for symbol in self.vocabulary)
+
+    @cached_property
+    def ids(self) -> Mapping[str, int]:
+        """Symbol → id."""
+        return {symbol: index for index, symbol in enumerate(self.vocabulary)}
+
+    @property
+    def allowed_ids(self) -> str:
+        """The ids a feature may hold, in words."""
+        return f"0…{self.size - 1} without the padding id {self.pad_id}"
+
+
+def row_problem(values: Mapping[str, Sequence[int] | None], spec: SequenceSpec) -> str | None:
+    """Says what is wrong with one record, or None.
+
+    Args:
+      values: feature name → int64 ids; None where the record holds something other than integers.
+        A feature that is absent or empty counts as missing.
+      spec: what is allowed.
+
+    Returns:
+      feature, value and what is allowed, in one phrase; None for a good record.
+    """
+    for name in (*spec.features, spec.label):
+        ids = values.get(name, ())
+        if ids is None:
+            return f"feature '{name}' is not a list of int64 ids"
+        if not ids:
+            return f"feature '{name}' is missing or empty; at least one id is needed"
+        for i in ids:
+            if not 0 <= i < spec.size or i == spec.pad_id:
+                return f"feature '{name}' holds id {i}; allowed are {spec.allowed_ids}"
+    joined = sum(len(values[name] or ()) for name in spec.features) + len(spec.features) - 1
+    if joined > spec.length:
+        parts = ", ".join(f"{name} {len(values[name] or ())}" for name in spec.features)
+        return f"the joined row has {joined} ids ({parts}, separators); allowed are {spec.length}"
+    return None
+
+
+def make_schema(spec: SequenceSpec) -> schema_pb2.Schema:
+    """The schema that `spec` implies: every feature present in every record, ids in range.
+
+    Lengths are at least 1 and, for the inputs, at most what still fits the row beside the others.
+    `is_categorical` keeps ids from being compared as numbers in drift checks.
+    """
+    schema = schema_pb2.Schema()
+    lowest = 1 if spec.pad_id == 0 else 0
+    # One id from each other feature and the separators share the row.
+    longest = spec.length - 2 * (len(spec.features) - 1)
+    for name in (*spec.features, spec.label):
+        feature = schema.feature.add(name=name, type=schema_pb2.INT)
+        feature.presence.min_fraction = 1.0
+        feature.presence.min_count = 1
+        feature.value_count.min = 1
+        if name != spec.label:
+            feature.value_count.max = longest
+        feature.int_domain.name = f"{name}_ids"
+        feature.int_domain.min = lowest
+        feature.int_domain.max = spec.size - 1
+        feature.int_domain.is_categorical = True
+    return schema
+
+
+def schema_problem(schema: Any, spec: SequenceSpec) -> str | None:
+    """Says where a curated schema and `spec` disagree, or None.
+
+    The schema may be narrower than the spec (fewer ids, shorter lists), never wider, and it must
+    leave every feature of uneven length: a fixed shape would break the text signature.
+    """
+    found = {feature.name: feature for feature in schema.feature}
+    for name in (*spec.features, spec.label):
+        feature = found.get(name)
+        if feature is None:
+            return f"it has no feature '{name}'"
+        if feature.type != schema_pb2.INT:
+            return f"feature '{name}' is not of type INT"
+        if feature.HasField("shape"):
+            return f"feature '{name}' has a fixed shape; use value_count"
+        if feature.HasField("int_domain") and feature.int_domain.max > spec.size - 1:
+            return (
+                f"feature '{name}' allows ids up to {feature.int_domain.max}, "
+                f"the vocabulary ends at {spec.size - 1}"
+            )
+    return None

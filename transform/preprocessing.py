@@ -1,0 +1,35 @@
+"""Transform's entry point. Thin on purpose: TFX may reload this module."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from transform import sequences
+from transform.features import ROW, TARGET, SequenceSpec
+
+
+def preprocessing_fn(
+    inputs: Mapping[str, tf.SparseTensor], custom_config: Mapping[str, Any]
+) -> dict[str, tf.Tensor]:
+    """Joins and pads the inputs; takes the label's first token.
+
+    Args:
+      inputs: feature name → sparse [batch, None] int64.
+      custom_config: `sequence` is the `SequenceSpec` as a dictionary.
+
+    Returns:
+      `x` [batch, length] int64 and `y` [batch] int64.
+
+    Raises:
+      InvalidArgumentError: a feature is missing or empty, an id is not allowed, a row is too long.
+    """
+    spec = SequenceSpec.model_validate(custom_config["sequence"])
+    ragged = {
+        name: tf.RaggedTensor.from_sparse(inputs[name]) for name in (*spec.features, spec.label)
+    }
+    joined = sequences.join(ragged, spec)
+    return {
+        ROW: sequences.pad(joined, length=spec.length, pad_id=spec.pad_id),
+        TARGET: sequences.first_token(ragged[spec.label], spec.label, spec),
+    }

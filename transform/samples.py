@@ -1,0 +1,80 @@
+"""Makes the sample data: arithmetic exercises as TFRecord shards. Not used in training."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from transform.features import SequenceSpec
+
+_OPERATIONS: Mapping[str, Callable[[int, int], int]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+}
+
+
+def exercises(count: int, *, max_value: int, rng: np.random.Generator) -> Iterator[tuple[str, ...]]:
+    """Draws arithmetic exercises, `("x=-12,y=24", "y+x", "12")` each.
+
+    Values are uniform in [1-max_value, max_value-1]; the order of x and y is a coin flip in the
+    definitions and again in the operation; the operation is one of + - *, and subtraction follows
+    the order in the operation.
+
+    Args:
+      count: how many.
+      max_value: one more than the largest absolute value.
+      rng: source of all randomness.
+
+    Yields:
+      definitions, operation, result.
+    """
+    for _ in range(count):
+        x, y = (int(v) for v in rng.integers(1 - max_value, max_value, size=2))
+        definitions = [f"x={x}", f"y={y}"]
+        operands = [("x", x), ("y", y)]
+        if rng.integers(2):
+            definitions.reverse()
+        if rng.integers(2):
+            operands.reverse()
+        sign = "+-*"[rng.integers(3)]
+        (left, a), (right, b) = operands
+        yield ",".join(definitions), f"{left}{sign}{right}", str(_OPERATIONS[sign](a, b))
+
+
+def write_shards(
+    folder: Path, *, shards: int, records: int, max_value: int, seed: int
+) -> list[Path]:
+    """Writes `shard_0000.tfrecords` … with int64 lists `defs`, `op` and `res`.
+
+    Args:
+      folder: made where it is missing.
+      shards: number of files.
+      records: records in each file.
+      max_value: see `exercises`.
+      seed: same seed, same records, shard by shard.
+
+    Returns:
+      the files, in order.
+    """
+    # TensorFlow costs seconds to import, and only this function needs it.
+    import tensorflow as tf
+
+    spec = SequenceSpec()
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for index in range(shards):
+        rng = np.random.default_rng([seed, index])
+        path = folder / f"shard_{index:04d}.tfrecords"
+        # Under a temporary name first: a reader never finds half a shard.
+        partial = path.with_name(f".{path.name}.partial")
+        with tf.io.TFRecordWriter(str(partial)) as writer:
+            for texts in exercises(records, max_value=max_value, rng=rng):
+                example = tf.train.Example()
+                for name, text in zip((*spec.features, spec.label), texts, strict=True):
+                    ids = [spec.ids[symbol] for symbol in text]
+                    example.features.feature[name].int64_list.value.extend(ids)
+                writer.write(example.SerializeToString(deterministic=True))
+        partial.replace(path)
+        paths.append(path)
+    return paths
