@@ -30,18 +30,28 @@ class Executor(StockExecutor):
 
 
 def _report(uri: str) -> dict[str, Any]:
-    """Overall metrics of the candidate and, where there is one, the baseline; failed thresholds."""
-    result: dict[str, Any] = {"metrics": {}, "failures": []}
+    """Overall metrics of each model and of their difference, and in words what fell short."""
+    metrics: dict[str, dict[str, float]] = {}
     for entry in tfma.load_metrics(uri):
-        if entry.slice_key.single_slice_keys:
-            continue
-        for item in entry.metric_keys_and_values:
-            model = "change" if item.key.is_diff else item.key.model_name or "candidate"
-            result["metrics"].setdefault(model, {})[item.key.name] = item.value.double_value.value
-    for entry in tfma.load_validation_result(uri).metric_validations_per_slice:
-        for failure in entry.failures:
-            result["failures"].append({"metric": failure.metric_key.name, "why": failure.message})
-    return result
+        if not entry.slice_key.single_slice_keys:
+            for item in entry.metric_keys_and_values:
+                model = "change" if item.key.is_diff else item.key.model_name or "candidate"
+                metrics.setdefault(model, {})[item.key.name] = item.value.double_value.value
+    failures = [
+        _in_words(failure)
+        for entry in tfma.load_validation_result(uri).metric_validations_per_slice
+        for failure in entry.failures
+    ]
+    return {"metrics": metrics, "failures": failures}
+
+
+def _in_words(failure: Any) -> str:
+    name, value = failure.metric_key.name, failure.metric_value.double_value.value
+    threshold = failure.metric_threshold
+    if failure.metric_key.is_diff:
+        allowed = threshold.change_threshold.absolute.value
+        return f"{name} changed by {value:+.4f} against the live model; {allowed:+.4f} is allowed"
+    return f"{name} is {value:.4f}; at least {threshold.value_threshold.lower_bound.value:.4f} is needed"
 
 
 class Evaluator(StockEvaluator):

@@ -7,8 +7,10 @@ from typing import Any
 import apache_beam as beam
 import tensorflow as tf
 from apache_beam.io import fileio
+from apache_beam.metrics import Metrics, MetricsFilter
 from google.protobuf.message import DecodeError
 from google.protobuf.wrappers_pb2 import StringValue
+from tfx import types
 from tfx.components import FileBasedExampleGen
 from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
 from tfx.dsl.components.base import executor_spec
@@ -18,6 +20,9 @@ from tfx.utils import proto_utils
 from components.shards import read_shard
 from transform.errors import InputError
 from transform.features import SequenceSpec, row_problem
+
+# The examples artifact's property, and the Beam counter behind it.
+ROWS_READ = "rows_read"
 
 
 class ReadShard(beam.DoFn):
@@ -36,10 +41,12 @@ class ReadShard(beam.DoFn):
     def __init__(self, spec: SequenceSpec) -> None:
         super().__init__()
         self._spec = spec
+        self._rows = Metrics.counter(type(self), ROWS_READ)
 
     def process(self, path: str) -> Iterator[bytes]:
         """Yields the shard's records."""
         for record in read_shard(path):
+            self._rows.inc()
             problem = record_problem(record.data, self._spec)
             if problem:
                 raise InputError(f"{path}: record {record.index}: {problem}")
@@ -52,9 +59,8 @@ def record_problem(data: bytes, spec: SequenceSpec) -> str | None:
         example = tf.train.Example.FromString(data)
     except DecodeError:
         return "is not a tf.Example"
-    return row_problem(
-        {name: _int64s(value) for name, value in example.features.feature.items()}, spec
-    )
+    values = {name: _int64s(feature) for name, feature in example.features.feature.items()}
+    return row_problem(values, (*spec.features, spec.label), spec)
 
 
 def _int64s(feature: tf.train.Feature) -> Sequence[int] | None:
@@ -84,6 +90,24 @@ class Executor(BaseExampleGenExecutor):
     def GetInputSourceToExamplePTransform(self) -> beam.PTransform:  # noqa: N802, TFX's name
         """The reader of one input split."""
         return _shards_to_examples
+
+    def Do(  # noqa: N802, TFX's name
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """See TFX's; the artifact also tells how many rows were read."""
+        super().Do(input_dict, output_dict, exec_properties)
+        counters = self._pipeline.result.metrics().query(MetricsFilter().with_name(ROWS_READ))
+        rows = sum(counter.result for counter in counters["counters"])
+        for artifact in output_dict["examples"]:
+            artifact.set_int_custom_property(ROWS_READ, rows)
+
+    def _make_beam_pipeline(self) -> beam.Pipeline:
+        # The counters can be asked for only after the run, through the pipeline that ran.
+        self._pipeline = super()._make_beam_pipeline()
+        return self._pipeline
 
 
 class ShardExampleGen(FileBasedExampleGen):

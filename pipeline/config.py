@@ -31,15 +31,21 @@ class DataConfig(_Settings):
 class EvaluationConfig(_Settings):
     """What a model must reach to be released."""
 
-    min_accuracy: float = Field(0.4, ge=0, le=1)
+    min_accuracy: float = Field(0.55, ge=0, le=1)
     max_accuracy_loss: float = Field(0.02, ge=0, le=1)
 
 
 class BeamConfig(_Settings):
     """How Beam runs."""
 
-    # `DirectRunner` would first try to download another runner; this one never does.
-    args: tuple[str, ...] = ("--runner=FnApiRunner", "--direct_running_mode=in_memory")
+    # `DirectRunner` would first try to download another runner; this one never does. Naming a container
+    # image keeps TFX from packing itself into an archive for remote workers before every Beam job,
+    # two seconds each; in memory there are no remote workers.
+    args: tuple[str, ...] = (
+        "--runner=FnApiRunner",
+        "--direct_running_mode=in_memory",
+        "--sdk_container_image=none",
+    )
 
 
 class Config(TrainerSettings):

@@ -29,18 +29,23 @@ from transform.features import TARGET
 PIPELINE_NAME = "maskline"
 
 
-def create_pipeline(config: Config, schema_file: str) -> Pipeline:
+def create_pipeline(config: Config, *, schema_file: str, data_version: str = "") -> Pipeline:
     """Builds the pipeline; any TFX runner can run it.
 
     Args:
       config: the run's settings.
       schema_file: a schema whose file name changes with its content, since TFX caches by name.
+      data_version: changes where the shards do; TFX's own fingerprint of files sees whole seconds.
 
     Returns:
       the pipeline, with caching on.
     """
     sequence = config.sequence.model_dump(mode="json")
-    ingest = {"sequence": sequence, "fingerprint": fingerprint.source("transform", "components")}
+    ingest = {
+        "sequence": sequence,
+        "fingerprint": fingerprint.source("transform", "components"),
+        "data": data_version,
+    }
     prepare = {"sequence": sequence, "fingerprint": fingerprint.source("transform")}
     training: dict[str, Any] = {
         "sequence": sequence,
@@ -53,7 +58,7 @@ def create_pipeline(config: Config, schema_file: str) -> Pipeline:
         pattern=config.data.pattern,
         eval_percent=config.data.eval_percent,
         custom_config=ingest,
-    )
+    ).with_id("ExampleGen")
     statistics = StatisticsGen(examples.outputs["examples"])
     schema = ImportSchemaGen(schema_file)
     validation = ExampleValidator(statistics.outputs["statistics"], schema.outputs["schema"])

@@ -26,7 +26,7 @@ class ServedModel(tf.Module):
         self._spec = spec
         # Attributes, so that saving tracks the variables, the tables and Transform's graph.
         self.model = model
-        self.transform = transform.transform_features_layer()
+        self.transform = tf.saved_model.load(transform.transform_savedmodel_dir)
         self._symbols = tf.constant(spec.vocabulary)
         self._ids = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
@@ -45,7 +45,7 @@ class ServedModel(tf.Module):
             "transform_features": self.transform_features.get_concrete_function(serialized),
         }
 
-    @tf.function
+    @tf.function(autograph=False)
     def serve_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Answers serialized tf.Examples; the label is neither needed nor read.
 
@@ -60,7 +60,7 @@ class ServedModel(tf.Module):
         """
         return self._answer(self._parse(examples, self._spec.features))
 
-    @tf.function
+    @tf.function(autograph=False)
     def serve_text(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """Answers texts such as `x=-12,y=24:y+x`; see `serve_examples`.
 
@@ -73,7 +73,7 @@ class ServedModel(tf.Module):
         segments = sequences.split_text(text, self._spec)
         return self._answer({name: self._tokenize(s, name) for name, s in segments.items()})
 
-    @tf.function
+    @tf.function(autograph=False)
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Transforms serialized tf.Examples that carry the label.
 
@@ -84,28 +84,26 @@ class ServedModel(tf.Module):
           `x` [batch, length] int64 and `y` [batch] int64.
         """
         names = (*self._spec.features, self._spec.label)
-        return dict(self.transform(self._parse(examples, names)))
+        return dict(self.transform.transform_fn(self._parse(examples, names)))
 
     def _parse(self, examples: tf.Tensor, names: tuple[str, ...]) -> dict[str, tf.SparseTensor]:
         return tf.io.parse_example(examples, {name: tf.io.VarLenFeature(tf.int64) for name in names})
 
-    def _tokenize(self, symbols: tf.RaggedTensor, name: str) -> tf.SparseTensor:
-        ids = self._ids.lookup(symbols.flat_values)
-        unknown = tf.boolean_mask(symbols.flat_values, ids < 0)
-        check = tf.debugging.Assert(
-            tf.equal(tf.size(unknown), 0),
-            [f"feature '{name}' holds symbols outside the vocabulary:", unknown],
+    def _tokenize(self, symbols: tf.SparseTensor, name: str) -> tf.SparseTensor:
+        ids = self._ids.lookup(symbols.values)
+        unknown = tf.boolean_mask(symbols.values, ids < 0)
+        refuse = tf.raw_ops.Assert(
+            condition=tf.equal(tf.size(unknown), 0),
+            data=[f"feature '{name}' holds symbols outside the vocabulary:", unknown],
         )
-        with tf.control_dependencies([check]):
-            return symbols.with_flat_values(tf.identity(ids)).to_sparse()
+        with tf.control_dependencies([refuse]):
+            return symbols.with_values(tf.identity(ids))
 
     def _answer(self, raw: dict[str, tf.SparseTensor]) -> dict[str, tf.Tensor]:
-        batch = tf.shape(raw[self._spec.features[0]], out_type=tf.int64)[0]
-        # Transform's graph wants every feature of the schema. The label's place is held by an id
-        # that is allowed; its outcome is dropped.
-        stand_in = tf.fill([batch, 1], tf.constant(self._spec.separator_id, tf.int64))
-        raw = raw | {self._spec.label: tf.sparse.from_dense(stand_in)}
-        logits = self.model(self.transform(raw)[ROW], training=False)
+        # Transform's graph wants every feature of the schema. An allowed input stands in for the label,
+        # and what becomes of it is dropped.
+        raw = raw | {self._spec.label: raw[self._spec.features[0]]}
+        logits = self.model(self.transform.transform_fn(raw)[ROW], training=False)
         probabilities = tf.nn.softmax(logits)
         best = tf.argmax(logits, axis=-1)
         return {

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from transform.errors import InputError
+
 # The names of the transformed features: the padded row of ids, and the first token of the label.
 ROW = "x"
 TARGET = "y"
@@ -87,18 +89,21 @@ class SequenceSpec(BaseModel):
         return f"0…{self.size - 1} without the padding id {self.pad_id}"
 
 
-def row_problem(values: Mapping[str, Sequence[int] | None], spec: SequenceSpec) -> str | None:
+def row_problem(
+    values: Mapping[str, Sequence[int] | None], names: Sequence[str], spec: SequenceSpec
+) -> str | None:
     """Says what is wrong with one record, or None.
 
     Args:
       values: feature name → int64 ids; None where the record holds something other than integers.
         A feature that is absent or empty counts as missing.
+      names: the features that must be there: the inputs, and the label where it is needed.
       spec: what is allowed.
 
     Returns:
       feature, value and what is allowed, in one phrase; None for a good record.
     """
-    for name in (*spec.features, spec.label):
+    for name in names:
         ids = values.get(name, ())
         if ids is None:
             return f"feature '{name}' is not a list of int64 ids"
@@ -106,12 +111,51 @@ def row_problem(values: Mapping[str, Sequence[int] | None], spec: SequenceSpec) 
             return f"feature '{name}' is missing or empty; at least one id is needed"
         for i in ids:
             if not 0 <= i < spec.size or i == spec.pad_id:
-                return f"feature '{name}' holds id {i}; allowed are {spec.allowed_ids}"
-    joined = sum(len(values[name] or ()) for name in spec.features) + len(spec.features) - 1
+                return f"feature '{name}' holds id {i}; allowed are ids {spec.allowed_ids}"
+    lengths = {name: len(values[name] or ()) for name in spec.features}
+    joined = sum(lengths.values()) + len(lengths) - 1
     if joined > spec.length:
-        parts = ", ".join(f"{name} {len(values[name] or ())}" for name in spec.features)
-        return f"the joined row has {joined} ids ({parts}, separators); allowed are {spec.length}"
+        parts = ", ".join(f"'{name}' {length}" for name, length in lengths.items())
+        return f"the joined row holds {joined} ids ({parts}, and separators); allowed are {spec.length}"
     return None
+
+
+def tokenize(text: str, spec: SequenceSpec) -> dict[str, list[int]]:
+    """Reads a text such as `x=-12,y=24:y+x` as the exported model does.
+
+    Args:
+      text: one segment for each feature, separators between them.
+      spec: names, order and symbols.
+
+    Returns:
+      feature name → ids.
+
+    Raises:
+      InputError: wrong number of segments, a symbol outside the vocabulary, a row too long.
+    """
+    symbols = text.split() if spec.splits_on_spaces else list(text)
+    segments: list[list[str]] = [[]]
+    for symbol in symbols:
+        if symbol == spec.separator:
+            segments.append([])
+        else:
+            segments[-1].append(symbol)
+    if len(segments) != len(spec.features):
+        raise InputError(
+            f"'{text}': has {len(segments)} segments; {len(spec.features)} are needed "
+            f"({', '.join(spec.features)}), with '{spec.separator}' between them"
+        )
+    for symbol in symbols:
+        if symbol not in spec.ids or symbol == spec.padding:
+            allowed = " ".join(s for s in spec.vocabulary if s != spec.padding)
+            raise InputError(f"'{text}': '{symbol}' is not in the vocabulary; allowed are {allowed}")
+    ids = {
+        name: [spec.ids[symbol] for symbol in segment]
+        for name, segment in zip(spec.features, segments, strict=True)
+    }
+    if problem := row_problem(ids, spec.features, spec):
+        raise InputError(f"'{text}': {problem}")
+    return ids
 
 
 def make_schema(spec: SequenceSpec) -> schema_pb2.Schema:

@@ -25,11 +25,10 @@ def preprocessing_fn(
       InvalidArgumentError: a feature is missing or empty, an id is not allowed, a row is too long.
     """
     spec = SequenceSpec.model_validate(custom_config["sequence"])
-    ragged = {
-        name: tf.RaggedTensor.from_sparse(inputs[name]) for name in (*spec.features, spec.label)
-    }
-    joined = sequences.join(ragged, spec)
+    segments = sequences.check(inputs, (*spec.features, spec.label), spec)
+    ids, row = sequences.join(segments, spec)
+    rows = segments[spec.label].dense_shape[0]
     return {
-        ROW: sequences.pad(joined, length=spec.length, pad_id=spec.pad_id),
-        TARGET: sequences.first_token(ragged[spec.label], spec.label, spec),
+        ROW: sequences.pad(ids, row, rows, length=spec.length, pad_id=spec.pad_id),
+        TARGET: sequences.first_token(segments[spec.label]),
     }

@@ -1,77 +1,99 @@
 """Joins token segments into rows of one length. Pure tensors; no files, no TFX.
 
-Shapes: b batch, v symbols of the vocabulary. A ragged [b, None] tensor holds one row's ids, unpadded.
+Shapes: b batch, n ids of one feature in the whole batch. A sparse [b, None] tensor holds each row's ids
+from column 0 on, as `tf.io.VarLenFeature` parses them.
+
+TFX traces these functions eight times a run, and the cost of tracing is in the number of ops: hence
+sparse tensors as they come, and one check for all features.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from transform.features import SequenceSpec
 
 
-def join(segments: Mapping[str, tf.RaggedTensor], spec: SequenceSpec) -> tf.RaggedTensor:
-    """Joins each record's features with separators between them.
+def check(
+    segments: Mapping[str, tf.SparseTensor], names: Sequence[str], spec: SequenceSpec
+) -> dict[str, tf.SparseTensor]:
+    """Passes features on, refusing empty ones and ids that are not allowed.
 
     Args:
-      segments: feature name → ragged [b, None] int64; one entry for each of `spec.features`.
-      spec: names, order and symbols.
-
-    Returns:
-      ragged [b, None] int64.
-
-    Raises:
-      InvalidArgumentError: a segment is missing or empty, or holds an id that is not allowed;
-        names the feature.
-    """
-    first = segments[spec.features[0]]
-    separator = tf.RaggedTensor.from_tensor(tf.fill([first.nrows(), 1], _int64(spec.separator_id)))
-    parts: list[tf.RaggedTensor] = []
-    for name in spec.features:
-        parts += [separator] if parts else []
-        parts.append(checked(segments[name], name, spec))
-    return tf.concat(parts, axis=1)
-
-
-def checked(ids: tf.RaggedTensor, name: str, spec: SequenceSpec) -> tf.RaggedTensor:
-    """Passes a feature's ids on, refusing empty rows and ids that are not allowed.
-
-    Args:
-      ids: ragged [b, None] int64.
-      name: the feature's name, for the error.
+      segments: feature name → sparse [b, None] int64.
+      names: which of them.
       spec: what is allowed.
 
     Returns:
-      `ids`, unchanged.
+      the named features, unchanged.
 
     Raises:
-      InvalidArgumentError: names the feature, the first bad id and what is allowed.
+      InvalidArgumentError: names the feature, row or id, and what is allowed.
     """
-    values = ids.flat_values
-    bad = (values < 0) | (values >= spec.size) | tf.equal(values, _int64(spec.pad_id))
-    lengths = ids.row_lengths()
+    chosen = [segments[name] for name in names]
+    rows = chosen[0].dense_shape[0]
+    counts = tf.stack([_count(s.indices[:, 0], rows) for s in chosen])
+    empty = tf.where(tf.equal(counts, 0))
+    ids = tf.concat([s.values for s in chosen], axis=0)
+    bad = tf.where((ids < 0) | (ids >= spec.size) | tf.equal(ids, spec.pad_id))[:, 0]
+    ends = tf.cumsum(tf.stack([tf.size(s.values, tf.int64) for s in chosen]))
+    feature = tf.searchsorted(ends, bad, side="right")
+    name_of = tf.constant(list(names))
     checks = [
-        tf.debugging.Assert(
-            tf.reduce_all(lengths > 0),
-            [f"feature '{name}' is missing or empty in row", _first(tf.equal(lengths, 0))],
+        _assert(
+            tf.equal(tf.size(empty), 0),
+            "a feature is missing or empty; feature and row:",
+            tf.gather(name_of, empty[:, 0]),
+            empty[:, 1],
         ),
-        tf.debugging.Assert(
-            ~tf.reduce_any(bad),
-            [f"feature '{name}' allows ids {spec.allowed_ids}; found", tf.boolean_mask(values, bad)],
+        _assert(
+            tf.equal(tf.size(bad), 0),
+            f"ids {spec.allowed_ids} are allowed; feature and id:",
+            tf.gather(name_of, feature),
+            tf.gather(ids, bad),
         ),
     ]
-    # A saved graph keeps only what its outputs need, so the checks are tied to the values.
-    with tf.control_dependencies([check for check in checks if check is not None]):
-        return ids.with_flat_values(tf.identity(values))
+    return {name: _after(checks, segments[name]) for name in names}
 
 
-def pad(tokens: tf.RaggedTensor, *, length: int, pad_id: int) -> tf.Tensor:
-    """Pads ragged rows to one length.
+def join(
+    segments: Mapping[str, tf.SparseTensor], spec: SequenceSpec
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Joins each record's features, in the order of `spec`, with separators between them.
 
     Args:
-      tokens: ragged [b, None] int64.
+      segments: feature name → sparse [b, None] int64, none of them empty.
+      spec: order and symbols.
+
+    Returns:
+      ids [m] int64 of all rows, one row after the other, and the row [m] int64 that each belongs to.
+    """
+    rows = segments[spec.features[0]].dense_shape[0]
+    separator = tf.SparseTensor(
+        indices=tf.stack([tf.range(rows), tf.zeros([rows], tf.int64)], axis=1),
+        values=tf.fill([rows], _int64(spec.separator_id)),
+        dense_shape=[rows, 1],
+    )
+    parts: list[tf.SparseTensor] = []
+    for name in spec.features:
+        parts += [separator] if parts else []
+        parts.append(segments[name])
+    joined = tf.sparse.concat(axis=1, sp_inputs=parts)
+    return joined.values, joined.indices[:, 0]
+
+
+def pad(
+    ids: tf.Tensor, row: tf.Tensor, rows: tf.Tensor, *, length: int, pad_id: int
+) -> tf.Tensor:
+    """Lays ids out in rows of one length, padding behind each row's ids.
+
+    Args:
+      ids: [m] int64, one row after the other.
+      row: [m] int64, the row of each id, not decreasing.
+      rows: scalar int64, the number of rows b.
       length: ids per row after padding.
-      pad_id: what stands after each row's ids.
+      pad_id: what stands behind each row's ids.
 
     Returns:
       [b, length] int64.
@@ -79,36 +101,35 @@ def pad(tokens: tf.RaggedTensor, *, length: int, pad_id: int) -> tf.Tensor:
     Raises:
       InvalidArgumentError: a row holds more than `length` ids; names the row and its length.
     """
-    lengths = tokens.row_lengths()
-    too_long = lengths > length
-    check = tf.debugging.Assert(
-        ~tf.reduce_any(too_long),
-        [f"a row may hold {length} ids after joining; row", _first(too_long), "holds",
-         tf.boolean_mask(lengths, too_long)],
-    )  # fmt: skip
-    with tf.control_dependencies([check] if check is not None else []):
-        rows = tokens.to_tensor(default_value=_int64(pad_id), shape=[None, length])
-    return tf.ensure_shape(rows, [None, length])
+    lengths = _count(row, rows)
+    long = tf.where(lengths > length)[:, 0]
+    refuse = _assert(
+        tf.equal(tf.size(long), 0),
+        f"a row may hold {length} ids after joining; row and its length:",
+        long,
+        tf.gather(lengths, long),
+    )
+    with tf.control_dependencies(refuse):
+        ragged = tf.RaggedTensor.from_value_rowids(
+            tf.identity(ids), row, nrows=rows, validate=False
+        )
+    padded = ragged.to_tensor(default_value=_int64(pad_id), shape=[None, length])
+    return tf.ensure_shape(padded, [None, length])
 
 
-def first_token(label: tf.RaggedTensor, name: str, spec: SequenceSpec) -> tf.Tensor:
+def first_token(label: tf.SparseTensor) -> tf.Tensor:
     """The first id of each label.
 
     Args:
-      label: ragged [b, None] int64.
-      name: the label feature's name, for the error.
-      spec: what is allowed.
+      label: sparse [b, None] int64, none of its rows empty.
 
     Returns:
       [b] int64.
-
-    Raises:
-      InvalidArgumentError: a label is empty or holds an id that is not allowed.
     """
-    return checked(label, name, spec)[:, :1].flat_values
+    return tf.gather(label.values, tf.where(tf.equal(label.indices[:, 1], 0))[:, 0])
 
 
-def split_text(text: tf.Tensor, spec: SequenceSpec) -> dict[str, tf.RaggedTensor]:
+def split_text(text: tf.Tensor, spec: SequenceSpec) -> dict[str, tf.SparseTensor]:
     """Splits texts at the separator into the features' symbols.
 
     Args:
@@ -117,7 +138,7 @@ def split_text(text: tf.Tensor, spec: SequenceSpec) -> dict[str, tf.RaggedTensor
         any symbol of the vocabulary is longer than one character.
 
     Returns:
-      feature name → ragged [b, None] string, in the order of `spec.features`.
+      feature name → sparse [b, None] string, in the order of `spec.features`.
 
     Raises:
       InvalidArgumentError: a text has not exactly one segment for each feature.
@@ -127,32 +148,45 @@ def split_text(text: tf.Tensor, spec: SequenceSpec) -> dict[str, tf.RaggedTensor
     else:
         symbols = tf.strings.unicode_split(text, "UTF-8")
     is_separator = tf.cast(tf.equal(symbols.flat_values, spec.separator), tf.int64)
-    counts = tf.reduce_sum(symbols.with_flat_values(is_separator), axis=1)
-    bad = tf.not_equal(counts, len(spec.features) - 1)
-    check = tf.debugging.Assert(
-        ~tf.reduce_any(bad),
-        [f"a text needs {len(spec.features)} segments ({', '.join(spec.features)}) with "
-         f"'{spec.separator}' between them; found", tf.boolean_mask(text, bad)],
-    )  # fmt: skip
-    with tf.control_dependencies([check] if check is not None else []):
-        flat = tf.identity(symbols.flat_values)
-    symbols = symbols.with_flat_values(flat)
-    # How many separators stand before each symbol, within its own row.
-    before = tf.cumsum(is_separator, exclusive=True)
-    row_start = tf.gather(tf.concat([before, [0]], 0), symbols.row_starts())
-    segment = symbols.with_flat_values(before - tf.gather(row_start, symbols.value_rowids()))
-    keep = tf.equal(is_separator, 0)
+    wrong = tf.reduce_sum(symbols.with_flat_values(is_separator), 1) != len(spec.features) - 1
+    refuse = _assert(
+        ~tf.reduce_any(wrong),
+        f"a text needs {len(spec.features)} segments ({', '.join(spec.features)}) with "
+        f"'{spec.separator}' between them; found",
+        tf.boolean_mask(text, wrong),
+    )
+    with tf.control_dependencies(refuse):
+        before = tf.cumsum(tf.identity(is_separator), exclusive=True)
+    # How many separators stand before each symbol in its own row is the number of its segment.
+    before_row = tf.gather(tf.concat([before, [0]], axis=0), symbols.row_starts())
+    segment = before - tf.gather(before_row, symbols.value_rowids())
+    segment = tf.where(tf.equal(is_separator, 1), _int64(-1), segment)
     return {
         name: tf.ragged.boolean_mask(
-            symbols, segment.with_flat_values(tf.equal(segment.flat_values, index) & keep)
-        )
+            symbols, symbols.with_flat_values(tf.equal(segment, index))
+        ).to_sparse()
         for index, name in enumerate(spec.features)
     }
 
 
-def _first(flags: tf.Tensor) -> tf.Tensor:
-    """Positions [n] of the true flags [b]."""
-    return tf.reshape(tf.where(flags), [-1])
+def _count(row: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """How many ids [b] int64 each row has, from the row [n] of each id."""
+    return tf.math.unsorted_segment_sum(tf.ones_like(row), row, rows)
+
+
+def _assert(holds: tf.Tensor, message: str, *data: tf.Tensor) -> list[Any]:
+    """Fails with the message and the data unless `holds`; gives what must run first.
+
+    The raw op: `tf.debugging.Assert` wraps it in a conditional of a dozen ops.
+    """
+    operation = tf.raw_ops.Assert(condition=holds, data=[message, *data], summarize=5)
+    return [] if operation is None else [operation]  # eager execution has already run it
+
+
+def _after(checks: Sequence[Any], sparse: tf.SparseTensor) -> tf.SparseTensor:
+    """Ties values to checks: a saved graph keeps only what its outputs need."""
+    with tf.control_dependencies([operation for check in checks for operation in check]):
+        return sparse.with_values(tf.identity(sparse.values))
 
 
 def _int64(value: int) -> tf.Tensor:

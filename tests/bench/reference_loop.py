@@ -41,7 +41,7 @@ def dataset(files: list[str]) -> tf.data.Dataset:
         row = tf.io.parse_example(serialized, parse)
         separator = tf.ones([tf.shape(serialized)[0], 1], tf.int64) * SPEC.separator_id
         joined = tf.concat([row["defs"], separator, row["op"]], axis=1)
-        return joined.to_tensor(shape=[None, SPEC.length]), row["res"][:, :1].to_tensor()
+        return joined.to_tensor(shape=[None, SPEC.length]), row["res"][:, :1].to_tensor(shape=[None, 1])
 
     return tf.data.TFRecordDataset(files).take(RECORDS).batch(BATCH).map(adapt)
 

@@ -1,0 +1,138 @@
+"""The command line. What a command needs is imported inside it, so that help is quick."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+_config = click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="YAML file  [default: maskline.yaml]"
+)
+_root = click.option(
+    "--root", type=click.Path(path_type=Path), help="where all that a run makes lies"
+)
+_set = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="override, as training.epochs=20"
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def cli() -> None:
+    """Train masked sequence models, and release those that earned it.
+
+    `maskline data` makes sample shards, `maskline run` takes shards to a released model.
+    """
+
+
+@cli.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("data/reference"), show_default=True)
+@click.option("--shards", type=click.IntRange(min=1), default=10, show_default=True)
+@click.option("--records", type=click.IntRange(min=1), default=1000, show_default=True, help="in a shard")
+@click.option("--max-value", type=click.IntRange(min=1), default=100, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+def data(out: Path, **options: int) -> None:
+    """Write sample shards: arithmetic exercises such as x=-12,y=24:y+x:12."""
+    from transform.samples import write_shards
+
+    paths = write_shards(out, **options)
+    click.echo(f"{len(paths)} shards of {options['records']:,} records in {out}")
+
+
+@cli.command()
+@_config
+@click.option("--data", "data_dir", type=click.Path(path_type=Path), help="directory of TFRecord shards")
+@_root
+@_set
+def run(config_file: Path | None, overrides: tuple[str, ...], **places: Path | None) -> int:
+    """Run the pipeline: ingest, check, transform, train, evaluate, release.
+
+    Exit status: 0 released or nothing new to do, 3 not blessed, 2 wrong input, 1 anything else.
+    """
+    from pipeline import local
+    from pipeline.config import load
+    from pipeline.console import Console
+
+    config = load(config_file, overrides, data=places["data_dir"], root=places["root"])
+    return local.run(config, Console())
+
+
+@cli.command()
+@_config
+@_root
+@click.argument("text", nargs=-1, required=True)
+def predict(config_file: Path | None, root: Path | None, text: tuple[str, ...]) -> None:
+    """Ask the live model, as in: maskline predict 'x=-12,y=24:y+x'."""
+    from pipeline.config import load
+    from pipeline.predict import answer
+
+    for line, (symbol, probability) in zip(text, answer(load(config_file, root=root), text), strict=True):
+        click.echo(f"{line}\t{symbol}\t{probability:.3f}")
+
+
+@cli.command()
+@_config
+@_root
+@click.option("--json", "as_json", is_flag=True, help="for programs")
+def show(config_file: Path | None, root: Path | None, as_json: bool) -> None:
+    """Show the last run: states, seconds, records, metrics, verdict, model."""
+    from pipeline import lock
+    from pipeline.config import load
+    from pipeline.console import Console
+    from pipeline.history import History
+    from transform.errors import InputError
+
+    config = load(config_file, root=root)
+    last = None
+    if config.metadata_file.exists():
+        last = History(config.metadata_file, config.serving_dir).latest()
+    if last is None:
+        raise InputError(f"{config.root}: no run yet; start one with `maskline run`")
+    log = config.root / "logs" / f"{last.run}.log"
+    working = lock.holder(config.root)
+    if as_json:
+        values = {**last.model_dump(mode="json"), "log": str(log), "working": working}
+        click.echo(json.dumps({**values, "exit": int(last.exit)}, indent=1))
+        return
+    click.echo(f"run {last.run}" + (f", at work in process {working}" if working else ""))
+    Console().summary(last, log)
+
+
+def main() -> Any:
+    """Runs the command line; every error that a user can cause is one line."""
+    from transform.errors import InputError
+
+    # TensorFlow's C++ side writes notices before Python can send them to a log.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        status = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        status = 130
+    except InputError as error:
+        click.echo(f"maskline: {error}", err=True)
+        status = 2
+    except Exception as error:
+        status = _unexpected(error)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Tearing TensorFlow down costs seconds and frees what the kernel frees anyway.
+    os._exit(int(status or 0))
+
+
+def _unexpected(error: Exception) -> int:
+    from pipeline.lock import BusyError
+
+    if not isinstance(error, BusyError) and os.environ.get("MASKLINE_TRACEBACK"):
+        raise error
+    click.echo(f"maskline: {error}", err=True)
+    return 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""What a person sees of a run: live on a terminal, plain lines elsewhere."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import rich.box
+import rich.console
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.history import Component, Run
+
+
+class Console:
+    """Shows progress and results on standard output.
+
+    Without a terminal every event is a plain line; on one, the lines of nodes at work are live.
+    """
+
+    def __init__(self) -> None:
+        self._rich = rich.console.Console(highlight=False, soft_wrap=True)
+        self._live: Live | None = None
+        self._working: dict[str, tuple[float, str]] = {}
+
+    @contextmanager
+    def on_its_own_screen(self) -> Iterator[None]:
+        """Keeps writing to today's standard output while it is sent elsewhere for all others."""
+        sys.stdout.flush()
+        with open(os.dup(1), "w", buffering=1, encoding="utf-8") as screen:
+            before, self._rich = self._rich, rich.console.Console(
+                file=screen, highlight=False, soft_wrap=True
+            )
+            try:
+                if self._rich.is_terminal:
+                    with Live(console=self._rich, get_renderable=self._picture, transient=True) as live:
+                        self._live = live
+                        yield
+                else:
+                    yield
+            finally:
+                self._rich, self._live = before, None
+
+    @contextmanager
+    def working(self, what: str) -> Iterator[None]:
+        """Shows that something is at work while the block runs."""
+        began = time.monotonic()
+        self.began(what)
+        yield
+        self.ended(what, time.monotonic() - began, ok=True)
+
+    def began(self, what: str) -> None:
+        """A component began."""
+        self._working[what] = (time.monotonic(), "")
+        if not self._live:
+            self._print(f"  {what} …")
+
+    def progressed(self, what: str, text: str) -> None:
+        """A component tells how far it is."""
+        self._working[what] = (self._working[what][0], text)
+        if not self._live:
+            self._print(f"  {what}: {text}")
+
+    def ended(self, what: str, seconds: float, *, ok: bool) -> None:
+        """A component ended."""
+        self._working.pop(what, None)
+        mark = "[green]✓[/]" if ok else "[red]✗[/]"
+        self._print(f"{mark} {what:<18}{seconds:7.1f} s")
+
+    def note(self, text: str) -> None:
+        """One line of its own."""
+        self._print(text)
+
+    def unchanged(self, run: Run) -> None:
+        """Nothing had to be done."""
+        count = len(run.components)
+        self._print(f"Nothing changed since run {run.run}: all {count} components reused.")
+        self._verdict(run)
+
+    def summary(self, run: Run, log: os.PathLike[str], failure: Exception | None = None) -> None:
+        """What a run did, and what to do next."""
+        if run.components:
+            self._rich.print(_table(run.components))
+        if failure:
+            self._print(f"[red]{_escape(str(failure))}[/]")
+        self._verdict(run)
+        self._print(f"log: {log}")
+
+    def _verdict(self, run: Run) -> None:
+        for model, metrics in run.metrics.items():
+            shown = ", ".join(f"{k} {v:.4g}" for k, v in metrics.items() if k != "example_count")
+            self._print(f"{model}: {shown}")
+        if run.blessed is False:
+            self._print("[red]Not blessed:[/] " + _escape("; ".join(run.why)))
+        if run.released_version and run.released_version == run.live_version:
+            self._print(f"[green]Blessed and released[/] as version {run.released_version}: {run.model}")
+        elif run.blessed:
+            self._print("Blessed, and released before; nothing new to push.")
+        if run.live_version:
+            if run.released_version != run.live_version:
+                self._print(f"Live is version {run.live_version}: {run.model}")
+            self._print("Next: maskline predict 'x=-12,y=24:y+x'   maskline show")
+
+    def _print(self, markup: str) -> None:
+        self._rich.print(Text.from_markup(markup))
+
+    def _picture(self) -> Table:
+        table = Table.grid(padding=(0, 1))
+        for what, (began, text) in list(self._working.items()):
+            seconds = f"{time.monotonic() - began:7.1f} s"
+            table.add_row(Spinner("dots"), f"{what:<18}", seconds, Text(text, style="dim"))
+        return table
+
+
+def _table(components: list[Component]) -> Table:
+    table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("component")
+    table.add_column("state")
+    table.add_column("seconds", justify="right")
+    table.add_column("records in")
+    table.add_column("records out")
+    for component in components:
+        table.add_row(
+            component.name,
+            component.state.lower(),
+            f"{component.seconds:.1f}",
+            _counts(component.records_in),
+            _counts(component.records_out),
+        )
+    return table
+
+
+def _counts(records: dict[str, int]) -> str:
+    return " + ".join(f"{count:,} {name}" for name, count in records.items())
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", r"\[")

@@ -1,0 +1,209 @@
+"""Reads from the metadata store what a run did. Imports neither TFX nor TensorFlow."""
+
+import json
+from collections.abc import Iterable
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+from pydantic import BaseModel
+from tensorflow_metadata.proto.v0 import statistics_pb2
+
+from transform.errors import InputError
+
+_State = mlmd.Execution.State
+_DONE = ("COMPLETE", "CACHED")
+_RUN, _NODE = "pipeline_run", "node"
+# On a run's context: what it depended on, written when it has come to its end.
+_INPUTS = "inputs"
+
+
+class Exit(IntEnum):
+    """Exit status of a run."""
+
+    OK = 0
+    ERROR = 1
+    BAD_INPUT = 2
+    NOT_BLESSED = 3
+
+
+class Component(BaseModel):
+    """What one component did in a run."""
+
+    name: str
+    state: str
+    seconds: float
+    records_in: dict[str, int] = {}
+    records_out: dict[str, int] = {}
+
+
+class Run(BaseModel):
+    """What one run did."""
+
+    run: str
+    components: list[Component]
+    metrics: dict[str, dict[str, float]] = {}
+    blessed: bool | None = None
+    why: list[str] = []
+    released_version: int | None = None
+    live_version: int | None = None
+    model: Path | None = None
+
+    @property
+    def exit(self) -> Exit:
+        """The run's outcome, from the recorded states alone."""
+        names = [component.name for component in self.components]
+        finished = all(component.state in _DONE for component in self.components)
+        if not finished or "Pusher" not in names:
+            return Exit.ERROR
+        return Exit.OK if self.blessed else Exit.NOT_BLESSED
+
+
+class History:
+    """The runs that a metadata store remembers.
+
+    Args:
+      metadata_file: the SQLite store; made where it is missing.
+      serving_dir: the directory of released versions.
+
+    Raises:
+      InputError: the store cannot be read or written.
+    """
+
+    def __init__(self, metadata_file: Path, serving_dir: Path) -> None:
+        self._serving_dir = serving_dir
+        config = mlmd.ConnectionConfig()
+        config.sqlite.filename_uri = str(metadata_file)
+        config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+        try:
+            self._store = MetadataStore(config)
+        except Exception as error:  # the store raises whatever its C++ side reports
+            reason = str(error).split(": ")[-1].splitlines()[0]
+            raise InputError(
+                f"{metadata_file}: the metadata store cannot be opened ({reason}); "
+                "mend its permissions, or give another --root"
+            ) from None
+
+    def latest(self) -> Run | None:
+        """The newest run, or None before the first."""
+        contexts = self._runs()
+        return self._read(contexts[-1]) if contexts else None
+
+    def unchanged(self, inputs: str) -> Run | None:
+        """The newest run, if it depended on `inputs`, came to its end and all it made is still there."""
+        contexts = self._runs()
+        if not contexts or contexts[-1].custom_properties[_INPUTS].string_value != inputs:
+            return None
+        artifacts = self._store.get_artifacts_by_context(contexts[-1].id)
+        run = self._read(contexts[-1])
+        paths = [Path(a.uri) for a in artifacts] + ([run.model] if run.model else [])
+        return run if all(path.exists() for path in paths) else None
+
+    def finish(self, run: str, inputs: str) -> None:
+        """Notes on a run that has come to its end what it depended on."""
+        context = self._store.get_context_by_type_and_name(_RUN, run)
+        context.custom_properties[_INPUTS].string_value = inputs
+        self._store.put_contexts([context])
+
+    def close_abandoned(self) -> None:
+        """Marks executions of killed runs as failed; call it only while no run works."""
+        running = [e for e in self._store.get_executions() if e.last_known_state == _State.RUNNING]
+        for execution in running:
+            execution.last_known_state = _State.FAILED
+        if running:
+            self._store.put_executions(running)
+
+    def _runs(self) -> list[mlmd.Context]:
+        return sorted(self._store.get_contexts_by_type(_RUN), key=lambda context: context.id)
+
+    def _read(self, context: mlmd.Context) -> Run:
+        run = Run(run=context.name, components=[])
+        outputs: dict[str, list[mlmd.Artifact]] = {}
+        for execution in self._store.get_executions_by_context(context.id):
+            name = self._node(execution)
+            run.components.append(
+                Component(
+                    name=name,
+                    state=_State.Name(execution.last_known_state),
+                    seconds=_seconds(execution),
+                )
+            )
+            outputs[name] = self._outputs(execution)
+        self._add_counts(run, outputs)
+        self._add_verdict(run, outputs)
+        self._add_release(run, outputs)
+        return run
+
+    def _node(self, execution: mlmd.Execution) -> str:
+        contexts = self._store.get_contexts_by_execution(execution.id)
+        return next(c.name.split(".")[-1] for c in contexts if c.type == _NODE)
+
+    def _outputs(self, execution: mlmd.Execution) -> list[mlmd.Artifact]:
+        events = self._store.get_events_by_execution_ids([execution.id])
+        made = [e.artifact_id for e in events if e.type == mlmd.Event.OUTPUT]
+        return self._store.get_artifacts_by_id(made)
+
+    def _add_counts(self, run: Run, outputs: dict[str, list[mlmd.Artifact]]) -> None:
+        component = {c.name: c for c in run.components}
+        for artifact in _of_type(outputs.get("ExampleGen"), "Examples"):
+            rows = artifact.custom_properties["rows_read"].int_value
+            component["ExampleGen"].records_in = {"read": rows}
+        for artifact in _of_type(outputs.get("StatisticsGen"), "ExampleStatistics"):
+            splits = _count_splits(Path(artifact.uri))
+            component["StatisticsGen"].records_in = splits
+            component["ExampleGen"].records_out = splits
+            if "Transform" in component:
+                component["Transform"].records_in = splits
+        for artifact in _of_type(outputs.get("Trainer"), "ModelRun"):
+            rows_trained = _read_json(Path(artifact.uri, "training.json")).get("rows", {})
+            component["Trainer"].records_in = rows_trained
+            component["Transform"].records_out = rows_trained
+
+    def _add_verdict(self, run: Run, outputs: dict[str, list[mlmd.Artifact]]) -> None:
+        for artifact in outputs.get("Evaluator", []):
+            if artifact.type == "ModelBlessing":
+                run.blessed = artifact.custom_properties["blessed"].int_value == 1
+            else:
+                report = _read_json(Path(artifact.uri, "metrics.json"))
+                run.metrics, run.why = report.get("metrics", {}), report.get("failures", [])
+        evaluator = next((c for c in run.components if c.name == "Evaluator"), None)
+        if evaluator and run.metrics:
+            evaluator.records_in = {"eval": int(run.metrics["candidate"]["example_count"])}
+
+    def _add_release(self, run: Run, outputs: dict[str, list[mlmd.Artifact]]) -> None:
+        for artifact in _of_type(outputs.get("Pusher"), "MasklineRelease"):
+            run.released_version = artifact.properties["version"].int_value
+        try:
+            releases = self._store.get_artifacts_by_type("MasklineRelease")
+        except Exception:  # no release was ever made, so the type is not known yet
+            releases = []
+        if releases:
+            newest = max(releases, key=lambda artifact: artifact.id)
+            run.live_version = newest.properties["version"].int_value
+            run.model = self._serving_dir / str(run.live_version)
+
+
+def _of_type(artifacts: Iterable[mlmd.Artifact] | None, name: str) -> list[mlmd.Artifact]:
+    return [artifact for artifact in artifacts or () if artifact.type == name]
+
+
+def _seconds(execution: mlmd.Execution) -> float:
+    began, ended = execution.create_time_since_epoch, execution.last_update_time_since_epoch
+    return round((ended - began) / 1000, 2)
+
+
+def _count_splits(uri: Path) -> dict[str, int]:
+    counts = {}
+    for file in sorted(uri.glob("Split-*/FeatureStats.pb"), reverse=True):
+        statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes())
+        counts[file.parent.name.removeprefix("Split-")] = statistics.datasets[0].num_examples
+    return counts
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        return json.loads(file.read_text())
+    except FileNotFoundError:
+        return {}

@@ -1,0 +1,54 @@
+"""One run at a time on a root."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from transform.errors import InputError
+
+
+class BusyError(RuntimeError):
+    """Another run works on the root."""
+
+
+@contextmanager
+def hold(root: Path) -> Iterator[None]:
+    """Holds the root's lock; the kernel gives it back however the process ends.
+
+    Raises:
+      BusyError: another process holds it; names its id.
+      InputError: the root cannot be written.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        file = open(root / "lock", "a+")  # noqa: SIM115, closed below
+    except OSError as error:
+        raise InputError(f"{root}: the root cannot be written ({error.strerror})") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(
+                f"{root}: a run is already working here (process {holder(root)}); "
+                "wait for it, or give another --root"
+            ) from None
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def holder(root: Path) -> int | None:
+    """The id of the process that holds the root's lock, or None."""
+    try:
+        with open(root / "lock") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read() or 0)
+    except FileNotFoundError:
+        pass
+    return None

@@ -1,0 +1,148 @@
+"""Runs the nodes of a pipeline, each in a process forked from this one. Uses TFX's own local runner.
+
+Forking shares the imports, which cost more than most nodes; lets nodes that do not need each other work
+at the same time; and gives each node's memory back when it ends. It is safe as long as this process
+itself runs no TensorFlow op and opens no metadata store of TFX's: see docs/adr/0002.
+"""
+
+import ctypes
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import traceback
+from multiprocessing.connection import Connection, wait
+from typing import Any, NamedTuple
+
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
+from tfx.proto.orchestration import pipeline_pb2
+
+from pipeline.console import Console
+from pipeline.local import RunError
+from transform.errors import InputError
+
+_RUN_ID = "pipeline-run-id"  # the parameter that every TFX pipeline has
+_fork = multiprocessing.get_context("fork")
+
+
+class _Working(NamedTuple):
+    node: str
+    process: Any
+    began: float
+
+
+class ForkingRunner(LocalDagRunner):
+    """TFX's LocalDagRunner, one forked process a node, nodes in parallel where the DAG allows it.
+
+    Args:
+      run_name: the run's id in the metadata store.
+      console: told when nodes begin, progress and end.
+      processes: nodes at work at the same time, at most.
+    """
+
+    def __init__(self, run_name: str, console: Console, *, processes: int = 2) -> None:
+        super().__init__()
+        self._run_name = run_name
+        self._console = console
+        self._processes = processes
+        self._working: dict[Connection, _Working] = {}
+
+    def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: Any = None) -> None:
+        """Runs all nodes; after a failure none is begun, and those at work are waited for.
+
+        Raises:
+          InputError: a node refused the user's input.
+          RunError: a node failed, or its process was killed.
+        """
+        del run_options  # partial runs are not offered
+        substitute_runtime_parameter(pipeline, {_RUN_ID: self._run_name})
+        waiting = {node.pipeline_node.node_info.id: node.pipeline_node for node in pipeline.nodes}
+        done: set[str] = set()
+        failures: list[Exception] = []
+        try:
+            while self._working or (waiting and not failures):
+                for name, node in list(waiting.items()):
+                    ready = not failures and done.issuperset(node.upstream_nodes)
+                    if ready and len(self._working) < self._processes:
+                        self._begin(pipeline, waiting.pop(name))
+                for connection in wait(list(self._working)):
+                    failure = self._hear(connection, done)
+                    failures += [failure] if failure else []
+        finally:
+            for work in self._working.values():
+                work.process.terminate()
+                work.process.join()
+        if failures:
+            raise failures[0]
+
+    def _begin(self, pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode) -> None:
+        alone = pipeline_pb2.Pipeline()
+        alone.CopyFrom(pipeline)
+        del alone.nodes[:]
+        alone.nodes.add().pipeline_node.CopyFrom(node)
+        here, there = _fork.Pipe(duplex=False)
+        name = node.node_info.id
+        process = _fork.Process(target=_run_node, args=(alone, there), name=name)
+        process.start()
+        there.close()
+        self._working[here] = _Working(name, process, time.monotonic())
+        self._console.began(name)
+
+    def _hear(self, connection: Connection, done: set[str]) -> Exception | None:
+        """Takes one message of a node; gives its failure if that was its last."""
+        work = self._working[connection]
+        try:
+            kind, text = connection.recv()
+        except EOFError:
+            work.process.join()
+            kind, text = "died", f"{work.node}'s process was ended by signal {-work.process.exitcode}"
+        if kind == "progress":
+            self._console.progressed(work.node, text)
+            return None
+        work.process.join()
+        del self._working[connection]
+        connection.close()
+        self._console.ended(work.node, time.monotonic() - work.began, ok=kind == "done")
+        if kind == "done":
+            done.add(work.node)
+            return None
+        return InputError(text) if kind == "input" else RunError(text)
+
+
+def _run_node(alone: pipeline_pb2.Pipeline, connection: Connection) -> None:
+    """The child: runs one node with TFX's runner and reports how it went."""
+    # A killed run takes its nodes with it, so that no orphan goes on to write or to publish.
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    logging.getLogger("trainer").addHandler(_Reporter(connection))
+    name = alone.nodes[0].pipeline_node.node_info.id
+    try:
+        LocalDagRunner().run_with_ir(alone)
+        report = ("done", "")
+    except InputError as error:
+        # Beam puts the step's name behind the text.
+        report = ("input", str(error).split(" [while running")[0])
+    except BaseException as error:
+        traceback.print_exc()
+        first_line = (str(error).splitlines() or [""])[0]
+        report = ("failed", f"{name} failed: {type(error).__name__}: {first_line}")
+    connection.send(report)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Tearing TensorFlow down costs seconds and frees what the kernel frees anyway.
+    os._exit(0)
+
+
+class _Reporter(logging.Handler):
+    """Sends a node's log lines of progress to the parent."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(logging.INFO)
+        self._connection = connection
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Sends one line."""
+        self._connection.send(("progress", record.getMessage()))
