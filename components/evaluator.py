@@ -16,7 +16,7 @@ from tfx.types import artifact_utils
 class Executor(StockExecutor):
     """Evaluates as TFX does, then writes `metrics.json` beside TFMA's files."""
 
-    def Do(  # noqa: N802, TFX's name
+    def Do(
         self,
         input_dict: dict[str, list[types.Artifact]],
         output_dict: dict[str, list[types.Artifact]],

@@ -49,7 +49,7 @@ class ReadShard(beam.DoFn):
             self._rows.inc()
             problem = record_problem(record.data, self._spec)
             if problem:
-                raise InputError(f"{path}: record {record.index}: {problem}")
+                raise InputError(f"{path}: record {record.number}: {problem}")
             yield record.data
 
 
@@ -87,11 +87,11 @@ def _shards_to_examples(
 class Executor(BaseExampleGenExecutor):
     """Splits by hash and writes as TFX does; only the reading is ours."""
 
-    def GetInputSourceToExamplePTransform(self) -> beam.PTransform:  # noqa: N802, TFX's name
+    def GetInputSourceToExamplePTransform(self) -> beam.PTransform:
         """The reader of one input split."""
         return _shards_to_examples
 
-    def Do(  # noqa: N802, TFX's name
+    def Do(
         self,
         input_dict: dict[str, list[types.Artifact]],
         output_dict: dict[str, list[types.Artifact]],

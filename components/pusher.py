@@ -36,7 +36,7 @@ class PusherSpec(ComponentSpec):
 class Executor(StockExecutor):
     """Publishes by the model's identity: a model that was released before is not released again."""
 
-    def Do(  # noqa: N802, TFX's name
+    def Do(
         self,
         input_dict: dict[str, list[types.Artifact]],
         output_dict: dict[str, list[types.Artifact]],
@@ -52,9 +52,7 @@ class Executor(StockExecutor):
             self._MarkNotPushed(pushed)
             output_dict["release"] = []
             return
-        self._MarkPushed(
-            pushed, pushed_destination=str(version.path), pushed_version=str(version.number)
-        )
+        self._MarkPushed(pushed, pushed_destination=str(version.path), pushed_version=str(version.number))
         release = artifact_utils.get_single_instance(output_dict["release"])
         release.version = version.number
         release.identity = version.identity

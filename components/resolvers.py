@@ -1,9 +1,9 @@
 """Finds the live model, which a candidate is compared with."""
 
+import ml_metadata as mlmd
 from tfx import types
 from tfx.dsl.components.common.resolver import ResolverStrategy
 
-import ml_metadata as mlmd
 from components.releases import candidate_identity
 
 

@@ -4,7 +4,7 @@ import gzip
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 import google_crc32c
 from apache_beam.io.filesystem import CompressionTypes
@@ -16,13 +16,14 @@ from transform.errors import InputError
 # CRC-32C of the data (4). https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
+_File = IO[bytes] | gzip.GzipFile
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
 class Record(NamedTuple):
     """One record of a shard: its number in the file, from 0, and its bytes."""
 
-    index: int
+    number: int
     data: bytes
 
 
@@ -55,12 +56,12 @@ def read_shard(path: str) -> Iterator[Record]:
             offset += len(header) + len(body)
 
 
-def _open(path: str) -> BinaryIO:
+def _open(path: str) -> _File:
     file = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
     start = file.read(_HEADER.size)
     file.seek(0)
     if start[:2] == _GZIP_MAGIC and not _is_header(start):
-        return gzip.GzipFile(fileobj=file, mode="rb")
+        return gzip.open(file)
     return file
 
 
@@ -68,9 +69,7 @@ def _is_header(data: bytes) -> bool:
     return len(data) == _HEADER.size and _HEADER.unpack(data)[1] == _masked_crc(data[:8])
 
 
-def _read(
-    file: BinaryIO, size: int, path: str, offset: int, index: int, *, inside: bool = False
-) -> bytes:
+def _read(file: _File, size: int, path: str, offset: int, index: int, *, inside: bool = False) -> bytes:
     """Reads exactly `size` bytes; nothing at all is allowed between two records."""
     chunks, missing = [], size
     try:
@@ -85,9 +84,7 @@ def _read(
     if missing and (chunks or inside):
         if index == 0 and not inside:
             raise InputError(f"{path}: is not a TFRecord file, plain or gzip")
-        raise InputError(
-            f"{path}: is truncated; {index} whole records were read, up to byte {offset}"
-        )
+        raise InputError(f"{path}: is truncated; {index} whole records were read, up to byte {offset}")
     return b"".join(chunks)
 
 

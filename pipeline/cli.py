@@ -9,11 +9,12 @@ from typing import Any
 import click
 
 _config = click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), help="YAML file  [default: maskline.yaml]"
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="YAML file  [default: maskline.yaml]",
 )
-_root = click.option(
-    "--root", type=click.Path(path_type=Path), help="where all that a run makes lies"
-)
+_root = click.option("--root", type=click.Path(path_type=Path), help="where all that a run makes lies")
 _set = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="override, as training.epochs=20"
 )
@@ -35,9 +36,11 @@ def cli() -> None:
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 def data(out: Path, **options: int) -> None:
     """Write sample shards: arithmetic exercises such as x=-12,y=24:y+x:12."""
+    from pipeline.streams import quiet_tensorflow
     from transform.samples import write_shards
 
-    paths = write_shards(out, **options)
+    with quiet_tensorflow():
+        paths = write_shards(out, **options)
     click.echo(f"{len(paths)} shards of {options['records']:,} records in {out}")
 
 

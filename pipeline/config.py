@@ -1,5 +1,6 @@
 """One validated object configures a run. It is read from YAML, with overrides from the command line."""
 
+import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,11 +41,12 @@ class BeamConfig(_Settings):
 
     # `DirectRunner` would first try to download another runner; this one never does. Naming a container
     # image keeps TFX from packing itself into an archive for remote workers before every Beam job,
-    # two seconds each; in memory there are no remote workers.
+    # two seconds each; in memory there are no remote workers. TFX's pipelines are typed as they are.
     args: tuple[str, ...] = (
         "--runner=FnApiRunner",
         "--direct_running_mode=in_memory",
         "--sdk_container_image=none",
+        "--no_pipeline_type_check",
     )
 
 
@@ -70,9 +72,7 @@ class Config(TrainerSettings):
         return self.root / "metadata.sqlite"
 
 
-def load(
-    file: Path | None = None, overrides: Sequence[str] = (), **options: Any
-) -> Config:
+def load(file: Path | None = None, overrides: Sequence[str] = (), **options: Any) -> Config:
     """Reads the configuration.
 
     Args:
@@ -182,8 +182,19 @@ def _dotted(error: ErrorDetails) -> str:
 
 def _reason(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
-        return "no such setting; `maskline config` prints all there are"
+        *parents, key = map(str, error["loc"])
+        known = _keys(parents)
+        close = difflib.get_close_matches(key, known, n=1)
+        return f"no such setting; {f'did you mean {close[0]}? ' if close else ''}allowed: {', '.join(known)}"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":
         return message
     return f"{error['input']!r} is not allowed: {message}"
+
+
+def _keys(parents: Sequence[str]) -> list[str]:
+    """The names of the settings under a key's path."""
+    model: Any = Config
+    for key in parents:
+        model = model.model_fields[key].annotation
+    return [field.alias or name for name, field in model.model_fields.items()]

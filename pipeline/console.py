@@ -32,8 +32,9 @@ class Console:
         """Keeps writing to today's standard output while it is sent elsewhere for all others."""
         sys.stdout.flush()
         with open(os.dup(1), "w", buffering=1, encoding="utf-8") as screen:
-            before, self._rich = self._rich, rich.console.Console(
-                file=screen, highlight=False, soft_wrap=True
+            before, self._rich = (
+                self._rich,
+                rich.console.Console(file=screen, highlight=False, soft_wrap=True),
             )
             try:
                 if self._rich.is_terminal:

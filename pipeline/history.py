@@ -121,7 +121,8 @@ class History:
     def _read(self, context: mlmd.Context) -> Run:
         run = Run(run=context.name, components=[])
         outputs: dict[str, list[mlmd.Artifact]] = {}
-        for execution in self._store.get_executions_by_context(context.id):
+        executions = self._store.get_executions_by_context(context.id)
+        for execution in sorted(executions, key=lambda execution: execution.id):
             name = self._node(execution)
             run.components.append(
                 Component(

@@ -3,7 +3,6 @@
 import gc
 import hashlib
 import logging
-import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from pipeline import fingerprint, lock, shards
 from pipeline.config import Config
 from pipeline.console import Console
 from pipeline.history import Exit, History, Run
+from pipeline.streams import sent_to
 from transform.errors import InputError
 from transform.features import SequenceSpec, make_schema, schema_problem
 
@@ -49,7 +49,10 @@ def run(config: Config, console: Console) -> Exit:
         history.close_abandoned()
         data_version = shards.version(found)
         inputs = _digest(
-            config.model_dump_json(), schema_text, data_version, fingerprint.source(*fingerprint.ROOMS)
+            config.model_dump_json(),
+            schema_text,
+            data_version,
+            fingerprint.source(*fingerprint.ROOMS),
         )
         if previous := history.unchanged(inputs):
             console.unchanged(previous)
@@ -101,9 +104,7 @@ def read_schema(file: Path | None, spec: SequenceSpec) -> str:
     return text
 
 
-def _run_nodes(
-    config: Config, name: str, schema_text: str, data_version: str, console: Console
-) -> None:
+def _run_nodes(config: Config, name: str, schema_text: str, data_version: str, console: Console) -> None:
     """Builds the pipeline and runs its nodes; raises the first node's failure."""
     schema_file = config.root / "schemas" / f"{_digest(schema_text)}.pbtxt"
     schema_file.parent.mkdir(parents=True, exist_ok=True)
@@ -134,31 +135,12 @@ def _everything_logged_to(log: Path, console: Console) -> Iterator[None]:
         file = open(log, "ab", buffering=0)  # noqa: SIM115, closed below
     except OSError as error:
         raise InputError(f"{log.parent}: logs cannot be written ({error.strerror})") from None
-    with file, console.on_its_own_screen():
-        kept = os.dup(1), os.dup(2)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        handler = logging.StreamHandler()
+    with file, console.on_its_own_screen(), sent_to(file, 1, 2):
+        handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        root = logging.getLogger()
-        level = root.level
-        root.addHandler(handler)
-        root.setLevel(logging.INFO)
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for target, source in enumerate(kept, start=1):
-                os.dup2(source, target)
-                os.close(source)
-            root.removeHandler(handler)
-            root.setLevel(level)
+        logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+        yield
 
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-
-

@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from multiprocessing.connection import Connection, wait
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
@@ -68,7 +68,7 @@ class ForkingRunner(LocalDagRunner):
                     ready = not failures and done.issuperset(node.upstream_nodes)
                     if ready and len(self._working) < self._processes:
                         self._begin(pipeline, waiting.pop(name))
-                for connection in wait(list(self._working)):
+                for connection in cast(list[Connection], wait(list(self._working))):
                     failure = self._hear(connection, done)
                     failures += [failure] if failure else []
         finally:
@@ -98,7 +98,10 @@ class ForkingRunner(LocalDagRunner):
             kind, text = connection.recv()
         except EOFError:
             work.process.join()
-            kind, text = "died", f"{work.node}'s process was ended by signal {-work.process.exitcode}"
+            kind, text = (
+                "died",
+                f"{work.node}'s process was ended by signal {-work.process.exitcode}",
+            )
         if kind == "progress":
             self._console.progressed(work.node, text)
             return None

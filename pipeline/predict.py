@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from pipeline.config import Config
+from pipeline.streams import quiet_tensorflow
 from transform.errors import InputError
 from transform.features import IDENTITY_FILE, SequenceSpec, tokenize
 
@@ -29,6 +31,11 @@ def answer(config: Config, texts: Sequence[str]) -> list[tuple[str, float]]:
     spec = SequenceSpec.model_validate(json.loads((folder / IDENTITY_FILE).read_text())["sequence"])
     for text in texts:
         tokenize(text, spec)
+    with quiet_tensorflow():
+        return _ask(folder, texts)
+
+
+def _ask(folder: Path, texts: Sequence[str]) -> list[tuple[str, float]]:
     import tensorflow as tf
 
     served = tf.saved_model.load(str(folder)).signatures["serving_text"]

@@ -54,7 +54,7 @@ def fit(
     model.fit(
         batches(train, batch_size=config.batch_size, seed=config.seed),
         epochs=config.epochs,
-        validation_data=tf.data.Dataset.from_tensor_slices(tuple(held_out)).batch(1024),
+        validation_data=tf.data.Dataset.from_tensor_slices(tuple(held_out)).batch(4096),
         callbacks=[
             keras.callbacks.TensorBoard(str(log_dir), histogram_freq=int(config.histograms)),
             progress,

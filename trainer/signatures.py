@@ -19,9 +19,7 @@ class ServedModel(tf.Module):
       spec: names, symbols and length.
     """
 
-    def __init__(
-        self, model: keras.Model, transform: tft.TFTransformOutput, spec: SequenceSpec
-    ) -> None:
+    def __init__(self, model: keras.Model, transform: tft.TFTransformOutput, spec: SequenceSpec) -> None:
         super().__init__(name="maskline")
         self._spec = spec
         # Attributes, so that saving tracks the variables, the tables and Transform's graph.

@@ -1,10 +1,12 @@
 """Makes the sample data: arithmetic exercises as TFRecord shards. Not used in training."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from transform.errors import InputError
 from transform.features import SequenceSpec
 
 _OPERATIONS: Mapping[str, Callable[[int, int], int]] = {
@@ -42,13 +44,11 @@ def exercises(count: int, *, max_value: int, rng: np.random.Generator) -> Iterat
         yield ",".join(definitions), f"{left}{sign}{right}", str(_OPERATIONS[sign](a, b))
 
 
-def write_shards(
-    folder: Path, *, shards: int, records: int, max_value: int, seed: int
-) -> list[Path]:
+def write_shards(folder: Path, *, shards: int, records: int, max_value: int, seed: int) -> list[Path]:
     """Writes `shard_0000.tfrecords` … with int64 lists `defs`, `op` and `res`.
 
     Args:
-      folder: made where it is missing.
+      folder: made; it may exist only if it is empty.
       shards: number of files.
       records: records in each file.
       max_value: see `exercises`.
@@ -56,25 +56,31 @@ def write_shards(
 
     Returns:
       the files, in order.
+
+    Raises:
+      InputError: the folder holds something, or cannot be written.
     """
     # TensorFlow costs seconds to import, and only this function needs it.
     import tensorflow as tf
 
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: is there already and not empty; give another folder or remove it")
     spec = SequenceSpec()
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
+    # Under another name first, so that a killed run leaves no folder with half the shards.
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
     for index in range(shards):
         rng = np.random.default_rng([seed, index])
-        path = folder / f"shard_{index:04d}.tfrecords"
-        # Under a temporary name first: a reader never finds half a shard.
-        partial = path.with_name(f".{path.name}.partial")
-        with tf.io.TFRecordWriter(str(partial)) as writer:
+        with tf.io.TFRecordWriter(str(partial / f"shard_{index:04d}.tfrecords")) as writer:
             for texts in exercises(records, max_value=max_value, rng=rng):
                 example = tf.train.Example()
                 for name, text in zip((*spec.features, spec.label), texts, strict=True):
                     ids = [spec.ids[symbol] for symbol in text]
                     example.features.feature[name].int64_list.value.extend(ids)
                 writer.write(example.SerializeToString(deterministic=True))
-        partial.replace(path)
-        paths.append(path)
-    return paths
+    partial.replace(folder)
+    return sorted(folder.iterdir())

@@ -57,9 +57,7 @@ def check(
     return {name: _after(checks, segments[name]) for name in names}
 
 
-def join(
-    segments: Mapping[str, tf.SparseTensor], spec: SequenceSpec
-) -> tuple[tf.Tensor, tf.Tensor]:
+def join(segments: Mapping[str, tf.SparseTensor], spec: SequenceSpec) -> tuple[tf.Tensor, tf.Tensor]:
     """Joins each record's features, in the order of `spec`, with separators between them.
 
     Args:
@@ -83,9 +81,7 @@ def join(
     return joined.values, joined.indices[:, 0]
 
 
-def pad(
-    ids: tf.Tensor, row: tf.Tensor, rows: tf.Tensor, *, length: int, pad_id: int
-) -> tf.Tensor:
+def pad(ids: tf.Tensor, row: tf.Tensor, rows: tf.Tensor, *, length: int, pad_id: int) -> tf.Tensor:
     """Lays ids out in rows of one length, padding behind each row's ids.
 
     Args:
@@ -110,9 +106,7 @@ def pad(
         tf.gather(lengths, long),
     )
     with tf.control_dependencies(refuse):
-        ragged = tf.RaggedTensor.from_value_rowids(
-            tf.identity(ids), row, nrows=rows, validate=False
-        )
+        ragged = tf.RaggedTensor.from_value_rowids(tf.identity(ids), row, nrows=rows, validate=False)
     padded = ragged.to_tensor(default_value=_int64(pad_id), shape=[None, length])
     return tf.ensure_shape(padded, [None, length])
 
@@ -162,9 +156,7 @@ def split_text(text: tf.Tensor, spec: SequenceSpec) -> dict[str, tf.SparseTensor
     segment = before - tf.gather(before_row, symbols.value_rowids())
     segment = tf.where(tf.equal(is_separator, 1), _int64(-1), segment)
     return {
-        name: tf.ragged.boolean_mask(
-            symbols, symbols.with_flat_values(tf.equal(segment, index))
-        ).to_sparse()
+        name: tf.ragged.boolean_mask(symbols, symbols.with_flat_values(tf.equal(segment, index))).to_sparse()
         for index, name in enumerate(spec.features)
     }
 

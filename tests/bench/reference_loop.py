@@ -54,9 +54,7 @@ def main(*arguments: str) -> None:
     y = keras.layers.Reshape((SPEC.length * WIDTH,))(y)
     y = keras.layers.Dense(HIDDEN, activation="relu")(y)
     model = keras.Model(ids, keras.layers.Dense(SPEC.size, name="dbd")(y))
-    model.compile(
-        "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
-    )
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     assert model.count_params() == 49_145
     callback = keras.callbacks.TensorBoard(log_dir, histogram_freq=1)
     model.fit(dataset(list(files)), epochs=EPOCHS, callbacks=[callback], verbose=2)
