@@ -4,6 +4,7 @@ import gzip
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, NamedTuple
 
 import google_crc32c
@@ -56,13 +57,16 @@ def read_shard(path: str) -> Iterator[Record]:
             offset += len(header) + len(body)
 
 
-def _open(path: str) -> _File:
-    file = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    start = file.read(_HEADER.size)
-    file.seek(0)
-    if start[:2] == _GZIP_MAGIC and not _is_header(start):
-        return gzip.open(file)
-    return file
+@contextmanager
+def _open(path: str) -> Iterator[_File]:
+    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        start = file.read(_HEADER.size)
+        file.seek(0)
+        if start[:2] == _GZIP_MAGIC and not _is_header(start):
+            with gzip.open(file) as plain:
+                yield plain
+        else:
+            yield file
 
 
 def _is_header(data: bytes) -> bool:

@@ -48,7 +48,6 @@ def fit(
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         steps_per_execution=config.steps_per_call,
-        jit_compile=config.xla,
     )
     progress = Progress(config.epochs)
     model.fit(
@@ -59,6 +58,7 @@ def fit(
             keras.callbacks.TensorBoard(str(log_dir), histogram_freq=int(config.histograms)),
             progress,
         ],
+        shuffle=False,  # the dataset shuffles
         verbose=0,
     )
     return model, progress.history

@@ -1,0 +1,69 @@
+"""Reading shards: whole, compressed, truncated anywhere, damaged, or something else."""
+
+import gzip
+
+import pytest
+
+from components.shards import read_shard
+from tests.support import GOOD, example, tfrecord
+from transform.errors import InputError
+
+RECORDS = [example(**GOOD), b"", b"x" * 300]
+DATA = tfrecord(RECORDS)
+
+
+def read(path):
+    return [record.data for record in read_shard(str(path))]
+
+
+@pytest.mark.parametrize("encode", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize("name", ["a.tfrecords", "a.tfrecords.gz"])
+def test_shards_are_read_whatever_their_name(tmp_path, encode, name):
+    (tmp_path / name).write_bytes(encode(DATA))
+    assert read(tmp_path / name) == RECORDS
+    assert [record.number for record in read_shard(str(tmp_path / name))] == [0, 1, 2]
+
+
+def test_empty_file_is_an_empty_shard(tmp_path):
+    (tmp_path / "a").write_bytes(b"")
+    assert read(tmp_path / "a") == []
+
+
+@pytest.mark.parametrize("text", ["not a shard at all", "short", "{'json': 1}" * 50])
+@pytest.mark.parametrize("encode", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_another_format_is_named(tmp_path, text, encode):
+    (tmp_path / "a").write_bytes(encode(text.encode()))
+    with pytest.raises(InputError, match="a: is not a TFRecord file, plain or gzip"):
+        read(tmp_path / "a")
+
+
+def test_truncation_at_every_byte_says_how_far_it_was_read(tmp_path):
+    ends = [len(tfrecord(RECORDS[:n])) for n in range(4)]
+    for size in range(1, len(DATA)):
+        (tmp_path / "a").write_bytes(DATA[:size])
+        whole = sum(end <= size for end in ends) - 1
+        if size in ends:
+            assert read(tmp_path / "a") == RECORDS[:whole]
+            continue
+        expected = f"is truncated; {whole} whole records were read, up to byte {ends[whole]}"
+        if size < 12:
+            expected = "is not a TFRecord file"
+        with pytest.raises(InputError, match=expected):
+            read(tmp_path / "a")
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+def test_truncated_gzip_is_named(tmp_path, share):
+    data = gzip.compress(tfrecord([bytes(range(256)) * 9] * 50), compresslevel=1)
+    (tmp_path / "a").write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(InputError, match=r"gzip stream breaks off.*after \d+ whole records"):
+        read(tmp_path / "a")
+
+
+@pytest.mark.parametrize("position", range(0, len(DATA), 7))
+def test_a_flipped_bit_is_noticed(tmp_path, position):
+    damaged = bytearray(DATA)
+    damaged[position] ^= 4
+    (tmp_path / "a").write_bytes(damaged)
+    with pytest.raises(InputError, match=r"is damaged at byte|is not a TFRecord"):
+        read(tmp_path / "a")

@@ -1,0 +1,39 @@
+"""One pipeline run that all end-to-end tests share."""
+
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.support import maskline
+
+
+class Finished(NamedTuple):
+    """A run on sample data that released a model. Read it; do not run on it again."""
+
+    root: Path
+    data: Path
+    process: subprocess.CompletedProcess[str]
+
+    @property
+    def served(self) -> Path:
+        return self.root / "serving" / "maskline" / "1"
+
+
+@pytest.fixture(scope="session")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four sample shards of 500 records."""
+    folder = tmp_path_factory.mktemp("data") / "shards"
+    made = maskline("data", "--out", folder, "--shards", 4, "--records", 500)
+    assert made.returncode == 0, made.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The reference settings on the sample shards; fewer records, so a lower bar."""
+    root = tmp_path_factory.mktemp("finished") / "root"
+    process = maskline("run", "--data", shards, "--root", root, "--set", "evaluation.min_accuracy=0.3")
+    assert process.returncode == 0, process.stdout + process.stderr
+    return Finished(root, shards, process)

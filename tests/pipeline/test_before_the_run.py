@@ -1,0 +1,115 @@
+"""What is looked at before TFX is loaded: shards, schema, source, lock."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pipeline import fingerprint, lock, shards
+from pipeline.config import DataConfig
+from pipeline.local import read_schema
+from transform.errors import InputError
+from transform.features import SequenceSpec
+
+
+def test_shards_are_found_by_pattern(tmp_path):
+    for name in ("b.tfrecord", "a.tfrecords.gz", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "c.tfrecords").mkdir()
+    found = shards.find(DataConfig(path=tmp_path))
+    assert [path.name for path in found] == ["a.tfrecords.gz", "b.tfrecord"]
+
+
+def test_no_data_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="nowhere: no such data directory"):
+        shards.find(DataConfig(path=tmp_path / "nowhere"))
+    with pytest.raises(InputError, match="file: is not a directory"):
+        shards.find(DataConfig(path=tmp_path / "file"))
+    with pytest.raises(InputError, match=r"no shard matches '\*.tfrecord\*'.*holds 1 others, such as file"):
+        shards.find(DataConfig(path=tmp_path))
+
+
+def test_data_version_changes_with_any_shard(tmp_path):
+    (tmp_path / "a").write_text("1")
+    (tmp_path / "b").write_text("2")
+    paths = [tmp_path / "a", tmp_path / "b"]
+    before = shards.version(paths)
+    assert shards.version(paths) == before
+    assert shards.version(paths[:1]) != before
+    time = (tmp_path / "a").stat().st_mtime_ns
+    (tmp_path / "a").write_text("3")
+    os.utime(tmp_path / "a", ns=(time + 1, time + 1))
+    assert shards.version(paths) != before
+
+
+def test_source_fingerprint_sees_files_rooms_and_lock(tmp_path, monkeypatch):
+    class Room:
+        def __init__(self, name):
+            (tmp_path / name).mkdir()
+            self.__file__ = str(tmp_path / name / "__init__.py")
+
+    rooms = {name: Room(name) for name in ("transform", "trainer", "pipeline")}
+    monkeypatch.setattr(fingerprint, "ROOMS", rooms)
+    monkeypatch.setattr(fingerprint, "pipeline", rooms["pipeline"])
+    seen = set()
+    for change in ("transform/a.py", "transform/a.pbtxt", "trainer/a.py", "requirements.lock"):
+        seen.add(fingerprint.source("transform", "trainer"))
+        (tmp_path / change).write_text(change)
+    seen.add(fingerprint.source("transform", "trainer"))
+    assert len(seen) == 5
+    before = fingerprint.source("transform")
+    (tmp_path / "trainer/a.py").write_text("other")
+    (tmp_path / "transform/__pycache__").mkdir()
+    (tmp_path / "transform/__pycache__/a.pyc").write_text("bytecode")
+    assert fingerprint.source("transform") == before
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("feature {", "is not a schema"),
+        ("", "sequence disagree: it has no feature 'defs'; mend it, or leave data.schema out"),
+        (None, "cannot be read"),
+    ],
+)
+def test_bad_schema_is_named(tmp_path, text, problem):
+    file = tmp_path / "s.pbtxt"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(InputError, match=problem):
+        read_schema(file, SequenceSpec())
+
+
+def test_schema_follows_from_the_settings():
+    text = read_schema(None, SequenceSpec(features=("colour",), label="shape", vocabulary=(" ", ":", "x")))
+    assert 'name: "colour"' in text
+    assert 'name: "shape"' in text
+
+
+def test_root_has_one_run_at_a_time(tmp_path):
+    code = (
+        "import sys; from pipeline import lock; from pathlib import Path\nwith lock.hold(Path(sys.argv[1])): "
+    )
+    holding = subprocess.Popen(
+        [sys.executable, "-c", code + "print(1, flush=True); sys.stdin.read()", str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert holding.stdout.readline()
+        assert lock.holder(tmp_path) == holding.pid
+        with pytest.raises(lock.BusyError, match=f"process {holding.pid}"), lock.hold(tmp_path):
+            pass
+    finally:
+        holding.kill()
+        holding.communicate()
+    assert lock.holder(tmp_path) is None
+    with lock.hold(tmp_path):
+        assert lock.holder(tmp_path) == os.getpid()
+
+
+def test_root_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "root").touch()
+    with pytest.raises(InputError, match="root cannot be written"), lock.hold(tmp_path / "root"):
+        pass

@@ -1,0 +1,65 @@
+"""The command line where no pipeline runs: help, mistakes, and what stays unloaded."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.support import GOOD, REPOSITORY, maskline, write_shard
+
+
+def test_help_loads_nothing_heavy():
+    code = "import sys; from pipeline.cli import cli; cli(['-h'], standalone_mode=False); print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY).stdout
+    for command in ("data", "run", "predict", "show"):
+        assert f"\n  {command} " in out
+    loaded = set(out.splitlines()[-1].split())
+    assert not loaded & {"tensorflow", "tfx", "keras", "apache_beam", "numpy", "pydantic", "rich"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("run", "--data", "nowhere"), "nowhere: no such data directory"),
+        (("run", "--data", "empty"), "no shard matches '*.tfrecord*' (data.pattern); it is empty"),
+        (("run", "--set", "training.epocs=1"), "training.epocs: no such setting; did you mean epochs?"),
+        (("run", "--set", "training.epochs=x"), "training.epochs: 'x' is not allowed"),
+        (("run", "--set", "sequence.label=op"), "label 'op' is also an input"),
+        (("run", "--config", "none.yaml"), "none.yaml: cannot be read"),
+        (("run", "--data", "good", "--root", "good/a.tfrecords"), "root cannot be written"),
+        (
+            ("run", "--data", "good", "--root", "corrupt"),
+            "metadata.sqlite: the metadata store cannot be opened",
+        ),
+        (
+            ("run", "--data", "good", "--root", "blocked"),
+            "metadata.sqlite: the metadata store cannot be opened",
+        ),
+        (("predict", "x=1:x"), "no model was released yet"),
+        (("show",), "no run yet"),
+        (("run", "--frobnicate"), "No such option"),
+        (("data", "--out", "good"), "not empty"),
+    ],
+)
+def test_mistake_is_one_line_and_exit_2(tmp_path, arguments, problem):
+    (tmp_path / "empty").mkdir()
+    write_shard(tmp_path / "good/a.tfrecords", [GOOD])
+    (tmp_path / "corrupt").mkdir()
+    (tmp_path / "corrupt/metadata.sqlite").write_text("this is no database" * 100)
+    (tmp_path / "blocked/metadata.sqlite").mkdir(parents=True)
+    code = f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); from pipeline.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 2, done
+    assert problem in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert len([line for line in done.stderr.splitlines() if line.startswith("maskline: ")]) <= 1
+    assert not (tmp_path / "maskline-root/serving").exists()
+
+
+def test_data_command_writes_what_was_asked(tmp_path):
+    done = maskline("data", "--out", tmp_path / "d", "--shards", 2, "--records", 3, "--max-value", 5)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"2 shards of 3 records in {tmp_path / 'd'}\n"
+    assert len(list((tmp_path / "d").iterdir())) == 2

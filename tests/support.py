@@ -1,0 +1,96 @@
+"""What tests share: another program's shard writer, and the command line as a user calls it."""
+
+import gzip
+import json
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+
+REPOSITORY = Path(__file__).parent.parent
+# Small and quick, where a test asks whether the pipeline works and not how well the model does.
+QUICK = ("--set", "training.epochs=1", "--set", "evaluation.min_accuracy=0.05")
+
+
+def example(**features: Sequence[int]) -> bytes:
+    """A tf.Example of int64 lists, encoded by hand from protobuf's wire format."""
+    entries = b""
+    for name, values in features.items():
+        packed = b"".join(_varint(value % 2**64) for value in values)
+        feature = _field(3, _field(1, packed))
+        entries += _field(1, _field(1, name.encode()) + _field(2, feature))
+    return _field(1, entries)
+
+
+def _field(number: int, data: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(data)) + data
+
+
+def _varint(value: int) -> bytes:
+    out = b""
+    while value > 127:
+        out, value = out + bytes([value & 127 | 128]), value >> 7
+    return out + bytes([value])
+
+
+def tfrecord(records: Iterable[bytes]) -> bytes:
+    """Records framed as TFRecord, written from the format's description and not with TensorFlow."""
+    out = b""
+    for record in records:
+        length = struct.pack("<Q", len(record))
+        out += length + _masked_crc(length) + record + _masked_crc(record)
+    return out
+
+
+def _masked_crc(data: bytes) -> bytes:
+    crc = google_crc32c.value(data)
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+def write_shard(
+    path: Path, records: Iterable[Mapping[str, Sequence[int]]], *, compress: bool = False
+) -> Path:
+    """Writes tf.Examples as one shard."""
+    data = tfrecord(example(**record) for record in records)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(data) if compress else data)
+    return path
+
+
+GOOD = {"defs": [3, 5, 11], "op": [3, 7, 4], "res": [12, 13]}
+
+
+def maskline(*arguments: Any, cwd: Path = REPOSITORY, timeout: int = 240) -> subprocess.CompletedProcess[str]:
+    """Runs the command line in a process of its own, on the code that lies in `cwd`."""
+    return subprocess.run(
+        command(*arguments), cwd=cwd, capture_output=True, text=True, timeout=timeout, env=environment()
+    )
+
+
+def command(*arguments: Any) -> list[str]:
+    return [sys.executable, "-m", "pipeline.cli", *map(str, arguments)]
+
+
+def environment() -> dict[str, str]:
+    # A user has no pytest around: its variables would change what the command sees.
+    return {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+
+
+def show(root: Path, cwd: Path = REPOSITORY) -> dict[str, Any]:
+    """What `maskline show --json` says of the last run."""
+    return json.loads(maskline("show", "--root", root, "--json", cwd=cwd).stdout)
+
+
+def states(run: Mapping[str, Any]) -> dict[str, str]:
+    return {component["name"]: component["state"] for component in run["components"]}
+
+
+def versions(root: Path) -> list[str]:
+    """All that lies in the serving directory: half a version would show too."""
+    folder = root / "serving" / "maskline"
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []

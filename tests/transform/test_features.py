@@ -1,0 +1,117 @@
+"""The data's language: settings, row checks, text, schema."""
+
+import pytest
+from google.protobuf import text_format
+from pydantic import ValidationError
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from tests.support import GOOD, REPOSITORY
+from transform.errors import InputError
+from transform.features import SequenceSpec, make_schema, row_problem, schema_problem, tokenize
+
+SPEC = SequenceSpec()
+ALL = ("defs", "op", "res")
+
+
+def test_reference_language():
+    assert "".join(SPEC.vocabulary) == " :|xy=,+-*0123456789"
+    assert (SPEC.size, SPEC.pad_id, SPEC.separator_id, SPEC.length) == (20, 0, 1, 20)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"label": "op"}, "label 'op' is also an input"),
+        ({"features": ("defs", "defs")}, "name a feature twice"),
+        ({"vocabulary": (" ", ":", "x", "x")}, "vocabulary holds 'x' twice"),
+        ({"separator": "#"}, "separator '#' is not in the vocabulary"),
+        ({"separator": " "}, "separator and padding are both ' '"),
+        ({"vocabulary": (" ", ":", "a b")}, "holds white space"),
+        ({"lenght": 3}, "Extra inputs are not permitted"),
+        ({"length": 0}, "greater than or equal to 1"),
+        ({"features": ()}, "at least 1 item"),
+    ],
+)
+def test_settings_that_disagree_are_refused(change, text):
+    with pytest.raises(ValidationError, match=text):
+        SequenceSpec.model_validate(change)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({}, None),
+        ({"defs": [1] * 16}, None),
+        (
+            {"defs": [1] * 17},
+            "the joined row holds 21 ids ('defs' 17, 'op' 3, and separators); allowed are 20",
+        ),
+        ({"op": []}, "feature 'op' is missing or empty; at least one id is needed"),
+        ({"res": []}, "feature 'res' is missing or empty; at least one id is needed"),
+        ({"defs": None}, "feature 'defs' is not a list of int64 ids"),
+        ({"defs": [3, 20]}, "feature 'defs' holds id 20; allowed are ids 0…19 without the padding id 0"),
+        ({"defs": [3, -1]}, "feature 'defs' holds id -1; allowed are ids 0…19 without the padding id 0"),
+        ({"res": [0]}, "feature 'res' holds id 0; allowed are ids 0…19 without the padding id 0"),
+    ],
+)
+def test_row_problem_names_feature_value_and_what_is_allowed(change, problem):
+    assert row_problem({**GOOD, **change}, ALL, SPEC) == problem
+
+
+def test_absent_feature_is_missing():
+    assert row_problem({"defs": [3], "res": [3]}, ALL, SPEC) == (
+        "feature 'op' is missing or empty; at least one id is needed"
+    )
+
+
+def test_tokenize_gives_the_published_ids():
+    assert tokenize("x=-12,y=24:y+x", SPEC) == {
+        "defs": [3, 5, 8, 11, 12, 6, 4, 5, 12, 14],
+        "op": [4, 7, 3],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("x=1", "has 1 segments; 2 are needed (defs, op)"),
+        ("x=1:y:z", "has 3 segments"),
+        ("x=1:y?x", "'?' is not in the vocabulary"),
+        ("x=1: ", "' ' is not in the vocabulary"),
+        ("x=1:", "feature 'op' is missing or empty"),
+        ("x=1" + "2" * 20 + ":x", "the joined row holds 25 ids"),
+    ],
+)
+def test_tokenize_refuses_other_languages(text, problem):
+    with pytest.raises(InputError) as refused:
+        tokenize(text, SPEC)
+    assert problem in str(refused.value)
+    assert text in str(refused.value)
+
+
+def test_words_are_divided_by_spaces():
+    spec = SequenceSpec(
+        features=("left", "right"),
+        vocabulary=("<pad>", "sep", "red", "green"),
+        separator="sep",
+        padding="<pad>",
+    )
+    assert tokenize("red  green sep red", spec) == {"left": [2, 3], "right": [2]}
+
+
+def test_curated_schema_is_the_reference_language():
+    text = (REPOSITORY / "transform" / "schema.pbtxt").read_text()
+    assert text_format.Parse(text, schema_pb2.Schema()) == make_schema(SPEC)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "it has no feature 'defs'"),
+        ("feature { name: 'defs' type: BYTES }", "feature 'defs' is not of type INT"),
+        ("feature { name: 'defs' type: INT shape { dim { size: 3 } } }", "fixed shape"),
+        ("feature { name: 'defs' type: INT int_domain { max: 20 } }", "allows ids up to 20"),
+    ],
+)
+def test_schema_that_disagrees_is_named(text, problem):
+    assert problem in schema_problem(text_format.Parse(text, schema_pb2.Schema()), SPEC)

@@ -1,0 +1,81 @@
+"""Joining, padding and refusing, on exact rows."""
+
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from transform import sequences
+from transform.features import SequenceSpec
+from transform.preprocessing import preprocessing_fn
+
+SPEC = SequenceSpec(length=6)
+CONFIG = {"sequence": SPEC.model_dump(mode="json")}
+
+
+def sparse(rows):
+    return tf.ragged.constant(rows, dtype=tf.int64).to_sparse()
+
+
+def call(inputs):
+    return preprocessing_fn(inputs, CONFIG)
+
+
+def features(defs, op, res):
+    return {"defs": sparse(defs), "op": sparse(op), "res": sparse(res)}
+
+
+def test_rows_are_joined_in_order_and_padded_behind():
+    out = call(features([[3, 4], [5]], [[6], [7, 8, 9]], [[9, 3], [4]]))
+    np.testing.assert_array_equal(out["x"], [[3, 4, 1, 6, 0, 0], [5, 1, 7, 8, 9, 0]])
+    np.testing.assert_array_equal(out["y"], [9, 4])
+    assert out["x"].dtype == out["y"].dtype == tf.int64
+
+
+def test_order_separator_and_padding_are_settings():
+    spec = SequenceSpec(features=("op", "defs"), separator="|", padding="9", length=4)
+    inputs = {"defs": sparse([[0]]), "op": sparse([[6]]), "res": sparse([[0]])}
+    out = preprocessing_fn(inputs, {"sequence": spec.model_dump(mode="json")})
+    np.testing.assert_array_equal(out["x"], [[6, 2, 0, 19]])
+    np.testing.assert_array_equal(out["y"], [0])
+
+
+def test_three_features_have_two_separators():
+    spec = SequenceSpec(features=("a", "b", "c"), length=6)
+    names = ("a", "b", "c", "res")
+    out = preprocessing_fn(
+        {n: sparse([[i + 3]]) for i, n in enumerate(names)}, {"sequence": spec.model_dump(mode="json")}
+    )
+    np.testing.assert_array_equal(out["x"], [[3, 1, 4, 1, 5, 0]])
+
+
+@pytest.mark.parametrize("mode", [call, tf.function(call)], ids=["eager", "graph"])
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        (([[3], []], [[4], [4]], [[5], [5]]), r"missing or empty.*\[.?defs.?\] \[1\]"),
+        (([[3], [3]], [[4], [4]], [[], [5]]), r"missing or empty.*\[.?res.?\] \[0\]"),
+        (([[3], [20]], [[4], [4]], [[5], [5]]), r"ids 0…19 without.*\[.?defs.?\] \[20\]"),
+        (([[3], [3]], [[4], [-1]], [[5], [5]]), r"ids 0…19 without.*\[.?op.?\] \[-1\]"),
+        (([[3], [3]], [[4], [4]], [[5], [0]]), r"ids 0…19 without.*\[.?res.?\] \[0\]"),
+        (([[3] * 4, [3]], [[4], [4, 4, 4, 4, 4]], [[5], [5]]), r"may hold 6 ids.*\[1\] \[7\]"),
+    ],
+    ids=["missing input", "missing label", "unknown id", "negative id", "padding id", "too long"],
+)
+def test_bad_rows_are_refused_in_both_modes(mode, rows, text):
+    with pytest.raises(tf.errors.InvalidArgumentError) as refused:
+        mode(features(*rows))
+    assert re.search(text, str(refused.value), re.DOTALL), refused.value
+
+
+def test_text_is_split_into_features():
+    parts = sequences.split_text(tf.constant(["x=1:y", "=:xx"]), SPEC)
+    rows = {name: tf.RaggedTensor.from_sparse(part).to_list() for name, part in parts.items()}
+    assert rows == {"defs": [[b"x", b"=", b"1"], [b"="]], "op": [[b"y"], [b"x", b"x"]]}
+
+
+@pytest.mark.parametrize("text", ["x=1", "x:y:1", ""])
+def test_text_with_other_segments_is_refused(text):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="needs 2 segments"):
+        sequences.split_text(tf.constant(["x:y", text]), SPEC)
