@@ -90,7 +90,7 @@ def show(config_file: Path | None, root: Path | None, as_json: bool) -> None:
     config = load(config_file, root=root)
     last = None
     if config.metadata_file.exists():
-        last = History(config.metadata_file, config.serving_dir).latest()
+        last = History(config.metadata_file, config.serving_dir, read_only=True).latest()
     if last is None:
         raise InputError(f"{config.root}: no run yet; start one with `maskline run`")
     log = config.root / "logs" / f"{last.run}.log"
@@ -99,7 +99,8 @@ def show(config_file: Path | None, root: Path | None, as_json: bool) -> None:
         values = {**last.model_dump(mode="json"), "log": str(log), "working": working}
         click.echo(json.dumps({**values, "exit": int(last.exit)}, indent=1))
         return
-    click.echo(f"run {last.run}" + (f", at work in process {working}" if working else ""))
+    ending = f"at work in process {working}" if working else "" if last.ended else "did not come to its end"
+    click.echo(f"run {last.run}" + (f", {ending}" if ending else ""))
     Console().summary(last, log)
 
 

@@ -118,7 +118,7 @@ class Console:
 
 
 def _table(components: list[Component]) -> Table:
-    table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, caption="records: train + eval")
     table.add_column("component")
     table.add_column("state")
     table.add_column("seconds", justify="right")
@@ -136,7 +136,7 @@ def _table(components: list[Component]) -> Table:
 
 
 def _counts(records: dict[str, int]) -> str:
-    return " + ".join(f"{count:,} {name}" for name, count in records.items())
+    return " + ".join(f"{count:,}" for count in records.values())
 
 
 def _escape(text: str) -> str:

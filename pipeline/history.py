@@ -1,7 +1,9 @@
 """Reads from the metadata store what a run did. Imports neither TFX nor TensorFlow."""
 
 import json
+import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -52,11 +54,15 @@ class Run(BaseModel):
     model: Path | None = None
 
     @property
+    def ended(self) -> bool:
+        """True where every component, up to the last, is done."""
+        states = {component.name: component.state for component in self.components}
+        return "Pusher" in states and all(state in _DONE for state in states.values())
+
+    @property
     def exit(self) -> Exit:
         """The run's outcome, from the recorded states alone."""
-        names = [component.name for component in self.components]
-        finished = all(component.state in _DONE for component in self.components)
-        if not finished or "Pusher" not in names:
+        if not self.ended:
             return Exit.ERROR
         return Exit.OK if self.blessed else Exit.NOT_BLESSED
 
@@ -67,24 +73,20 @@ class History:
     Args:
       metadata_file: the SQLite store; made where it is missing.
       serving_dir: the directory of released versions.
+      read_only: look at a store that a run may be writing to.
 
     Raises:
       InputError: the store cannot be read or written.
     """
 
-    def __init__(self, metadata_file: Path, serving_dir: Path) -> None:
+    def __init__(self, metadata_file: Path, serving_dir: Path, *, read_only: bool = False) -> None:
         self._serving_dir = serving_dir
+        _check(metadata_file, read_only=read_only)
+        mode = mlmd.SqliteMetadataSourceConfig
         config = mlmd.ConnectionConfig()
         config.sqlite.filename_uri = str(metadata_file)
-        config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
-        try:
-            self._store = MetadataStore(config)
-        except Exception as error:  # the store raises whatever its C++ side reports
-            reason = str(error).split(": ")[-1].splitlines()[0]
-            raise InputError(
-                f"{metadata_file}: the metadata store cannot be opened ({reason}); "
-                "mend its permissions, or give another --root"
-            ) from None
+        config.sqlite.connection_mode = mode.READONLY if read_only else mode.READWRITE_OPENCREATE
+        self._store = MetadataStore(config)
 
     def latest(self) -> Run | None:
         """The newest run, or None before the first."""
@@ -184,6 +186,18 @@ class History:
             newest = max(releases, key=lambda artifact: artifact.id)
             run.live_version = newest.properties["version"].int_value
             run.model = self._serving_dir / str(run.live_version)
+
+
+def _check(file: Path, *, read_only: bool) -> None:
+    """Asks SQLite itself: what ml-metadata raises is a page of SQL."""
+    try:
+        with closing(sqlite3.connect(file)) as database:
+            database.execute("PRAGMA schema_version" if read_only else "BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        action = "read" if read_only else "written"
+        raise InputError(
+            f"{file}: the metadata store cannot be {action} ({error}); mend it, or give another --root"
+        ) from None
 
 
 def _of_type(artifacts: Iterable[mlmd.Artifact] | None, name: str) -> list[mlmd.Artifact]:

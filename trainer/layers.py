@@ -169,9 +169,9 @@ def zero_masked(values: Any, mask: Any) -> Any:
 
 
 def lowest_score(dtype: Any) -> float:
-    """A score that softmax turns into zero and that still is finite in `dtype`.
+    """A score that softmax turns into zero and that is finite in `dtype`, with room to spare.
 
-    Half of the lowest finite number: sums with real scores cannot overflow to -inf, which would make
-    a row of masked keys NaN.
+    The lowest finite number itself would become -inf as soon as anything is added to it, and a row whose
+    keys are all -inf is NaN.
     """
-    return {"float16": -3e4}.get(keras.backend.standardize_dtype(dtype), -1e38)
+    return -3e4 if keras.backend.standardize_dtype(dtype) == "float16" else -1e38

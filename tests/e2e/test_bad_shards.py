@@ -1,0 +1,45 @@
+"""Data that cannot be trained on: one clear line, exit 2, nothing pushed, no traceback on the screen."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from tests.support import GOOD, example, maskline, tfrecord, versions, write_shard
+
+pytestmark = pytest.mark.slow
+
+TEN = tfrecord([example(**GOOD)] * 10)
+ROW = [GOOD] * 3
+
+
+def bad_row(**change):
+    row = {name: values for name, values in (GOOD | change).items() if values is not None}
+    return tfrecord(example(**r) for r in [*ROW, row])
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"name,value\n1,2\n", "bad.tfrecords: is not a TFRecord file, plain or gzip"),
+        (TEN[:-5], "bad.tfrecords: is truncated; 9 whole records were read, up to byte "),
+        (gzip.compress(TEN)[:-20], "bad.tfrecords: its gzip stream breaks off or is damaged after "),
+        (bad_row(op=None), "bad.tfrecords: record 3: feature 'op' is missing or empty; at least one id"),
+        (bad_row(defs=[3, 99]), "record 3: feature 'defs' holds id 99; allowed are ids 0…19 without"),
+        (bad_row(defs=[3] * 30), "record 3: the joined row holds 34 ids ('defs' 30, 'op' 3, and separators)"),
+        (bad_row(res=[]), "record 3: feature 'res' is missing or empty; at least one id is needed"),
+    ],
+    ids=["not TFRecord", "truncated", "truncated gzip", "missing", "unknown id", "too long", "empty label"],
+)
+def test_bad_shard_is_named(tmp_path, data, problem):
+    write_shard(tmp_path / "data/good.tfrecords", [GOOD] * 20)
+    (tmp_path / "data/bad.tfrecords").write_bytes(data)
+    done = maskline("run", "--data", tmp_path / "data", "--root", tmp_path / "root")
+    assert done.returncode == 2, done.stdout + done.stderr
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"maskline: {tmp_path}/data/bad.tfrecords: ")
+    assert problem in line
+    assert "Traceback" not in done.stdout
+    assert versions(tmp_path / "root") == []
+    log = done.stdout.split("log: ")[1].splitlines()[0]
+    assert "Traceback" in Path(log).read_text()

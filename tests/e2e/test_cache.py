@@ -1,0 +1,99 @@
+"""What reruns after which edit, and what is compared with what. One root, run after run."""
+
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.support import QUICK, REPOSITORY, maskline, show, states, versions
+
+pytestmark = pytest.mark.slow
+
+ROOMS = ("transform", "trainer", "components", "pipeline")
+
+
+class Step(NamedTuple):
+    code: int
+    out: str
+    run: dict[str, Any]
+    versions: list[str]
+
+    @property
+    def reran(self) -> set[str]:
+        """Components that did not come from the cache; a resolver always asks anew."""
+        return {name for name, state in states(self.run).items() if state != "CACHED"} - {"LiveModel"}
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory) -> dict[str, Step]:
+    """A checkout of its own, so that its files can be edited between the runs."""
+    checkout = tmp_path_factory.mktemp("checkout")
+    for room in ROOMS:
+        shutil.copytree(REPOSITORY / room, checkout / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("requirements.lock", "maskline.yaml"):
+        shutil.copy(REPOSITORY / file, checkout)
+    data, root = checkout / "data/small", checkout / "root"
+    maskline("data", "--out", data, "--shards", 1, "--records", 300, cwd=checkout)
+    taken: dict[str, Step] = {}
+
+    def run(name: str, *options: str) -> None:
+        done = maskline("run", "--data", data, "--root", root, *QUICK, *options, cwd=checkout)
+        taken[name] = Step(done.returncode, done.stdout + done.stderr, show(root, checkout), versions(root))
+
+    def edit(file: str, text: str = "\n# edited\n") -> None:
+        path = Path(checkout / file)
+        path.write_text(path.read_text() + text)
+
+    run("first")
+    edit("pipeline/console.py")
+    run("pipeline edited")
+    edit("trainer/layers.py")
+    run("trainer edited", "--set", "evaluation.max_accuracy_loss=1")
+    run("bar raised", "--set", "evaluation.max_accuracy_loss=1", "--set", "evaluation.min_accuracy=0.999")
+    run("bar lowered", "--set", "evaluation.max_accuracy_loss=1")
+    edit("requirements.lock")
+    run("lock edited", "--set", "evaluation.max_accuracy_loss=1")
+    return taken
+
+
+def test_first_run_releases(steps):
+    assert steps["first"].code == 0, steps["first"].out
+    assert steps["first"].versions == ["1"]
+
+
+def test_what_no_component_depends_on_reruns_nothing(steps):
+    step = steps["pipeline edited"]
+    assert (step.code, step.reran, step.versions) == (0, set(), ["1"]), step.out
+    assert step.run["released_version"] == 1
+
+
+def test_edited_trainer_reruns_from_the_trainer_on(steps):
+    step = steps["trainer edited"]
+    assert step.code == 0, step.out
+    assert step.reran == {"Trainer", "Evaluator", "Pusher"}
+    assert step.versions == ["1", "2"]
+    assert set(step.run["metrics"]) == {"candidate", "baseline", "change"}
+
+
+def test_model_below_the_bar_is_not_released_and_why_is_said(steps):
+    step = steps["bar raised"]
+    assert step.code == 3
+    assert step.versions == ["1", "2"]
+    assert (step.run["blessed"], step.run["released_version"], step.run["live_version"]) == (False, None, 2)
+    [why] = step.run["why"]
+    assert why.startswith("accuracy is 0.")
+    assert why.endswith("at least 0.9990 is needed")
+    assert "Not blessed: accuracy is 0." in step.out
+
+
+def test_model_that_was_released_before_is_not_released_twice(steps):
+    step = steps["bar lowered"]
+    assert (step.code, step.reran, step.versions) == (0, set(), ["1", "2"]), step.out
+
+
+def test_edited_lock_reruns_all_that_computes(steps):
+    step = steps["lock edited"]
+    assert step.code == 0, step.out
+    assert step.reran >= {"ExampleGen", "StatisticsGen", "Transform", "Trainer", "Evaluator", "Pusher"}
+    assert step.versions == ["1", "2", "3"]

@@ -1,0 +1,106 @@
+"""`kill -9` anywhere, then the same command again; and two runs at once."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support import QUICK, REPOSITORY, command, environment, maskline, show, states, versions
+
+pytestmark = pytest.mark.slow
+
+
+class Working:
+    """A run in the background, which is killed whatever the test does."""
+
+    def __init__(self, *arguments: object) -> None:
+        self.process = subprocess.Popen(
+            command(*arguments), cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, env=environment()
+        )
+
+    def __enter__(self) -> "Working":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.returncode is None:
+            self.kill()
+
+    def wait_for(self, text: str) -> None:
+        for line in self.process.stdout:
+            if text in line:
+                return
+        raise AssertionError(f"the run ended without {text!r}")
+
+    def kill(self) -> list[psutil.Process]:
+        """Kills the command alone, as `kill -9 PID` does; gives its children."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.send_signal(signal.SIGKILL)
+        self.process.communicate()
+        return children
+
+
+@pytest.fixture
+def arguments(shards: Path, tmp_path: Path) -> tuple[object, ...]:
+    return "run", "--data", shards, "--root", tmp_path / "root", *QUICK
+
+
+def test_killed_anywhere_the_next_run_finishes(arguments, tmp_path):
+    root = tmp_path / "root"
+    for point in ("  ExampleGen …", "  Transform …", "  Trainer …", "  Evaluator …"):
+        with Working(*arguments) as run:
+            run.wait_for(point)
+            time.sleep(0.3)  # into its middle
+            children = run.kill()
+        _, alive = psutil.wait_procs(children, timeout=10)
+        assert not alive, "a killed run leaves no node at work"
+        assert versions(root) == []
+    interrupted = show(root)
+    assert interrupted["exit"] == 1
+    assert states(interrupted)["Evaluator"] == "RUNNING"
+
+    done = maskline(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert versions(root) == ["1"]
+    assert states(show(root)) | {"LiveModel": ""} == {
+        "ExampleGen": "CACHED", "StatisticsGen": "CACHED", "ImportSchemaGen": "CACHED",
+        "ExampleValidator": "CACHED", "Transform": "CACHED", "Trainer": "CACHED", "LiveModel": "",
+        "Evaluator": "COMPLETE", "Pusher": "COMPLETE",
+    }  # fmt: skip
+    assert maskline(*arguments).returncode == 0
+    assert versions(root) == ["1"]
+
+
+def test_killed_node_fails_the_run_and_is_named(arguments, tmp_path):
+    with Working(*arguments, "--set", "training.epochs=10000") as run:
+        run.wait_for("Trainer: epoch 1/")
+        [node] = psutil.Process(run.process.pid).children()
+        os.kill(node.pid, signal.SIGKILL)
+        out, _ = run.process.communicate(timeout=60)
+        assert run.process.returncode == 1
+    assert "Trainer's process was ended by signal 9" in out
+    assert versions(tmp_path / "root") == []
+
+
+def test_second_run_on_a_root_says_who_works_and_leaves(arguments, tmp_path):
+    with Working(*arguments, "--set", "training.epochs=10000") as run:
+        run.wait_for("Trainer: epoch 1/")
+        done = maskline(*arguments)
+        assert done.returncode == 1
+        assert f"a run is already working here (process {run.process.pid})" in done.stderr
+        assert show(tmp_path / "root")["working"] == run.process.pid
+        assert states(show(tmp_path / "root"))["Trainer"] == "RUNNING"
+
+
+def test_interrupt_ends_the_run_and_its_nodes(arguments, tmp_path):
+    with Working(*arguments, "--set", "training.epochs=10000") as run:
+        run.wait_for("Trainer: epoch 1/")
+        children = psutil.Process(run.process.pid).children()
+        run.process.send_signal(signal.SIGINT)
+        run.process.communicate(timeout=60)
+        assert run.process.returncode == 130
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive

@@ -1,0 +1,51 @@
+"""Another data set: other names, words for symbols, another length. One YAML file, no code."""
+
+import random
+
+import pytest
+
+from tests.support import maskline, show, versions, write_shard
+
+pytestmark = pytest.mark.slow
+
+WORDS = ["red", "green", "blue", "sep", "<pad>", "circle", "square", "yes", "no"]
+SETTINGS = """
+root: here
+data: {path: shards, pattern: "part-*", eval_percent: 30}
+sequence:
+  features: [wanted, shape, colours]
+  label: answer
+  length: 9
+  vocabulary: words.txt
+  separator: sep
+  padding: <pad>
+model: {width: 8, hidden: 16}
+training: {epochs: 30, batch_size: 16, learning_rate: 0.01}
+evaluation: {min_accuracy: 0.9}
+"""
+
+
+def row(rng):
+    """Is it a red circle that is wanted?"""
+    wanted, shape = rng.choice([0, 1, 2]), rng.choice([5, 6])
+    answer = 7 if (wanted, shape) == (0, 5) else 8
+    colours = [rng.choice([0, 1, 2]) for _ in range(rng.randint(1, 4))]
+    return {"wanted": [wanted], "shape": [shape], "colours": colours, "answer": [answer]}
+
+
+def test_other_data_set_needs_no_code(tmp_path):
+    """Padding is id 4 here, and id 0 is a colour like the others."""
+    rng = random.Random(0)
+    write_shard(tmp_path / "shards/part-1", [row(rng) for _ in range(300)])
+    write_shard(tmp_path / "shards/part-2", [row(rng) for _ in range(300)], compress=True)
+    (tmp_path / "words.txt").write_text("\n".join(WORDS))
+    (tmp_path / "colours.yaml").write_text(SETTINGS)
+
+    done = maskline("run", "--config", tmp_path / "colours.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert versions(tmp_path / "here") == ["1"]
+    assert show(tmp_path / "here")["metrics"]["candidate"]["accuracy"] >= 0.9
+
+    questions = {"red sep circle sep red green": "yes", "green sep square sep blue": "no"}
+    asked = maskline("predict", "--config", tmp_path / "colours.yaml", *questions)
+    assert [line.split("\t")[1] for line in asked.stdout.splitlines()] == list(questions.values())

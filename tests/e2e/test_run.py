@@ -1,0 +1,180 @@
+"""One run from shards to a released model, and what a user sees of it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.support import GOOD, environment, example, maskline, show, states, versions
+
+pytestmark = pytest.mark.slow
+
+COMPONENTS = {
+    "ExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator", "Transform", "Trainer",
+    "LiveModel", "Evaluator", "Pusher",
+}  # fmt: skip
+
+
+def test_progress_and_summary_are_plain_lines(finished):
+    out = finished.process.stdout
+    assert finished.process.stderr == ""
+    for component in COMPONENTS:
+        assert f"  {component} …\n" in out
+        assert f"✓ {component} " in out
+    assert "  Trainer: epoch 10/10: loss " in out
+    assert f"Blessed and released as version 1: {finished.served}\n" in out
+    [log] = (finished.root / "logs").iterdir()
+    assert f"log: {log}\n" in out
+    assert "Traceback" not in log.read_text()
+    assert "\x1b" not in out
+
+
+def test_show_tells_states_counts_metrics_and_model(finished):
+    run = show(finished.root)
+    assert states(run) == dict.fromkeys(COMPONENTS, "COMPLETE")
+    parts = {component["name"]: component for component in run["components"]}
+    split = parts["ExampleGen"]["records_out"]
+    assert parts["ExampleGen"]["records_in"] == {"read": 2000} == {"read": sum(split.values())}
+    assert parts["StatisticsGen"]["records_in"] == parts["Transform"]["records_in"] == split
+    assert parts["Transform"]["records_out"] == parts["Trainer"]["records_in"] == split
+    assert parts["Evaluator"]["records_in"] == {"eval": split["eval"]}
+    assert parts["Trainer"]["seconds"] > 0.5
+    assert set(run["metrics"]) == {"candidate"}
+    assert 0.3 <= run["metrics"]["candidate"]["accuracy"] < 1
+    assert (run["blessed"], run["why"], run["released_version"], run["live_version"]) == (True, [], 1, 1)
+    assert (run["model"], run["exit"], run["working"]) == (str(finished.served), 0, None)
+
+
+def test_show_for_people(finished):
+    out = maskline("show", "--root", finished.root).stdout
+    for component in COMPONENTS:
+        assert component in out
+    assert "2,000" in out
+    assert str(finished.served) in out
+
+
+def test_evaluator_agrees_with_the_trainer(finished):
+    [report] = finished.root.glob("artifacts/Trainer/model_run/*/training.json")
+    trained = json.loads(report.read_text())
+    evaluated = show(finished.root)["metrics"]["candidate"]
+    assert trained["parameters"] == 49_145
+    assert trained["history"][-1]["val_accuracy"] == pytest.approx(evaluated["accuracy"], abs=1e-6)
+    assert trained["history"][-1]["val_loss"] == pytest.approx(evaluated["loss"], abs=1e-4)
+
+
+def test_second_run_has_nothing_to_do(finished):
+    again = maskline(
+        "run", "--data", finished.data, "--root", finished.root, "--set", "evaluation.min_accuracy=0.3"
+    )
+    assert again.returncode == 0
+    assert "all 9 components reused" in again.stdout
+    assert versions(finished.root) == ["1"]
+    assert len(list((finished.root / "logs").iterdir())) == 1
+
+
+def test_predict_asks_the_live_model(finished):
+    done = maskline("predict", "--root", finished.root, "x=-12,y=24:y+x", "y=3,x=9:x*y")
+    assert (done.returncode, done.stderr) == (0, "")
+    for line, text in zip(done.stdout.splitlines(), ("x=-12,y=24:y+x", "y=3,x=9:x*y"), strict=True):
+        asked, symbol, probability = line.split("\t")
+        assert asked == text
+        assert symbol in "-0123456789"
+        assert 0 < float(probability) <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("x=1?y=2:x+y", "'?' is not in the vocabulary"),
+        ("x=1,y=2", "has 1 segments; 2 are needed"),
+        ("x=11111111,y=22222222:x+y", "the joined row holds 25 ids"),
+    ],
+)
+def test_predict_refuses_other_languages(finished, text, problem):
+    done = maskline("predict", "--root", finished.root, text)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert problem in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+# What a server does: a process that has TensorFlow and none of our packages.
+SERVER = """
+import importlib.util, json, sys
+sys.meta_path = [finder for finder in sys.meta_path if "editable" not in str(finder)]
+assert not any(importlib.util.find_spec(name) for name in ("transform", "trainer", "components", "pipeline"))
+import tensorflow as tf
+served = tf.saved_model.load(sys.argv[1]).signatures
+def plain(value):
+    return value.decode() if isinstance(value, bytes) else value
+def ask(signature, *values):
+    try:
+        inputs = [bytes.fromhex(v) if signature != "serving_text" else v for v in values]
+        answers = served[signature](tf.constant(inputs, tf.string))
+        return {name: [plain(x) for x in answer.numpy().tolist()] for name, answer in answers.items()}
+    except tf.errors.InvalidArgumentError as error:
+        return str(error)
+print(json.dumps([sorted(served), [ask(*question) for question in json.loads(sys.stdin.read())]]))
+"""
+
+
+@pytest.fixture(scope="module")
+def ask(finished, tmp_path_factory):
+    def ask(*questions):
+        done = subprocess.run(
+            [sys.executable, "-c", SERVER, str(finished.served)],
+            input=json.dumps(questions), capture_output=True, text=True, env=environment(),
+            cwd=tmp_path_factory.mktemp("elsewhere"), check=True, errors="replace",
+        )  # fmt: skip
+        return json.loads(done.stdout)
+
+    return ask
+
+
+def serialized(**features):
+    return example(**features).hex()
+
+
+def test_all_signatures_are_served_without_our_packages(ask):
+    text = "x=-12,y=24:y+x"
+    ids = {"defs": [3, 5, 8, 11, 12, 6, 4, 5, 12, 14], "op": [4, 7, 3]}
+    long = "x=-99,y=-99:y*x"
+    names, answers = ask(
+        ["serving_text", text, long],
+        ["serving_default", serialized(**ids)],
+        ["serving_default", serialized(**ids, res=[0, 77])],
+        ["transform_features", serialized(**ids, res=[11, 12])],
+        ["serving_text"],
+    )
+    assert names == ["serving_default", "serving_text", "transform_features"]
+    by_text, by_example, with_label, transformed, nothing = answers
+    assert len(by_text["symbol"]) == 2
+    assert by_text["logits"][0] == pytest.approx(by_example["logits"][0], rel=1e-5, abs=1e-6)
+    assert (
+        by_text["symbol"][0]
+        == by_example["symbol"][0]
+        == " :|xy=,+-*0123456789"[max(range(20), key=by_example["logits"][0].__getitem__)]
+    )
+    assert with_label == by_example  # the label is neither needed nor read
+    assert transformed == {"x": [[*ids["defs"], 1, *ids["op"], 0, 0, 0, 0, 0, 0]], "y": [11]}
+    assert nothing["symbol"] == []
+
+
+def test_bad_requests_are_refused_inside_the_graph(ask):
+    bad = {
+        "missing or empty": ["serving_default", serialized(defs=[3])],
+        "[op] [1]": ["serving_default", serialized(**GOOD), serialized(defs=[3])],
+        "[defs] [20]": ["serving_default", serialized(defs=[20], op=[3])],
+        "[op] [0]": ["serving_default", serialized(defs=[3], op=[0])],
+        "may hold 20 ids": ["serving_default", serialized(defs=[3] * 19, op=[3])],
+        "outside the vocabulary": ["serving_text", "x=1:y?x"],
+        "needs 2 segments": ["serving_text", "x=1:y+x", "x=1"],
+        "[defs] [0]": ["serving_text", " :x"],
+        "[res] [0]": ["transform_features", serialized(defs=[3], op=[3])],
+        "may hold 20 ids after": ["serving_text", "x" * 19 + ":x"],
+        "Could not parse example": ["serving_default", "ffff"],
+    }
+    _, answers = ask(*bad.values())
+    for text, answer in zip(bad, answers, strict=True):
+        assert isinstance(answer, str), (text, answer)
+        assert text in answer
