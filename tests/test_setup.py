@@ -11,7 +11,7 @@ ROOMS = {"components", "pipeline", "trainer", "transform"}
 
 def test_archive_for_workers_holds_every_room(tmp_path):
     subprocess.run(
-        [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", tmp_path, "sdist", "--dist-dir", tmp_path],
+        [sys.executable, "setup.py", "-q", "egg_info", "-e", tmp_path, "sdist", "--dist-dir", tmp_path],
         cwd=REPOSITORY, check=True, env=environment(), capture_output=True,
     )  # fmt: skip
     [archive] = tmp_path.glob("*.tar.gz")

@@ -172,7 +172,7 @@ def test_bad_requests_are_refused_inside_the_graph(ask):
         "[defs] [0]": ["serving_text", " :x"],
         "[res] [0]": ["transform_features", serialized(defs=[3], op=[3])],
         "may hold 20 ids after": ["serving_text", "x" * 19 + ":x"],
-        "Could not parse example": ["serving_default", "ffff"],
+        "Could not parse example": ["serving_default", b"no example".hex()],
     }
     _, answers = ask(*bad.values())
     for text, answer in zip(bad, answers, strict=True):

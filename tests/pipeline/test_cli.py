@@ -27,14 +27,8 @@ def test_help_loads_nothing_heavy():
         (("run", "--set", "sequence.label=op"), "label 'op' is also an input"),
         (("run", "--config", "none.yaml"), "none.yaml: cannot be read"),
         (("run", "--data", "good", "--root", "good/a.tfrecords"), "root cannot be written"),
-        (
-            ("run", "--data", "good", "--root", "corrupt"),
-            "metadata.sqlite: the metadata store cannot be opened",
-        ),
-        (
-            ("run", "--data", "good", "--root", "blocked"),
-            "metadata.sqlite: the metadata store cannot be opened",
-        ),
+        (("run", "--data", "good", "--root", "corrupt"), "cannot be written (file is not a database)"),
+        (("run", "--data", "good", "--root", "blocked"), "cannot be written (unable to open database"),
         (("predict", "x=1:x"), "no model was released yet"),
         (("show",), "no run yet"),
         (("run", "--frobnicate"), "No such option"),
