@@ -59,7 +59,7 @@ def run(config_file: Path | None, overrides: tuple[str, ...], **places: Path | N
     from pipeline.console import Console
 
     config = load(config_file, overrides, data=places["data_dir"], root=places["root"])
-    return local.run(config, Console())
+    return local.run(config, Console(config))
 
 
 @cli.command()
@@ -101,7 +101,7 @@ def show(config_file: Path | None, root: Path | None, as_json: bool) -> None:
         return
     ending = f"at work in process {working}" if working else "" if last.ended else "did not come to its end"
     click.echo(f"run {last.run}" + (f", {ending}" if ending else ""))
-    Console().summary(last, log)
+    Console(config).summary(last, log)
 
 
 def main() -> Any:

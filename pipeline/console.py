@@ -1,10 +1,12 @@
 """What a person sees of a run: live on a terminal, plain lines elsewhere."""
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import rich.box
 import rich.console
@@ -13,16 +15,22 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.config import Config
 from pipeline.history import Component, Run
+from transform.features import SequenceSpec
 
 
 class Console:
     """Shows progress and results on standard output.
 
     Without a terminal every event is a plain line; on one, the lines of nodes at work are live.
+
+    Args:
+      config: says where things lie, for the hints.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, config: Config) -> None:
+        self._config = config
         self._rich = rich.console.Console(highlight=False, soft_wrap=True)
         self._live: Live | None = None
         self._working: dict[str, tuple[float, str]] = {}
@@ -104,7 +112,18 @@ class Console:
         if run.live_version:
             if run.released_version != run.live_version:
                 self._print(f"Live is version {run.live_version}: {run.model}")
-            self._print("Next: maskline predict 'x=-12,y=24:y+x'   maskline show")
+            self._print(f"Next: {self._command('predict')} {self._example()}")
+            self._print(f"      {self._command('show')}")
+
+    def _command(self, name: str) -> str:
+        """A command as this user can type it here."""
+        program = sys.argv[0] if Path(sys.argv[0]).name == "maskline" else "maskline"
+        default = Path("maskline-root").absolute()
+        root = "" if self._config.root == default else f" --root {shlex.quote(str(self._config.root))}"
+        return f"{program} {name}{root}"
+
+    def _example(self) -> str:
+        return "'x=-12,y=24:y+x'" if self._config.sequence == SequenceSpec() else "TEXT"
 
     def _print(self, markup: str) -> None:
         self._rich.print(Text.from_markup(markup))

@@ -98,9 +98,10 @@ class ServedModel(tf.Module):
             return symbols.with_values(tf.identity(ids))
 
     def _answer(self, raw: dict[str, tf.SparseTensor]) -> dict[str, tf.Tensor]:
-        # Transform's graph wants every feature of the schema. An allowed input stands in for the label,
-        # and what becomes of it is dropped.
-        raw = raw | {self._spec.label: raw[self._spec.features[0]]}
+        # Transform's graph wants every feature of the schema. An id that is allowed stands in for the
+        # label, and what becomes of it is dropped.
+        rows = raw[self._spec.features[0]].dense_shape[0]
+        raw = raw | {self._spec.label: sequences.column(self._spec.separator_id, rows)}
         logits = self.model(self.transform.transform_fn(raw)[ROW], training=False)
         probabilities = tf.nn.softmax(logits)
         best = tf.argmax(logits, axis=-1)

@@ -68,17 +68,30 @@ def join(segments: Mapping[str, tf.SparseTensor], spec: SequenceSpec) -> tuple[t
       ids [m] int64 of all rows, one row after the other, and the row [m] int64 that each belongs to.
     """
     rows = segments[spec.features[0]].dense_shape[0]
-    separator = tf.SparseTensor(
-        indices=tf.stack([tf.range(rows), tf.zeros([rows], tf.int64)], axis=1),
-        values=tf.fill([rows], _int64(spec.separator_id)),
-        dense_shape=[rows, 1],
-    )
+    separator = column(spec.separator_id, rows)
     parts: list[tf.SparseTensor] = []
     for name in spec.features:
         parts += [separator] if parts else []
         parts.append(segments[name])
     joined = tf.sparse.concat(axis=1, sp_inputs=parts)
     return joined.values, joined.indices[:, 0]
+
+
+def column(token: int, rows: tf.Tensor) -> tf.SparseTensor:
+    """One and the same id in each row.
+
+    Args:
+      token: the id.
+      rows: scalar int64, the number of rows b.
+
+    Returns:
+      sparse [b, 1] int64.
+    """
+    return tf.SparseTensor(
+        indices=tf.stack([tf.range(rows), tf.zeros([rows], tf.int64)], axis=1),
+        values=tf.fill([rows], _int64(token)),
+        dense_shape=[rows, 1],
+    )
 
 
 def pad(ids: tf.Tensor, row: tf.Tensor, rows: tf.Tensor, *, length: int, pad_id: int) -> tf.Tensor:

@@ -162,7 +162,7 @@ def test_all_signatures_are_served_without_our_packages(ask):
 
 def test_bad_requests_are_refused_inside_the_graph(ask):
     bad = {
-        "missing or empty": ["serving_default", serialized(defs=[3])],
+        "missing or empty; feature and row:] [op] [0]": ["serving_default", serialized(defs=[3])],
         "[op] [1]": ["serving_default", serialized(**GOOD), serialized(defs=[3])],
         "[defs] [20]": ["serving_default", serialized(defs=[20], op=[3])],
         "[op] [0]": ["serving_default", serialized(defs=[3], op=[0])],
