@@ -21,6 +21,7 @@ _set = click.option(
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="maskline")
 def cli() -> None:
     """Train masked sequence models, and release those that earned it.
 
@@ -132,9 +133,12 @@ def main() -> Any:
 def _unexpected(error: Exception) -> int:
     from pipeline.lock import BusyError
 
-    if not isinstance(error, BusyError) and os.environ.get("MASKLINE_TRACEBACK"):
+    if isinstance(error, BusyError):
+        click.echo(f"maskline: {error}", err=True)
+        return 1
+    if os.environ.get("MASKLINE_TRACEBACK"):
         raise error
-    click.echo(f"maskline: {error}", err=True)
+    click.echo(f"maskline: {type(error).__name__}: {error} (MASKLINE_TRACEBACK=1 shows where)", err=True)
     return 1
 
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.config import Config
-from pipeline.history import Component, Run
+from pipeline.history import DONE, Component, Run
 from transform.features import SequenceSpec
 
 
@@ -46,13 +46,22 @@ class Console:
             )
             try:
                 if self._rich.is_terminal:
-                    with Live(console=self._rich, get_renderable=self._picture, transient=True) as live:
-                        self._live = live
+                    with self._start_live() as self._live:
                         yield
                 else:
                     yield
             finally:
                 self._rich, self._live = before, None
+
+    def _start_live(self) -> Live:
+        return Live(
+            console=self._rich,
+            get_renderable=self._picture,
+            transient=True,
+            auto_refresh=False,  # no thread of its own: this process forks (docs/adr/0002)
+            redirect_stdout=False,  # what others print belongs in the log
+            redirect_stderr=False,
+        )
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
@@ -65,7 +74,9 @@ class Console:
     def began(self, what: str) -> None:
         """A component began."""
         self._working[what] = (time.monotonic(), "")
-        if not self._live:
+        if self._live:
+            self._live.refresh()
+        else:
             self._print(f"  {what} …")
 
     def progressed(self, what: str, text: str) -> None:
@@ -79,6 +90,11 @@ class Console:
         self._working.pop(what, None)
         mark = "[green]✓[/]" if ok else "[red]✗[/]"
         self._print(f"{mark} {what:<18}{seconds:7.1f} s")
+
+    def tick(self) -> None:
+        """Time has passed: moves the clocks of what is at work."""
+        if self._live:
+            self._live.refresh()
 
     def note(self, text: str) -> None:
         """One line of its own."""
@@ -96,6 +112,9 @@ class Console:
             self._rich.print(_table(run.components))
         if failure:
             self._print(f"[red]{_escape(str(failure))}[/]")
+        elif not run.ended:
+            undone = [c.name for c in run.components if c.state not in DONE]
+            self._print(f"[red]Not done:[/] {', '.join(undone) or 'the rest'}; the log has the details.")
         self._verdict(run)
         self._print(f"log: {log}")
 

@@ -16,7 +16,7 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 from transform.errors import InputError
 
 _State = mlmd.Execution.State
-_DONE = ("COMPLETE", "CACHED")
+DONE = ("COMPLETE", "CACHED")
 _RUN, _NODE = "pipeline_run", "node"
 # On a run's context: what it depended on, written when it has come to its end.
 _INPUTS = "inputs"
@@ -57,7 +57,7 @@ class Run(BaseModel):
     def ended(self) -> bool:
         """True where every component, up to the last, is done."""
         states = {component.name: component.state for component in self.components}
-        return "Pusher" in states and all(state in _DONE for state in states.values())
+        return "Pusher" in states and all(state in DONE for state in states.values())
 
     @property
     def exit(self) -> Exit:

@@ -74,6 +74,11 @@ def run(config: Config, console: Console) -> Exit:
             raise failure
         if result is None or result.run != name:
             result = Run(run=name, components=[])
+        if not failure and result.model and not result.model.exists():
+            failure = RunError(
+                f"version {result.live_version} is recorded as live, but {result.model} is not there; "
+                "put it back, or start anew with another --root"
+            )
         console.summary(result, log, failure)
         if failure or result.exit is Exit.ERROR:
             return Exit.ERROR

@@ -25,6 +25,7 @@ from pipeline.local import RunError
 from transform.errors import InputError
 
 _RUN_ID = "pipeline-run-id"  # the parameter that every TFX pipeline has
+_TICK = 0.25  # seconds between two looks of a person at the clock
 _fork = multiprocessing.get_context("fork")
 
 
@@ -68,9 +69,10 @@ class ForkingRunner(LocalDagRunner):
                     ready = not failures and done.issuperset(node.upstream_nodes)
                     if ready and len(self._working) < self._processes:
                         self._begin(pipeline, waiting.pop(name))
-                for connection in cast(list[Connection], wait(list(self._working))):
+                for connection in cast(list[Connection], wait(list(self._working), timeout=_TICK)):
                     failure = self._hear(connection, done)
                     failures += [failure] if failure else []
+                self._console.tick()
         finally:
             for work in self._working.values():
                 work.process.terminate()
@@ -85,7 +87,7 @@ class ForkingRunner(LocalDagRunner):
         alone.nodes.add().pipeline_node.CopyFrom(node)
         here, there = _fork.Pipe(duplex=False)
         name = node.node_info.id
-        process = _fork.Process(target=_run_node, args=(alone, there), name=name)
+        process = _fork.Process(target=_run_node, args=(alone, there, os.getpid()), name=name)
         process.start()
         there.close()
         self._working[here] = _Working(name, process, time.monotonic())
@@ -115,10 +117,12 @@ class ForkingRunner(LocalDagRunner):
         return InputError(text) if kind == "input" else RunError(text)
 
 
-def _run_node(alone: pipeline_pb2.Pipeline, connection: Connection) -> None:
+def _run_node(alone: pipeline_pb2.Pipeline, connection: Connection, parent: int) -> None:
     """The child: runs one node with TFX's runner and reports how it went."""
     # A killed run takes its nodes with it, so that no orphan goes on to write or to publish.
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     logging.getLogger("trainer").addHandler(_Reporter(connection))
     name = alone.nodes[0].pipeline_node.node_info.id

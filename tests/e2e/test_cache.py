@@ -48,12 +48,17 @@ def steps(tmp_path_factory) -> dict[str, Step]:
     run("first")
     edit("pipeline/console.py")
     run("pipeline edited")
+    for shard in data.iterdir():
+        shard.touch()
+    run("shards delivered again")
     edit("trainer/layers.py")
     run("trainer edited", "--set", "evaluation.max_accuracy_loss=1")
     run("bar raised", "--set", "evaluation.max_accuracy_loss=1", "--set", "evaluation.min_accuracy=0.999")
     run("bar lowered", "--set", "evaluation.max_accuracy_loss=1")
     edit("requirements.lock")
     run("lock edited", "--set", "evaluation.max_accuracy_loss=1")
+    shutil.rmtree(root / "serving/maskline/3")
+    run("version removed by hand", "--set", "evaluation.max_accuracy_loss=1")
     return taken
 
 
@@ -66,6 +71,13 @@ def test_what_no_component_depends_on_reruns_nothing(steps):
     step = steps["pipeline edited"]
     assert (step.code, step.reran, step.versions) == (0, set(), ["1"]), step.out
     assert step.run["released_version"] == 1
+
+
+def test_model_that_is_trained_again_from_the_same_rows_is_not_published_again(steps):
+    step = steps["shards delivered again"]
+    assert step.reran >= {"ExampleGen", "Transform", "Trainer", "Evaluator", "Pusher"}
+    assert (step.code, step.versions, step.run["live_version"]) == (0, ["1"], 1), step.out
+    assert step.run["metrics"]["candidate"] == pytest.approx(steps["first"].run["metrics"]["candidate"])
 
 
 def test_edited_trainer_reruns_from_the_trainer_on(steps):
@@ -97,3 +109,9 @@ def test_edited_lock_reruns_all_that_computes(steps):
     assert step.code == 0, step.out
     assert step.reran >= {"ExampleGen", "StatisticsGen", "Transform", "Trainer", "Evaluator", "Pusher"}
     assert step.versions == ["1", "2", "3"]
+
+
+def test_live_version_that_is_gone_is_no_success(steps):
+    step = steps["version removed by hand"]
+    assert step.code == 1
+    assert "version 3 is recorded as live, but " in step.out

@@ -1,12 +1,15 @@
 """One run from shards to a released model, and what a user sees of it."""
 
+import contextlib
 import json
+import os
+import pty
 import subprocess
 import sys
 
 import pytest
 
-from tests.support import GOOD, environment, example, maskline, show, states, versions
+from tests.support import GOOD, QUICK, command, environment, example, maskline, show, states, versions
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +64,24 @@ def test_evaluator_agrees_with_the_trainer(finished):
     assert trained["parameters"] == 49_145
     assert trained["history"][-1]["val_accuracy"] == pytest.approx(evaluated["accuracy"], abs=1e-6)
     assert trained["history"][-1]["val_loss"] == pytest.approx(evaluated["loss"], abs=1e-4)
+
+
+def test_on_a_terminal_progress_is_live(shards, tmp_path):
+    primary, secondary = pty.openpty()
+    arguments = command("run", "--data", shards, "--root", tmp_path / "root", *QUICK)
+    with subprocess.Popen(arguments, stdout=secondary, stderr=secondary, env=environment()) as process:
+        os.close(secondary)
+        screen = b""
+        with contextlib.suppress(OSError):  # how Linux says that the other end was closed
+            while data := os.read(primary, 65536):
+                screen += data
+    os.close(primary)
+    text = screen.decode()
+    assert process.returncode == 0, text
+    assert "epoch 1/1: loss" in text
+    assert "Trainer …" not in text  # live, so no plain lines
+    assert "\x1b[" in text
+    assert "WARNING" not in text
 
 
 def test_second_run_has_nothing_to_do(finished):
