@@ -22,6 +22,7 @@ class TrainingConfig(_Settings):
     learning_rate: float = Field(3e-3, gt=0, description="Adam's step size; its other defaults stay")
     seed: int = Field(0, ge=0, description="same seed, data and settings: same weights")
     steps_per_call: int = Field(50, ge=1, description="steps that TensorFlow runs in one call")
+    threads: int = Field(1, ge=0, description="threads of one op; 0 is one a core")
     histograms: bool = Field(False, description="write weight histograms for TensorBoard")
 
 

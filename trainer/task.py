@@ -27,6 +27,8 @@ def run_fn(fn_args: FnArgs) -> None:
     given = fn_args.custom_config
     spec = SequenceSpec.model_validate(given["sequence"])
     settings = TrainerSettings.model_validate(given["trainer"])
+    # Ops this small lose more by handing work to other threads than they win.
+    tf.config.threading.set_intra_op_parallelism_threads(settings.training.threads)
     train, held_out = read_rows(fn_args.train_files, spec), read_rows(fn_args.eval_files, spec)
     model, history = fit(train, held_out, spec, settings, Path(fn_args.model_run_dir))
     identity = model_identity({**given, "train": train.digest(), "eval": held_out.digest()})

@@ -83,6 +83,11 @@ class SequenceSpec(BaseModel):
         """Symbol → id."""
         return {symbol: index for index, symbol in enumerate(self.vocabulary)}
 
+    @cached_property
+    def allowed(self) -> frozenset[int]:
+        """The ids a feature may hold."""
+        return frozenset(range(self.size)) - {self.pad_id}
+
     @property
     def allowed_ids(self) -> str:
         """The ids a feature may hold, in words."""
@@ -109,9 +114,9 @@ def row_problem(
             return f"feature '{name}' is not a list of int64 ids"
         if not ids:
             return f"feature '{name}' is missing or empty; at least one id is needed"
-        for i in ids:
-            if not 0 <= i < spec.size or i == spec.pad_id:
-                return f"feature '{name}' holds id {i}; allowed are ids {spec.allowed_ids}"
+        if not spec.allowed.issuperset(ids):
+            bad = next(i for i in ids if i not in spec.allowed)
+            return f"feature '{name}' holds id {bad}; allowed are ids {spec.allowed_ids}"
     lengths = {name: len(values[name] or ()) for name in spec.features}
     joined = sum(lengths.values()) + len(lengths) - 1
     if joined > spec.length:
