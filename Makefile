@@ -18,7 +18,7 @@ setup: .venv/.ready ## get uv, Python 3.11 and exactly the locked dependencies
 
 .venv/.ready: requirements.lock requirements-dev.lock pyproject.toml setup.py | platform $(UV)
 	@echo "Setting up .venv (once; about a minute on a fast line)"
-	@$(UV) venv --quiet --allow-existing --python 3.11 .venv || { echo "maskline needs Python 3.11: none was found here and uv could not download one; install python3.11 and try again." >&2; exit 1; }
+	@$(UV) venv --quiet --allow-existing --python 3.11 .venv 2>/dev/null || { echo "maskline needs Python 3.11: none was found here and uv could not download one; install python3.11 and try again." >&2; exit 1; }
 	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock requirements-dev.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@

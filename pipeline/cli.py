@@ -131,7 +131,7 @@ def main() -> Any:
 
 
 def _unexpected(error: Exception) -> int:
-    from pipeline.lock import BusyError
+    from pipeline.errors import BusyError
 
     if isinstance(error, BusyError):
         click.echo(f"maskline: {error}", err=True)

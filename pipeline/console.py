@@ -11,6 +11,7 @@ from pathlib import Path
 import rich.box
 import rich.console
 from rich.live import Live
+from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -40,10 +41,8 @@ class Console:
         """Keeps writing to today's standard output while it is sent elsewhere for all others."""
         sys.stdout.flush()
         with open(os.dup(1), "w", buffering=1, encoding="utf-8") as screen:
-            before, self._rich = (
-                self._rich,
-                rich.console.Console(file=screen, highlight=False, soft_wrap=True),
-            )
+            before = self._rich
+            self._rich = rich.console.Console(file=screen, highlight=False, soft_wrap=True)
             try:
                 if self._rich.is_terminal:
                     with self._start_live() as self._live:
@@ -83,7 +82,7 @@ class Console:
         """A component tells how far it is."""
         self._working[what] = (self._working[what][0], text)
         if not self._live:
-            self._print(f"  {what}: {text}")
+            self._print(f"  {what}: {escape(text)}")
 
     def ended(self, what: str, seconds: float, *, ok: bool) -> None:
         """A component ended."""
@@ -97,8 +96,8 @@ class Console:
             self._live.refresh()
 
     def note(self, text: str) -> None:
-        """One line of its own."""
-        self._print(text)
+        """One line of its own, as it is."""
+        self._print(escape(text))
 
     def unchanged(self, run: Run) -> None:
         """Nothing had to be done."""
@@ -111,26 +110,28 @@ class Console:
         if run.components:
             self._rich.print(_table(run.components))
         if failure:
-            self._print(f"[red]{_escape(str(failure))}[/]")
+            self._print(f"[red]{escape(str(failure))}[/]")
         elif not run.ended:
             undone = [c.name for c in run.components if c.state not in DONE]
             self._print(f"[red]Not done:[/] {', '.join(undone) or 'the rest'}; the log has the details.")
         self._verdict(run)
-        self._print(f"log: {log}")
+        self.note(f"log: {log}")
 
     def _verdict(self, run: Run) -> None:
         for model, metrics in run.metrics.items():
             shown = ", ".join(f"{k} {v:.4g}" for k, v in metrics.items() if k != "example_count")
             self._print(f"{model}: {shown}")
         if run.blessed is False:
-            self._print("[red]Not blessed:[/] " + _escape("; ".join(run.why)))
+            self._print("[red]Not blessed:[/] " + escape("; ".join(run.why)))
         if run.released_version and run.released_version == run.live_version:
-            self._print(f"[green]Blessed and released[/] as version {run.released_version}: {run.model}")
+            self._print(
+                f"[green]Blessed and released[/] as version {run.released_version}: {escape(str(run.model))}"
+            )
         elif run.blessed:
             self._print("Blessed, and released before; nothing new to push.")
         if run.live_version:
             if run.released_version != run.live_version:
-                self._print(f"Live is version {run.live_version}: {run.model}")
+                self._print(f"Live is version {run.live_version}: {escape(str(run.model))}")
             self._print(f"Next: {self._command('predict')} {self._example()}")
             self._print(f"      {self._command('show')}")
 
@@ -175,7 +176,3 @@ def _table(components: list[Component]) -> Table:
 
 def _counts(records: dict[str, int]) -> str:
     return " + ".join(f"{count:,}" for count in records.values())
-
-
-def _escape(text: str) -> str:
-    return text.replace("[", r"\[")

@@ -93,6 +93,11 @@ class History:
         contexts = self._runs()
         return self._read(contexts[-1]) if contexts else None
 
+    def run(self, name: str) -> Run:
+        """A run by its name; without components where it came to none."""
+        context = next((c for c in self._runs() if c.name == name), None)
+        return self._read(context) if context else Run(run=name, components=[])
+
     def unchanged(self, inputs: str) -> Run | None:
         """The newest run, if it depended on `inputs`, came to its end and all it made is still there."""
         contexts = self._runs()

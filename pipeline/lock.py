@@ -6,11 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.errors import BusyError
 from transform.errors import InputError
-
-
-class BusyError(RuntimeError):
-    """Another run works on the root."""
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtim
 from tfx.proto.orchestration import pipeline_pb2
 
 from pipeline.console import Console
-from pipeline.local import RunError
+from pipeline.errors import RunError
 from transform.errors import InputError
 
 _RUN_ID = "pipeline-run-id"  # the parameter that every TFX pipeline has
@@ -100,10 +100,8 @@ class ForkingRunner(LocalDagRunner):
             kind, text = connection.recv()
         except EOFError:
             work.process.join()
-            kind, text = (
-                "died",
-                f"{work.node}'s process was ended by signal {-work.process.exitcode}",
-            )
+            kind = "died"
+            text = f"{work.node}'s process was ended by signal {-work.process.exitcode}"
         if kind == "progress":
             self._console.progressed(work.node, text)
             return None

@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
-from pipeline import fingerprint, lock, shards
+from pipeline import fingerprint, lock
 from pipeline.config import DataConfig
-from pipeline.local import read_schema
+from pipeline.errors import BusyError
+from pipeline.inputs import find_shards, read_schema, shards_version
 from transform.errors import InputError
 from transform.features import SequenceSpec
 
@@ -17,31 +18,31 @@ def test_shards_are_found_by_pattern(tmp_path):
     for name in ("b.tfrecord", "a.tfrecords.gz", "notes.txt"):
         (tmp_path / name).touch()
     (tmp_path / "c.tfrecords").mkdir()
-    found = shards.find(DataConfig(path=tmp_path))
+    found = find_shards(DataConfig(path=tmp_path))
     assert [path.name for path in found] == ["a.tfrecords.gz", "b.tfrecord"]
 
 
 def test_no_data_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="nowhere: no such data directory"):
-        shards.find(DataConfig(path=tmp_path / "nowhere"))
+        find_shards(DataConfig(path=tmp_path / "nowhere"))
     with pytest.raises(InputError, match="file: is not a directory"):
-        shards.find(DataConfig(path=tmp_path / "file"))
+        find_shards(DataConfig(path=tmp_path / "file"))
     with pytest.raises(InputError, match=r"no shard matches '\*.tfrecord\*'.*holds 1 others, such as file"):
-        shards.find(DataConfig(path=tmp_path))
+        find_shards(DataConfig(path=tmp_path))
 
 
 def test_data_version_changes_with_any_shard(tmp_path):
     (tmp_path / "a").write_text("1")
     (tmp_path / "b").write_text("2")
     paths = [tmp_path / "a", tmp_path / "b"]
-    before = shards.version(paths)
-    assert shards.version(paths) == before
-    assert shards.version(paths[:1]) != before
+    before = shards_version(paths)
+    assert shards_version(paths) == before
+    assert shards_version(paths[:1]) != before
     time = (tmp_path / "a").stat().st_mtime_ns
     (tmp_path / "a").write_text("3")
     os.utime(tmp_path / "a", ns=(time + 1, time + 1))
-    assert shards.version(paths) != before
+    assert shards_version(paths) != before
 
 
 def test_source_fingerprint_sees_files_rooms_and_lock(tmp_path, monkeypatch):
@@ -99,7 +100,7 @@ def test_root_has_one_run_at_a_time(tmp_path):
     try:
         assert holding.stdout.readline()
         assert lock.holder(tmp_path) == holding.pid
-        with pytest.raises(lock.BusyError, match=f"process {holding.pid}"), lock.hold(tmp_path):
+        with pytest.raises(BusyError, match=f"process {holding.pid}"), lock.hold(tmp_path):
             pass
     finally:
         holding.kill()

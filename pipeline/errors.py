@@ -1,0 +1,9 @@
+"""What can go wrong with a run besides the user's input (`transform.errors.InputError`)."""
+
+
+class RunError(RuntimeError):
+    """A run failed: a component raised, its process was killed, or what it released is gone."""
+
+
+class BusyError(RuntimeError):
+    """Another run works on the root."""
