@@ -41,8 +41,7 @@ def export(
       folder: the SavedModel's directory.
       identity: see `model_identity`; written into `assets.extra`, which travels with the model.
     """
-    served = ServedModel(model, transform, spec)
-    tf.saved_model.save(served, folder, signatures=served.signatures())
+    ServedModel(model, transform, spec).archive().write_out(folder, verbose=False)
     card = Path(folder) / IDENTITY_FILE
     tf.io.gfile.makedirs(str(card.parent))
     with tf.io.gfile.GFile(str(card), "w") as file:

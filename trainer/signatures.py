@@ -1,6 +1,5 @@
 """The three ways to ask an exported model. Transform's graph is inside; nothing is left to clients."""
 
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -10,8 +9,8 @@ from transform import sequences
 from transform.features import ROW, SequenceSpec
 
 
-class ServedModel(tf.Module):
-    """The trained model behind signatures that take raw input.
+class ServedModel:
+    """The trained model behind endpoints that take raw input.
 
     Args:
       model: [batch, length] ids to [batch, vocabulary] logits.
@@ -20,11 +19,11 @@ class ServedModel(tf.Module):
     """
 
     def __init__(self, model: keras.Model, transform: tft.TFTransformOutput, spec: SequenceSpec) -> None:
-        super().__init__(name="maskline")
         self._spec = spec
-        # Attributes, so that saving tracks the variables, the tables and Transform's graph.
-        self.model = model
-        self.transform = tf.saved_model.load(transform.transform_savedmodel_dir)
+        self._model = model
+        # The saved graph itself, rather than TFT's Keras layer around it: half the time to save and to
+        # load, and no second Keras in the model.
+        self._transform = tf.saved_model.load(transform.transform_savedmodel_dir)
         self._symbols = tf.constant(spec.vocabulary)
         self._ids = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
@@ -33,17 +32,22 @@ class ServedModel(tf.Module):
             default_value=-1,
         )
 
-    def signatures(self) -> dict[str, Any]:
-        """Signature name → concrete function, as `tf.saved_model.save` takes them."""
-        serialized = tf.TensorSpec([None], tf.string, name="examples")
-        text = tf.TensorSpec([None], tf.string, name="text")
-        return {
-            "serving_default": self.serve_examples.get_concrete_function(serialized),
-            "serving_text": self.serve_text.get_concrete_function(text),
-            "transform_features": self.transform_features.get_concrete_function(serialized),
-        }
+    def archive(self) -> keras.export.ExportArchive:
+        """Everything that is needed to answer, ready to be written as a SavedModel.
 
-    @tf.function(autograph=False)
+        Keras' own archive: a plain `tf.saved_model.save` of a Keras 3 model answers in Python, while a
+        model server finds its variables uninitialized. It also leaves the optimizer's variables behind.
+        """
+        archive = keras.export.ExportArchive()
+        for resource in (self._model, self._transform, self._ids):
+            archive.track(resource)
+        examples = [tf.TensorSpec([None], tf.string, name="examples")]
+        text = [tf.TensorSpec([None], tf.string, name="text")]
+        archive.add_endpoint("serving_default", self.serve_examples, input_signature=examples)
+        archive.add_endpoint("serving_text", self.serve_text, input_signature=text)
+        archive.add_endpoint("transform_features", self.transform_features, input_signature=examples)
+        return archive
+
     def serve_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Answers serialized tf.Examples; the label is neither needed nor read.
 
@@ -58,7 +62,6 @@ class ServedModel(tf.Module):
         """
         return self._answer(self._parse(examples, self._spec.features))
 
-    @tf.function(autograph=False)
     def serve_text(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """Answers texts such as `x=-12,y=24:y+x`; see `serve_examples`.
 
@@ -71,7 +74,6 @@ class ServedModel(tf.Module):
         segments = sequences.split_text(text, self._spec)
         return self._answer({name: self._tokenize(s, name) for name, s in segments.items()})
 
-    @tf.function(autograph=False)
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Transforms serialized tf.Examples that carry the label.
 
@@ -82,7 +84,7 @@ class ServedModel(tf.Module):
           `x` [batch, length] int64 and `y` [batch] int64.
         """
         names = (*self._spec.features, self._spec.label)
-        return dict(self.transform.transform_fn(self._parse(examples, names)))
+        return dict(self._transform.transform_fn(self._parse(examples, names)))
 
     def _parse(self, examples: tf.Tensor, names: tuple[str, ...]) -> dict[str, tf.SparseTensor]:
         return tf.io.parse_example(examples, {name: tf.io.VarLenFeature(tf.int64) for name in names})
@@ -102,7 +104,7 @@ class ServedModel(tf.Module):
         # label, and what becomes of it is dropped.
         rows = raw[self._spec.features[0]].dense_shape[0]
         raw = raw | {self._spec.label: sequences.column(self._spec.separator_id, rows)}
-        logits = self.model(self.transform.transform_fn(raw)[ROW], training=False)
+        logits = self._model(self._transform.transform_fn(raw)[ROW], training=False)
         probabilities = tf.nn.softmax(logits)
         best = tf.argmax(logits, axis=-1)
         return {
