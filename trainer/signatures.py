@@ -1,6 +1,5 @@
 """The three ways to ask an exported model. Transform's graph is inside; nothing is left to clients."""
 
-
 import keras
 import tensorflow as tf
 import tensorflow_transform as tft

@@ -69,6 +69,22 @@ def test_bad_rows_are_refused_in_both_modes(mode, rows, text):
     assert re.search(text, str(refused.value), re.DOTALL), refused.value
 
 
+@pytest.mark.parametrize("fetched", ["x", "y"])
+@pytest.mark.parametrize("rows", [([[20]], [[4]], [[5]]), ([[3]], [[]], [[5]]), ([[3]], [[4]], [[0]])])
+def test_checks_are_part_of_every_output(rows, fetched):
+    """A session, as a server, runs only what the output needs."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        inputs = {name: v1.sparse_placeholder(tf.int64, [None, None]) for name in ("defs", "op", "res")}
+        output = call(inputs)[fetched]
+        fed = [
+            v1.SparseTensorValue([[0, i] for i, _ in enumerate(row)] or np.zeros((0, 2)), row, [1, len(row)])
+            for [row] in rows
+        ]
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"allowed|missing or empty"):
+            session.run(output, dict(zip(inputs.values(), fed, strict=True)))
+
+
 def test_text_is_split_into_features():
     parts = sequences.split_text(tf.constant(["x=1:y", "=:xx"]), SPEC)
     rows = {name: tf.RaggedTensor.from_sparse(part).to_list() for name, part in parts.items()}
