@@ -18,10 +18,10 @@ class TrainingConfig(_Settings):
     """How the model is fitted."""
 
     epochs: int = Field(10, ge=1)
-    batch_size: int = Field(64, ge=1, description="examples a step")
-    learning_rate: float = Field(3e-3, gt=0, description="Adam's step size; its other defaults stay")
+    batch_size: int = Field(128, ge=1, description="examples a step")
+    learning_rate: float = Field(8e-3, gt=0, description="Adam's step size; its other defaults stay")
     seed: int = Field(0, ge=0, description="same seed, data and settings: same weights")
-    steps_per_call: int = Field(50, ge=1, description="steps that TensorFlow runs in one call")
+    steps_per_call: int = Field(100, ge=1, description="steps that TensorFlow runs in one call")
     threads: int = Field(1, ge=0, description="threads of one op; 0 is one a core")
     histograms: bool = Field(False, description="write weight histograms for TensorBoard")
 
