@@ -8,6 +8,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
+from ml_metadata.errors import NotFoundError
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from pydantic import BaseModel
@@ -185,7 +186,7 @@ class History:
             run.released_version = artifact.properties["version"].int_value
         try:
             releases = self._store.get_artifacts_by_type("MasklineRelease")
-        except Exception:  # no release was ever made, so the type is not known yet
+        except NotFoundError:  # no release was ever made, so the type is not known yet
             releases = []
         if releases:
             newest = max(releases, key=lambda artifact: artifact.id)

@@ -38,9 +38,7 @@ def run(config: Config, console: Console) -> Exit:
     source = fingerprint.source(*fingerprint.ROOMS)
     depends_on = _digest(config.model_dump_json(), schema, shards_version, source)
     with lock.hold(config.root):
-        history = History(config.metadata_file, config.serving_dir)
-        history.close_abandoned()
-        if previous := history.unchanged(depends_on):
+        if previous := _unchanged(config, depends_on):
             console.unchanged(previous)
             return previous.exit
         name = datetime.now().strftime("%Y-%m-%dT%H-%M-%S.%f")
@@ -50,6 +48,7 @@ def run(config: Config, console: Console) -> Exit:
         if isinstance(failure, InputError):
             console.note(f"log: {log}")
             raise failure
+        history = History(config.metadata_file, config.serving_dir)
         result = history.run(name)
         failure = failure or _missing(result)
         console.summary(result, log, failure)
@@ -57,6 +56,13 @@ def run(config: Config, console: Console) -> Exit:
             return Exit.ERROR
         history.finish(name, depends_on)
         return result.exit
+
+
+def _unchanged(config: Config, depends_on: str) -> Run | None:
+    """The last run, if it still holds. The store is closed on return: SQLite must not cross a fork."""
+    history = History(config.metadata_file, config.serving_dir)
+    history.close_abandoned()
+    return history.unchanged(depends_on)
 
 
 def _attempt(

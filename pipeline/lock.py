@@ -2,9 +2,11 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from pipeline.errors import BusyError
 from transform.errors import InputError
@@ -24,18 +26,28 @@ def hold(root: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"{root}: the root cannot be written ({error.strerror})") from None
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BusyError(
-                f"{root}: a run is already working here (process {holder(root)}); "
-                "wait for it, or give another --root"
-            ) from None
+        _take(file, root)
         file.seek(0)
         file.truncate()
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _take(file: IO[str], root: Path) -> None:
+    for patience in reversed(range(10)):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            process = holder(root)
+            if process or not patience:
+                raise BusyError(
+                    f"{root}: a run is already working here (process {process}); "
+                    "wait for it, or give another --root"
+                ) from None
+            # Nobody in particular: a `show` that looked at this very moment, and is about to be gone.
+            time.sleep(0.05)
 
 
 def holder(root: Path) -> int | None:

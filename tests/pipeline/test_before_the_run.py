@@ -1,8 +1,10 @@
 """What is looked at before TFX is loaded: shards, schema, source, lock."""
 
+import fcntl
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -106,6 +108,14 @@ def test_root_has_one_run_at_a_time(tmp_path):
         holding.kill()
         holding.communicate()
     assert lock.holder(tmp_path) is None
+    with lock.hold(tmp_path):
+        assert lock.holder(tmp_path) == os.getpid()
+
+
+def test_a_look_at_the_lock_does_not_turn_a_run_away(tmp_path):
+    looker = open(tmp_path / "lock", "a+")  # noqa: SIM115, the timer closes it
+    fcntl.flock(looker, fcntl.LOCK_SH)
+    threading.Timer(0.1, looker.close).start()
     with lock.hold(tmp_path):
         assert lock.holder(tmp_path) == os.getpid()
 
