@@ -117,8 +117,14 @@ def _everything_logged_to(log: Path, console: Console) -> Iterator[None]:
     with file, console.on_its_own_screen(), sent_to(file, 1, 2):
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-        yield
+        root = logging.getLogger()
+        before, root.handlers, level = root.handlers, [handler], root.level
+        root.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            root.handlers = before
+            root.setLevel(level)
 
 
 def _digest(*parts: str) -> str:
