@@ -6,14 +6,12 @@ import tensorflow_model_analysis as tfma
 from tfx.components import (
     ExampleValidator,
     StatisticsGen,
-    Trainer,
     Transform,
 )
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
-from tfx.proto import trainer_pb2
 from tfx.types import Channel
 from tfx.types.standard_artifacts import Model
 
@@ -21,7 +19,8 @@ from components.evaluator import Evaluator
 from components.example_gen import ShardExampleGen
 from components.pusher import Pusher
 from components.releases import Release
-from components.resolvers import LiveModelStrategy
+from components.resolvers import BaseModelStrategy, LiveModelStrategy
+from components.trainer import Trainer
 from pipeline import fingerprint
 from pipeline.config import Config, EvaluationConfig
 from transform.features import TARGET
@@ -51,6 +50,8 @@ def create_pipeline(config: Config, *, schema_file: str, data_version: str = "")
         "sequence": sequence,
         "trainer": config.model_dump(mode="json", include={"model", "training"}),
         "fingerprint": fingerprint.source("transform", "trainer"),
+        # Each training gets a folder of its own there: TFX gives every attempt new output paths.
+        "checkpoints": str(config.root / "checkpoints"),
     }
 
     examples = ShardExampleGen(
@@ -71,14 +72,20 @@ def create_pipeline(config: Config, *, schema_file: str, data_version: str = "")
         disable_statistics=True,
         disable_analyzer_cache=True,
     )
-    trainer = Trainer(
-        run_fn="trainer.task.run_fn",
+    base = Resolver(
+        strategy_class=BaseModelStrategy,
         examples=transform.outputs["transformed_examples"],
+        model=Channel(type=Model),
+        release=Channel(type=Release),
+    ).with_id("BaseModel")
+    trainer = Trainer(
+        examples=transform.outputs["transformed_examples"],
+        raw_examples=examples.outputs["examples"],
         transform_graph=transform.outputs["transform_graph"],
         schema=schema.outputs["schema"],
-        train_args=trainer_pb2.TrainArgs(splits=["train"]),
-        eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
+        run_fn="trainer.task.run_fn",
         custom_config=training,
+        base_model=base.outputs["model"] if config.training.warm_start else None,
     )
     live = Resolver(
         strategy_class=LiveModelStrategy,
@@ -102,7 +109,9 @@ def create_pipeline(config: Config, *, schema_file: str, data_version: str = "")
         pipeline_name=PIPELINE_NAME,
         pipeline_root=str(config.root / "artifacts"),
         components=[
-            examples, statistics, schema, validation, transform, trainer, live, evaluator, pusher,
+            examples, statistics, schema, validation, transform,
+            *([base] if config.training.warm_start else []),
+            trainer, live, evaluator, pusher,
         ],
         enable_cache=True,
         metadata_connection_config=metadata.sqlite_metadata_connection_config(

@@ -165,8 +165,8 @@ class History:
             component["ExampleGen"].records_out = splits
             if "Transform" in component:
                 component["Transform"].records_in = splits
-        for artifact in _of_type(outputs.get("Trainer"), "ModelRun"):
-            rows_trained = _read_json(Path(artifact.uri, "training.json")).get("rows", {})
+        for artifact in _of_type(outputs.get("Trainer"), "MasklineTrainingHistory"):
+            rows_trained = _read_json(Path(artifact.uri, "history.json")).get("rows", {})
             component["Trainer"].records_in = rows_trained
             component["Transform"].records_out = rows_trained
 

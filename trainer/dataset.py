@@ -1,8 +1,11 @@
-"""Reads transformed examples into memory, in an order that depends on their content alone."""
+"""Rows of ids on disk, and batches of them. The order of everything depends on content and seed alone."""
 
 import hashlib
-from collections.abc import Sequence
-from typing import NamedTuple
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -10,71 +13,169 @@ from numpy.typing import NDArray
 
 from transform.features import ROW, TARGET, SequenceSpec
 
+_AT_ONCE = 8192  # rows in memory at a time
+_PILES = 256  # that rows are dealt into before sorting; only one is in memory at a time
+
 
 class Rows(NamedTuple):
-    """Padded rows and their targets.
+    """Padded rows and their targets, in memory or mapped from a file.
 
     Attributes:
-      x: [n, length] int32 ids.
-      y: [n] int32 ids.
+      x: [n, length] integer ids.
+      y: [n] integer ids.
     """
 
-    x: NDArray[np.int32]
-    y: NDArray[np.int32]
+    x: NDArray[np.integer]
+    y: NDArray[np.integer]
 
     def digest(self) -> str:
-        """SHA-256 of the rows; the same rows in another order give the same digest."""
-        return hashlib.sha256(self.x.tobytes() + self.y.tobytes()).hexdigest()
+        """SHA-256 of the rows in their order."""
+        sha = hashlib.sha256()
+        for start in range(0, len(self.y), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            sha.update(np.column_stack([self.x[part], self.y[part]]).astype("<i4").tobytes())
+        return sha.hexdigest()
 
 
-def read_rows(patterns: Sequence[str], spec: SequenceSpec) -> Rows:
-    """Reads the examples that Transform wrote, sorted.
+def read_rows(patterns: Sequence[str], spec: SequenceSpec, folder: Path) -> Rows:
+    """Reads the examples that Transform wrote, once, into a sorted file that is mapped into memory.
 
     Beam writes records in an order that changes from run to run; sorting makes training repeatable.
+    However many rows there are, a few thousand are in memory; of the file, the system caches what fits.
 
     Args:
       patterns: glob patterns of gzip TFRecord files of tf.Examples with `x` and `y`.
-      spec: the length of a row.
+      spec: the length of a row and the number of ids.
+      folder: where the file goes; it must outlive the rows.
 
     Returns:
       all rows.
     """
     files = sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern))
+    dtype = np.min_scalar_type(spec.size - 1)
+    with tempfile.TemporaryDirectory(dir=folder) as piles:
+        count = _deal(_tables(files, spec.length, dtype), Path(piles))
+        if not count:
+            return Rows(np.zeros((0, spec.length), dtype), np.zeros(0, dtype))
+        file, shape = folder / uuid.uuid4().hex, (count, spec.length + 1)
+        table = np.memmap(file, dtype, "w+", shape=shape)
+        start = 0
+        for pile in sorted(Path(piles).iterdir()):
+            rows = np.fromfile(pile, dtype).reshape(-1, spec.length + 1)
+            table[start : start + len(rows)] = rows[np.lexsort(rows.T[::-1])]
+            start += len(rows)
+        table.flush()
+    # Mapped anew: the system may drop pages that are only read, and then memory stays flat.
+    table = np.memmap(file, dtype, "r", shape=shape)
+    return Rows(table[:, :-1], table[:, -1])
+
+
+def _tables(files: list[str], length: int, dtype: np.dtype[Any]) -> Iterator[NDArray[np.integer]]:
+    """[rows, length + 1] at a time, the target last."""
     parse = {
-        ROW: tf.io.FixedLenFeature([spec.length], tf.int64),
+        ROW: tf.io.FixedLenFeature([length], tf.int64),
         TARGET: tf.io.FixedLenFeature([], tf.int64),
     }
-    batches = list(
-        tf.data.TFRecordDataset(files, compression_type="GZIP")
-        .batch(4096)
-        .map(lambda serialized: tf.io.parse_example(serialized, parse))
-        .as_numpy_iterator()
-    )
-    empty = np.zeros((0, spec.length)), np.zeros(0)
-    x = np.concatenate([b[ROW] for b in batches] or [empty[0]]).astype(np.int32)
-    y = np.concatenate([b[TARGET] for b in batches] or [empty[1]]).astype(np.int32)
-    order = np.lexsort((y, *x.T[::-1]))
-    return Rows(x[order], y[order])
+    records = tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_AT_ONCE)
+    for batch in records.map(lambda serialized: tf.io.parse_example(serialized, parse)).as_numpy_iterator():
+        yield np.column_stack([batch[ROW], batch[TARGET]]).astype(dtype)
 
 
-def batches(rows: Rows, *, batch_size: int, seed: int) -> tf.data.Dataset:
-    """Shuffled batches of one epoch, in another order each epoch, the last smaller one left out.
+def _deal(tables: Iterator[NDArray[np.integer]], folder: Path) -> int:
+    """Deals rows into files by a hash of their content, equal rows into the same; gives their number."""
+    count = 0
+    for table in tables:
+        factors = np.random.default_rng(0).integers(2**32, size=table.shape[1], dtype=np.uint32)
+        pile_of = (table.astype(np.uint32) @ factors) >> np.uint32(32 - _PILES.bit_length() + 1)
+        for pile in np.unique(pile_of):
+            with open(folder / f"{pile:03d}", "ab") as file:
+                file.write(table[pile_of == pile].tobytes())
+        count += len(table)
+    return count
+
+
+def steps_per_epoch(rows: Rows, *, batch_size: int, lengths: Sequence[int], pad_id: int = 0) -> int:
+    """Full batches in one epoch of `batches`."""
+    edges = np.zeros(len(lengths), int)
+    for start in range(0, len(rows.y), _AT_ONCE):
+        fitting = _bucket_of(rows.x[start : start + _AT_ONCE], lengths, pad_id)
+        edges += np.bincount(fitting, minlength=len(lengths))
+    return int((edges // batch_size).sum())
+
+
+def batches(
+    rows: Rows,
+    *,
+    batch_size: int,
+    lengths: Sequence[int],
+    seed: int,
+    epoch: Callable[[], int],
+    pad_id: int = 0,
+) -> tf.data.Dataset:
+    """Shuffled batches of one epoch, each epoch in another order.
+
+    Every row comes once, but for those that fill no batch at the end. The order of an epoch is computed
+    from seed and epoch, not kept, so that training can go on where it was stopped.
 
     Args:
       rows: what to train on.
-      batch_size: examples in each batch; fewer where there are fewer rows.
+      batch_size: examples in each batch.
+      lengths: rising; rows are batched with those that fit into the same length, and cut to it. The last
+        is the rows' own length.
       seed: same seed, same order in each epoch.
+      epoch: tells the epoch; asked whenever the dataset is begun anew.
+      pad_id: the id of padding.
 
     Returns:
       dataset of (x [batch, length] int32, y [batch] int32).
     """
-    count = len(rows.y)
-    x, y = tf.constant(rows.x), tf.constant(rows.y)
-    # Shuffling and batching numbers, and gathering whole batches, is twice as fast as doing it to rows.
-    return (
-        tf.data.Dataset.range(count)
-        .shuffle(count, seed=seed, reshuffle_each_iteration=True)
-        .batch(min(batch_size, count), drop_remainder=True)
-        .map(lambda chosen: (tf.gather(x, chosen), tf.gather(y, chosen)))
-        .prefetch(tf.data.AUTOTUNE)
+
+    def parts() -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+        now = epoch()
+        waiting = [Rows(rows.x[:0], rows.y[:0])] * len(lengths)
+        for start in range(0, len(rows.y), _AT_ONCE):
+            drawn = _shuffled(start, len(rows.y), seed, now)
+            x, y = rows.x[drawn], rows.y[drawn]
+            bucket_of = _bucket_of(x, lengths, pad_id)
+            for bucket, length in enumerate(lengths):
+                chosen, before = bucket_of == bucket, waiting[bucket]
+                x_all, y_all = np.concatenate([before.x, x[chosen]]), np.concatenate([before.y, y[chosen]])
+                full = len(y_all) // batch_size * batch_size
+                waiting[bucket] = Rows(x_all[full:], y_all[full:])
+                if full:
+                    yield x_all[:full, :length].astype(np.int32), y_all[:full].astype(np.int32)
+
+    length = lengths[0] if len(lengths) == 1 else None
+    types = (tf.TensorSpec([None, length], tf.int32), tf.TensorSpec([None], tf.int32))
+    # Thousands of rows at a time, since Python is slow; TensorFlow then cuts them into batches.
+    dataset = tf.data.Dataset.from_generator(parts, output_signature=types).rebatch(
+        batch_size, drop_remainder=True
     )
+    steps = steps_per_epoch(rows, batch_size=batch_size, lengths=lengths, pad_id=pad_id)
+    return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(tf.data.AUTOTUNE)
+
+
+def in_order(rows: Rows, *, batch_size: int = 4096) -> tf.data.Dataset:
+    """All rows, once, as they lie: (x [batch, length] int32, y [batch] int32)."""
+
+    def parts() -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+        for start in range(0, len(rows.y), batch_size):
+            part = slice(start, start + batch_size)
+            yield rows.x[part].astype(np.int32), rows.y[part].astype(np.int32)
+
+    types = (tf.TensorSpec([None, rows.x.shape[1]], tf.int32), tf.TensorSpec([None], tf.int32))
+    dataset = tf.data.Dataset.from_generator(parts, output_signature=types)
+    steps = -(-len(rows.y) // batch_size)
+    return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(1)
+
+
+def _shuffled(start: int, count: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Which rows stand at `start` and after it in the order of an epoch."""
+    places = tf.range(start, min(start + _AT_ONCE, count), dtype=tf.int64)
+    # A permutation that is computed place by place: shuffling a list would hold a number for each row.
+    return tf.random.experimental.index_shuffle(places, [seed, epoch], count - 1).numpy()
+
+
+def _bucket_of(x: NDArray[np.integer], lengths: Sequence[int], pad_id: int) -> NDArray[np.intp]:
+    """For each row, the index of the first length that holds it."""
+    return np.searchsorted(lengths, (x != pad_id).sum(axis=1))

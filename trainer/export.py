@@ -1,14 +1,14 @@
-"""Writes the trained model as a SavedModel that carries its own identity."""
+"""Writes the trained model as a SavedModel that carries its own identity and its Keras original."""
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
-import tensorflow_transform as tft
 
 from trainer.signatures import ServedModel
 from transform.features import IDENTITY_FILE, SequenceSpec
@@ -24,25 +24,36 @@ def model_identity(parts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def model_identity_of(saved_model: str) -> str:
+    """The identity that an exported model carries."""
+    with tf.io.gfile.GFile(f"{saved_model}/{IDENTITY_FILE}") as file:
+        return json.loads(file.read())["identity"]
+
+
+def keras_file(saved_model: str) -> str:
+    """Where an exported model keeps its Keras original, from ids to logits."""
+    return f"{saved_model}/{Path(IDENTITY_FILE).parent}/model.keras"
+
+
 def export(
-    model: keras.Model,
-    transform: tft.TFTransformOutput,
-    spec: SequenceSpec,
-    folder: str,
-    *,
-    identity: str,
+    model: keras.Model, served: ServedModel, spec: SequenceSpec, folder: str, *, identity: str
 ) -> None:
     """Saves `model` behind its signatures.
 
     Args:
-      model: the trained model.
-      transform: Transform's output, put inside.
+      model: the trained model; it also goes beside them as it is, for a warm start.
+      served: its signatures.
       spec: names, symbols and length.
       folder: the SavedModel's directory.
       identity: see `model_identity`; written into `assets.extra`, which travels with the model.
     """
-    ServedModel(model, transform, spec).archive().write_out(folder, verbose=False)
-    card = Path(folder) / IDENTITY_FILE
-    tf.io.gfile.makedirs(str(card.parent))
-    with tf.io.gfile.GFile(str(card), "w") as file:
+    served.archive().write_out(folder, verbose=False)
+    extra = Path(folder) / Path(IDENTITY_FILE).parent
+    tf.io.gfile.makedirs(str(extra))
+    with tf.io.gfile.GFile(f"{folder}/{IDENTITY_FILE}", "w") as file:
         file.write(json.dumps({"identity": identity, "sequence": spec.model_dump()}, indent=1))
+    bare = keras.models.clone_model(model)  # without the optimizer, twice as large as the model
+    bare.set_weights(model.get_weights())
+    with tempfile.TemporaryDirectory() as local:  # Keras writes to this machine only
+        bare.save(f"{local}/model.keras")
+        tf.io.gfile.copy(f"{local}/model.keras", keras_file(folder))

@@ -1,16 +1,17 @@
-"""Fits a model and keeps its history. Knows Keras; knows nothing of TFX or files of examples."""
+"""Fits a model. Knows Keras; knows nothing of TFX or files of examples."""
 
 import logging
-import time
+import tempfile
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
 
-from trainer.config import TrainerSettings
-from trainer.dataset import Rows, batches
+from trainer.config import TrainerSettings, TrainingConfig
+from trainer.dataset import Rows, batches, in_order, steps_per_epoch
+from trainer.mask_lint import mask_findings
 from trainer.model import build_model
+from trainer.progress import Progress
 from transform.errors import InputError
 from transform.features import SequenceSpec
 
@@ -18,9 +19,16 @@ logger = logging.getLogger(__name__)
 
 
 def fit(
-    train: Rows, held_out: Rows, spec: SequenceSpec, settings: TrainerSettings, log_dir: Path
+    train: Rows,
+    held_out: Rows,
+    spec: SequenceSpec,
+    settings: TrainerSettings,
+    *,
+    log_dir: Path,
+    checkpoints: Path,
+    start_from: str | None = None,
 ) -> tuple[keras.Model, list[dict[str, float]]]:
-    """Builds the model and fits it, repeatably for a seed.
+    """Builds the model and fits it, repeatably for a seed; goes on where a killed training stopped.
 
     Args:
       train: rows to learn from.
@@ -28,32 +36,46 @@ def fit(
       spec: length and vocabulary.
       settings: sizes, epochs, seed.
       log_dir: where TensorBoard's logs go.
+      checkpoints: a folder of this training's own: same rows, settings and source, same folder.
+      start_from: a `.keras` file whose weights to begin with.
 
     Returns:
       the model and, for each epoch, loss, accuracy, val_loss, val_accuracy and seconds.
 
     Raises:
-      InputError: a split has no rows.
+      InputError: a split has no rows, the loss is not finite, padding reaches an answer, or the weights
+        to begin with are of another model.
     """
-    for name, rows in (("train", train), ("eval", held_out)):
-        if not len(rows.y):
-            raise InputError(f"split '{name}' holds no rows: give more data or change data.eval_percent")
     config = settings.training
-    keras.utils.set_random_seed(config.seed)
-    # Without it, sums in parallel reductions may differ in the last bit from run to run.
-    tf.config.experimental.enable_op_determinism()
-    model = build_model(spec, settings.model)
-    model.compile(
-        optimizer=keras.optimizers.Adam(config.learning_rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        steps_per_execution=config.steps_per_call,
+    lengths = _lengths(spec, config)
+    if not len(held_out.y):
+        raise InputError("split 'eval' holds no rows: give more data or change data.eval_percent")
+    batch_size = min(config.batch_size, max(1, len(train.y)))
+    steps = steps_per_epoch(train, batch_size=batch_size, lengths=lengths, pad_id=spec.pad_id)
+    if not steps:
+        raise InputError(
+            f"split 'train' fills no batch: {len(train.y)} rows; give more data, change data.eval_percent "
+            "or lower training.batch_size"
+        )
+    model = _compiled(spec, settings, steps)
+    if start_from:
+        _take_weights(model, start_from)
+    _check_masks(model, train, spec, settings)
+    progress = Progress(checkpoints, config)
+    first_epoch = progress.restore(model)
+    rows = batches(
+        train,
+        batch_size=batch_size,
+        lengths=lengths,
+        seed=config.seed,
+        epoch=lambda: progress.epoch,
+        pad_id=spec.pad_id,
     )
-    progress = Progress(config.epochs)
     model.fit(
-        batches(train, batch_size=config.batch_size, seed=config.seed),
+        rows,
         epochs=config.epochs,
-        validation_data=tf.data.Dataset.from_tensor_slices(tuple(held_out)).batch(4096),
+        initial_epoch=first_epoch,
+        validation_data=in_order(held_out),
         callbacks=[
             keras.callbacks.TensorBoard(str(log_dir), histogram_freq=int(config.histograms)),
             progress,
@@ -61,27 +83,76 @@ def fit(
         shuffle=False,  # the dataset shuffles
         verbose=0,
     )
+    kept = progress.finish(model)
+    logger.info("weights of epoch %d are kept", kept)
     return model, progress.history
 
 
-class Progress(keras.callbacks.Callback):
-    """Logs one line an epoch, and keeps what it logged."""
+def learning_rate(
+    config: TrainingConfig, steps: int
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """Adam's step size over a whole training.
 
-    def __init__(self, epochs: int) -> None:
-        super().__init__()
-        self._epochs = epochs
-        self.history: list[dict[str, float]] = []
+    Cosine annealing without restarts (Loshchilov and Hutter, 2017, "SGDR", equation 5), after a linear
+    rise.
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Starts the epoch's clock."""
-        self._began = time.perf_counter()
+    Args:
+      config: schedule, warmup and the highest rate.
+      steps: of all epochs together.
+    """
+    if config.schedule == "constant":
+        return config.learning_rate
+    rising = round(config.warmup * steps)
+    if not rising:
+        return keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, steps - rising), warmup_target=config.learning_rate, warmup_steps=rising
+    )
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Logs loss and held-out accuracy."""
-        entry = {name: float(value) for name, value in (logs or {}).items()}
-        entry["seconds"] = round(time.perf_counter() - self._began, 3)
-        self.history.append(entry)
-        logger.info(
-            "epoch %d/%d: loss %.4f, held-out loss %.4f, held-out accuracy %.3f",
-            epoch + 1, self._epochs, entry["loss"], entry["val_loss"], entry["val_accuracy"],
-        )  # fmt: skip
+
+def _compiled(spec: SequenceSpec, settings: TrainerSettings, steps: int) -> keras.Model:
+    config = settings.training
+    keras.utils.set_random_seed(config.seed)
+    if config.threads != 1 and not config.xla:
+        # Parallel reductions may differ in the last bit from run to run. One thread has none, and Keras
+        # would leave XLA out, with a warning only, where this is on.
+        tf.config.experimental.enable_op_determinism()
+    model = build_model(spec, settings.model)
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate(config, steps * config.epochs)),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        steps_per_execution=min(config.steps_per_call, steps),
+        jit_compile=config.xla,
+    )
+    return model
+
+
+def _lengths(spec: SequenceSpec, config: TrainingConfig) -> tuple[int, ...]:
+    """The lengths that rows are cut to, rising; the last holds every row."""
+    return (*sorted({length for length in config.length_buckets if length < spec.length}), spec.length)
+
+
+def _check_masks(model: keras.Model, train: Rows, spec: SequenceSpec, settings: TrainerSettings) -> None:
+    """Refuses a model through which padding reaches the answer, unless its settings ask for that."""
+    sample = train.x[:64].astype("int32")
+    padding = sample == spec.pad_id
+    if padding.all() or not padding.any():
+        return  # nothing to learn from these rows
+    for finding in mask_findings(model, sample):
+        if not settings.model.padding_leaks:
+            raise InputError(f"model: {finding}")
+        logger.warning("%s", finding)
+
+
+def _take_weights(model: keras.Model, file: str) -> None:
+    with tempfile.TemporaryDirectory() as local:  # Keras reads from this machine only
+        tf.io.gfile.copy(file, f"{local}/model.keras")
+        live = keras.saving.load_model(f"{local}/model.keras", compile=False)
+    try:
+        model.set_weights(live.get_weights())
+    except ValueError:
+        raise InputError(
+            "training.warm_start: the live model has other layers or sizes than `model` asks for; "
+            "set training.warm_start=false, or model as it was"
+        ) from None

@@ -1,83 +1,61 @@
-"""Keras layers through which a mask follows the data. `keras.ops` alone; no TensorFlow.
+"""Layers that do the work of the model. `keras.ops` alone, so that any Keras backend runs them.
 
 Axes in names: b batch, s or q or k sequence position (q asks, k answers), d width.
-A mask is boolean [b, s], true where a position is real.
+A mask is boolean [b, s], true where a position is real; what a layer does with it is `MaskedLayer`'s.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 from keras import ops
 
+from trainer.masking import MaskedLayer, lowest_score, zero_masked
 
-class MaskedLayer(keras.layers.Layer):
-    """Base of our layers: takes a mask by Keras' own mechanism and passes it on unchanged.
-
-    A subclass that makes or ends a mask overrides `compute_mask` and says so in its docstring.
-    """
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.supports_masking = True
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """The mask of the output, [b, s] boolean or None."""
-        return mask
-
-
-@keras.saving.register_keras_serializable("maskline")
-class PaddingMask(MaskedLayer):
-    """Passes ids on and makes the mask: a position is real where its id is not the padding id.
-
-    Args:
-      pad_id: the id of padding.
-
-    Input and output: [b, s] integer.
-    """
-
-    def __init__(self, pad_id: int = 0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.pad_id = pad_id
-
-    def call(self, inputs: Any) -> Any:
-        """Returns `inputs`."""
-        return inputs
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """True where `inputs` is not padding."""
-        return ops.not_equal(inputs, self.pad_id)
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """The input's shape."""
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        """Mirrors `__init__`."""
-        return super().get_config() | {"pad_id": self.pad_id}
+MaskAxis = Literal["keys", "queries", "none"]
 
 
 @keras.saving.register_keras_serializable("maskline")
 class MaskedEmbedding(MaskedLayer):
-    """Looks ids up in a table and zeroes masked positions; passes the mask on.
+    """Looks ids up in a table, adds what is learned for each position, and zeroes masked positions.
 
     Args:
       size: number of ids.
       width: numbers for each id.
+      positions: the longest row that has embedded positions; 0 embeds none, and any length will do.
+        They start at zero, so that those never trained on stay neutral.
 
     Input: [b, s] integer. Output: [b, s, width] in the compute dtype.
+
+    Raises:
+      ValueError: a row is longer than `positions`.
     """
 
-    def __init__(self, size: int, width: int, **kwargs: Any) -> None:
+    def __init__(self, size: int, width: int, positions: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.size, self.width = size, width
+        self.size, self.width, self.positions = size, width, positions
 
     def build(self, input_shape: Any) -> None:
-        """Makes the table, [size, width]."""
+        """Makes the table, [size, width], and the positions, [positions, width]."""
         self.table = self.add_weight(shape=(self.size, self.width), initializer="uniform", name="table")
+        if self.positions:
+            self.places = self.add_weight(
+                shape=(self.positions, self.width), initializer="zeros", name="positions"
+            )
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         """Returns the rows of the table, zero where masked."""
-        return zero_masked(ops.take(self.table, inputs, axis=0), mask)
+        outputs_bsd = ops.take(self.table, inputs, axis=0)
+        if self.positions:
+            outputs_bsd = outputs_bsd + self._places(inputs)
+        return zero_masked(outputs_bsd, mask)
+
+    def _places(self, inputs: Any) -> Any:
+        length = inputs.shape[1]
+        if length is None:  # known only when the graph runs; a longer row gathers out of range
+            return ops.take(self.places, ops.arange(ops.shape(inputs)[1]), axis=0)
+        if length > self.positions:
+            raise ValueError(f"layer '{self.name}': rows of {length} ids, positions for {self.positions}")
+        return self.places[:length]
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """[b, s, width]."""
@@ -85,46 +63,146 @@ class MaskedEmbedding(MaskedLayer):
 
     def get_config(self) -> dict[str, Any]:
         """Mirrors `__init__`."""
-        return super().get_config() | {"size": self.size, "width": self.width}
+        return super().get_config() | {
+            "size": self.size,
+            "width": self.width,
+            "positions": self.positions,
+        }
 
 
 @keras.saving.register_keras_serializable("maskline")
-class MaskedSelfAttention(MaskedLayer):
-    """One head of self-attention that neither reads nor writes masked positions.
+class MaskedConvolution(MaskedLayer):
+    """Adds to each position what a convolution sees around it; padding looks like the edge of the row.
 
-    Scaled dot-product attention (Vaswani et al., 2017, "Attention Is All You Need", section 3.2.1)
-    with three square projections and no bias. Masked keys get weight exactly zero; masked queries
-    come out as zero, so that nothing downstream can read them; the mask passes on. A row that is
-    all padding comes out as zeros.
+    The weights begin near zero, so that at first each position is what its id says, and what is around
+    it comes in as far as that helps.
+
+    Args:
+      kernel: positions that it sees, an odd number: as many before as after.
+
+    Input and output: [b, s, d] floating point.
+    """
+
+    def __init__(self, kernel: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kernel = kernel
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the weights, [kernel, d, d], and the bias, [d]."""
+        width = input_shape[-1]
+        near_zero = keras.initializers.VarianceScaling(1e-3, "fan_avg")
+        self.weights_kde = self.add_weight(
+            shape=(self.kernel, width, width), initializer=near_zero, name="kernel"
+        )
+        self.bias = self.add_weight(shape=(width,), initializer="zeros", name="bias")
+
+    def transform(self, inputs: Any, mask: Any) -> Any:
+        """[b, s, d]."""
+        return inputs + ops.conv(inputs, self.weights_kde, padding="same") + self.bias
+
+    def get_config(self) -> dict[str, Any]:
+        """Mirrors `__init__`."""
+        return super().get_config() | {"kernel": self.kernel}
+
+
+@keras.saving.register_keras_serializable("maskline")
+class MaskedNormalization(MaskedLayer):
+    """Scales each position to a root mean square of 1, then each number by a learned gain.
+
+    Zhang and Sennrich, 2019, "Root Mean Square Layer Normalization". Keras' own `RMSNormalization` drops
+    the mask.
 
     Input and output: [b, s, d] floating point.
     """
 
     def build(self, input_shape: Any) -> None:
+        """Makes the gain, [d]."""
+        self.gain = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="gain")
+
+    def transform(self, inputs: Any, mask: Any) -> Any:
+        """[b, s, d]."""
+        return ops.rms_normalization(inputs, self.gain, axis=-1, epsilon=1e-6)
+
+
+@keras.saving.register_keras_serializable("maskline")
+class MaskedSelfAttention(MaskedLayer):
+    """Self-attention that neither reads nor writes masked positions.
+
+    Scaled dot-product attention (Vaswani et al., 2017, "Attention Is All You Need", section 3.2) with
+    square projections and no bias. Masked keys get weight exactly zero; masked queries come out as zero,
+    so that nothing downstream can read them. A row that is all padding comes out as zeros.
+
+    Args:
+      residual: adds the input to the output.
+      initializer: of the query and key projections. With "identity", positions attend from the first
+        step to those that hold alike vectors, and need not find that out.
+      mask_axis: "keys". The reference publishes "queries", which has no effect: it adds the same number
+        to all scores of a query, and softmax cancels it. "none" for comparison.
+      rezero: zeroes masked positions before and after. False is for comparison, as the reference does.
+
+    Input and output: [b, s, d] floating point.
+    """
+
+    def __init__(
+        self,
+        *,
+        residual: bool = False,
+        initializer: Any = "glorot_uniform",
+        mask_axis: MaskAxis = "keys",
+        rezero: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.residual, self.mask_axis, self.rezero = residual, mask_axis, rezero
+        self.initializer = keras.initializers.get(initializer)
+
+    def build(self, input_shape: Any) -> None:
         """Makes the three projections, [d, d] each."""
         width = input_shape[-1]
+        initializers = {"query": self.initializer, "key": self.initializer, "value": "glorot_uniform"}
         self.query, self.key, self.value = (
-            self.add_weight(shape=(width, width), initializer="glorot_uniform", name=name)
-            for name in ("query", "key", "value")
+            self.add_weight(shape=(width, width), initializer=initializer, name=name)
+            for name, initializer in initializers.items()
         )
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         """Returns the attended values, zero where masked."""
-        inputs_bsd = zero_masked(inputs, mask)
-        query_bqd = ops.matmul(inputs_bsd, self.query)
-        key_bkd = ops.matmul(inputs_bsd, self.key)
-        value_bkd = ops.matmul(inputs_bsd, self.value)
+        return super().call(inputs, mask) if self.rezero else self.transform(inputs, mask)
+
+    def transform(self, inputs: Any, mask: Any) -> Any:
+        """[b, s, d]."""
+        value_bkd = ops.matmul(inputs, self.value)
+        mixed_bqd = ops.matmul(self.attention(inputs, mask), value_bkd)
+        return inputs + mixed_bqd if self.residual else mixed_bqd
+
+    def attention(self, inputs: Any, mask: Any) -> Any:
+        """How much each position attends to each other one.
+
+        Args:
+          inputs: [b, s, d], zero where masked.
+          mask: [b, s] boolean or None.
+
+        Returns:
+          [b, q, k]; each query's weights add up to 1.
+        """
+        query_bqd, key_bkd = ops.matmul(inputs, self.query), ops.matmul(inputs, self.key)
         scores_bqk = ops.matmul(query_bqd, ops.transpose(key_bkd, (0, 2, 1)))
         scores_bqk = scores_bqk * inputs.shape[-1] ** -0.5
-        if mask is not None:
-            # The mask belongs on keys. On queries it adds a constant to a row, and softmax cancels it.
-            lowest = lowest_score(scores_bqk.dtype)
-            scores_bqk = ops.where(mask[:, None, :], scores_bqk, lowest)
-        return zero_masked(ops.matmul(ops.softmax(scores_bqk, axis=-1), value_bkd), mask)
+        if mask is not None and self.mask_axis == "keys":
+            scores_bqk = ops.where(mask[:, None, :], scores_bqk, lowest_score(scores_bqk.dtype))
+        if mask is not None and self.mask_axis == "queries":
+            padding_bq = ops.cast(ops.logical_not(mask), scores_bqk.dtype)
+            scores_bqk = scores_bqk - 1e9 * padding_bq[:, :, None]
+        return ops.softmax(scores_bqk, axis=-1)
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """The input's shape."""
-        return input_shape
+    def get_config(self) -> dict[str, Any]:
+        """Mirrors `__init__`."""
+        return super().get_config() | {
+            "residual": self.residual,
+            "initializer": keras.initializers.serialize(self.initializer),
+            "mask_axis": self.mask_axis,
+            "rezero": self.rezero,
+        }
 
 
 @keras.saving.register_keras_serializable("maskline")
@@ -137,14 +215,12 @@ class FlattenRows(MaskedLayer):
     Input: [b, s, d]. Output: [b, s·d].
     """
 
-    def call(self, inputs: Any, mask: Any = None) -> Any:
-        """Returns [b, s·d], zero where masked."""
-        _, length, width = inputs.shape
-        return ops.reshape(zero_masked(inputs, mask), (-1, length * width))
+    ends_mask = True
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
-        """None: the mask ends here."""
-        return None
+    def transform(self, inputs: Any, mask: Any) -> Any:
+        """[b, s·d]."""
+        _, length, width = inputs.shape
+        return ops.reshape(inputs, (-1, length * width))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """[b, s·d]."""
@@ -152,26 +228,42 @@ class FlattenRows(MaskedLayer):
         return (batch, length * width)
 
 
-def zero_masked(values: Any, mask: Any) -> Any:
-    """Zeroes masked positions, whatever stands there.
+@keras.saving.register_keras_serializable("maskline")
+class MaskedPooling(MaskedLayer):
+    """Learned queries gather from the real positions of each row; ends the mask on purpose.
+
+    Pooling by attention with learned queries (Lee et al., 2019, "Set Transformer", section 3.2): each
+    query averages the positions with weights of its own, so rows of any length come out with one size.
+    A row that is all padding comes out as zeros.
 
     Args:
-      values: [b, s, d].
-      mask: [b, s] boolean or None.
+      queries: how many.
 
-    Returns:
-      [b, s, d]; `values` itself without a mask.
+    Input: [b, s, d] floating point. Output: [b, queries·d].
     """
-    if mask is None:
-        return values
-    # A product would keep NaN and infinity alive: where it is.
-    return ops.where(mask[..., None], values, ops.zeros_like(values))
 
+    ends_mask = True
 
-def lowest_score(dtype: Any) -> float:
-    """A score that softmax turns into zero and that is finite in `dtype`, with room to spare.
+    def __init__(self, queries: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.queries = queries
 
-    The lowest finite number itself would become -inf as soon as anything is added to it, and a row whose
-    keys are all -inf is NaN.
-    """
-    return -3e4 if keras.backend.standardize_dtype(dtype) == "float16" else -1e38
+    def build(self, input_shape: Any) -> None:
+        """Makes the queries, [d, queries]."""
+        self.asked = self.add_weight(shape=(input_shape[-1], self.queries), name="queries")
+
+    def transform(self, inputs: Any, mask: Any) -> Any:
+        """[b, queries·d]."""
+        scores_bqk = ops.transpose(ops.matmul(inputs, self.asked), (0, 2, 1))
+        if mask is not None:
+            scores_bqk = ops.where(mask[:, None, :], scores_bqk, lowest_score(scores_bqk.dtype))
+        pooled_bqd = ops.matmul(ops.softmax(scores_bqk, axis=-1), inputs)
+        return ops.reshape(pooled_bqd, (-1, self.queries * inputs.shape[-1]))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """[b, queries·d]."""
+        return (input_shape[0], self.queries * input_shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        """Mirrors `__init__`."""
+        return super().get_config() | {"queries": self.queries}

@@ -1,9 +1,17 @@
-"""Builds the masked Keras model. The names and sizes of its layers are the reference table's."""
+"""Builds the masked Keras model. The `reference` preset has the names and sizes of the reference table."""
 
 import keras
 
 from trainer.config import ModelConfig
-from trainer.layers import FlattenRows, MaskedEmbedding, MaskedSelfAttention, PaddingMask
+from trainer.layers import (
+    FlattenRows,
+    MaskedConvolution,
+    MaskedEmbedding,
+    MaskedNormalization,
+    MaskedPooling,
+    MaskedSelfAttention,
+)
+from trainer.masking import PaddingMask
 from transform.features import ROW, SequenceSpec
 
 
@@ -12,16 +20,39 @@ def build_model(spec: SequenceSpec, config: ModelConfig) -> keras.Model:
 
     Args:
       spec: length, vocabulary and padding id.
-      config: sizes.
+      config: what it is made of.
 
     Returns:
-      a model from [batch, length] integer ids to [batch, vocabulary] float32 logits.
+      a model from [batch, length] integer ids to [batch, vocabulary] float32 logits. With
+      `config.any_length`, rows have any length from 1 to `spec.length`.
     """
-    ids = keras.Input((spec.length,), dtype="int32", name=ROW)
+    ids = keras.Input((None if config.any_length else spec.length,), dtype="int32", name=ROW)
     y = PaddingMask(spec.pad_id, name="masking")(ids)
-    y = MaskedEmbedding(spec.size, config.width, name="embed")(y)
-    y = MaskedSelfAttention(name="reflect")(y)
-    y = FlattenRows(name="reshape")(y)
-    y = keras.layers.Dense(config.hidden, activation="relu", name="dense")(y)
+    positions = spec.length if config.any_length else 0
+    y = MaskedEmbedding(spec.size, config.width, positions, name="embed")(y)
+    y = _dropped(y, config.dropout, 0)
+    if config.kernel:
+        y = MaskedConvolution(config.kernel, name="convolve")(y)
+    if config.normalize:
+        y = MaskedNormalization(name="normalize")(y)
+    y = MaskedSelfAttention(
+        residual=config.residual,
+        initializer=config.attention_init,
+        mask_axis=config.attention_mask,
+        rezero=config.rezero,
+        name="reflect",
+    )(y)
+    if config.normalize:
+        y = MaskedNormalization(name="normalize_1")(y)
+    y = MaskedPooling(config.queries, name="pool")(y) if config.queries else FlattenRows(name="reshape")(y)
+    for index, units in enumerate(config.hidden):
+        y = _dropped(y, config.dropout, index + 1)
+        y = keras.layers.Dense(units, activation="relu", name=f"dense_{index}" if index else "dense")(y)
+    y = _dropped(y, config.dropout, len(config.hidden) + 1)
     logits = keras.layers.Dense(spec.size, name="dbd", dtype="float32")(y)
     return keras.Model(ids, logits, name="maskline")
+
+
+def _dropped(values: keras.KerasTensor, rate: float, index: int) -> keras.KerasTensor:
+    # Named, since Keras numbers on from model to model, and a checkpoint tells layers by name.
+    return keras.layers.Dropout(rate, name=f"dropout_{index}")(values) if rate else values

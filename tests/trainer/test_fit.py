@@ -1,4 +1,4 @@
-"""Fitting: repeatable for a seed, whatever order Beam wrote the rows in."""
+"""Fitting: repeatable for a seed, goes on after a kill, keeps what was best, and says what is wrong."""
 
 import keras
 import numpy as np
@@ -7,57 +7,42 @@ import tensorflow as tf
 
 from components.shards import read_shard
 from trainer.config import TrainerSettings
-from trainer.dataset import Rows, batches, read_rows
-from trainer.fit import fit
+from trainer.dataset import Rows
+from trainer.fit import fit, learning_rate
+from trainer.model import build_model
+from trainer.progress import Progress
 from transform.errors import InputError
 from transform.features import SequenceSpec
 
 SPEC = SequenceSpec(length=5)
 RNG = np.random.default_rng(0)
-X = RNG.integers(1, 20, (200, 5)).astype(np.int32)
+# Rows of uneven length; the first id is the answer.
+X = np.where(np.arange(5) < RNG.integers(1, 6, (200, 1)), RNG.integers(1, 20, (200, 5)), 0).astype(np.int32)
 ROWS = Rows(X, X[:, 0].copy())
 
 
-def write_examples(path, rows):
-    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-        for x, y in zip(*rows, strict=True):
-            example = tf.train.Example()
-            example.features.feature["x"].int64_list.value.extend(x)
-            example.features.feature["y"].int64_list.value.append(y)
-            writer.write(example.SerializeToString())
+def settings(model=None, **training):
+    small = {"width": 8, "hidden": [16], "kernel": 3} | (model or {})
+    return TrainerSettings.model_validate(
+        {"model": small, "training": {"epochs": 2, "batch_size": 16, "steps_per_call": 5} | training}
+    )
 
 
-def settings(**training):
-    return TrainerSettings.model_validate({"training": {"epochs": 2, "batch_size": 16} | training})
+def run(folder, given, *, train=ROWS, held_out=ROWS, **options):
+    return fit(
+        train, held_out, SPEC, given, log_dir=folder / "logs", checkpoints=folder / "checkpoints", **options
+    )
 
 
 def weights(model):
     return np.concatenate([np.ravel(w) for w in model.get_weights()])
 
 
-def test_rows_are_read_in_an_order_of_their_own(tmp_path):
-    write_examples(tmp_path / "a.gz", ROWS)
-    write_examples(tmp_path / "b.gz", Rows(ROWS.x[::-1], ROWS.y[::-1]))
-    a, b = (read_rows([f"{tmp_path}/{name}.gz"], SPEC) for name in "ab")
-    np.testing.assert_array_equal(a.x, b.x)
-    np.testing.assert_array_equal(a.y, b.y)
-    assert a.digest() == b.digest()
-    assert sorted(map(tuple, a.x)) == sorted(map(tuple, ROWS.x))
-
-
-def test_every_row_is_seen_once_an_epoch_in_a_new_order():
-    dataset = batches(ROWS, batch_size=50, seed=3)
-    first, second = (np.concatenate([x for x, _ in dataset.as_numpy_iterator()]) for _ in range(2))
-    assert sorted(map(tuple, first)) == sorted(map(tuple, ROWS.x))
-    assert (first != second).any()
-    again = np.concatenate([x for x, _ in batches(ROWS, batch_size=50, seed=3).as_numpy_iterator()])
-    np.testing.assert_array_equal(first, again)
-
-
-def test_same_seed_same_weights(tmp_path):
-    one, history = fit(ROWS, ROWS, SPEC, settings(), tmp_path)
-    two, _ = fit(ROWS, ROWS, SPEC, settings(), tmp_path)
-    other, _ = fit(ROWS, ROWS, SPEC, settings(seed=1), tmp_path)
+@pytest.mark.parametrize("xla", [False, True])
+def test_same_seed_same_weights(tmp_path, xla):
+    one, history = run(tmp_path / "1", settings(xla=xla))
+    two, _ = run(tmp_path / "2", settings(xla=xla))
+    other, _ = run(tmp_path / "3", settings(xla=xla, seed=1))
     np.testing.assert_array_equal(weights(one), weights(two))
     assert (weights(one) != weights(other)).any()
     assert [set(entry) for entry in history] == [
@@ -65,14 +50,95 @@ def test_same_seed_same_weights(tmp_path):
     ] * 2
 
 
-def test_training_learns(tmp_path):
-    model, history = fit(ROWS, ROWS, SPEC, settings(epochs=30, learning_rate=0.01), tmp_path)
-    assert history[-1]["val_accuracy"] > 0.9
+@pytest.mark.parametrize("preset", ["default", "reference", "length-free"])
+def test_training_learns(tmp_path, preset):
+    given = settings({"preset": preset}, epochs=15, learning_rate=0.02, batch_size=16)
+    model, history = run(tmp_path, given)
+    assert history[-1]["val_accuracy"] > 0.8
     assert isinstance(model, keras.Model)
 
 
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("when", ["before the checkpoint is whole", "after it"])
+def test_killed_training_goes_on_to_the_same_weights(tmp_path, monkeypatch, when):
+    given = settings({"dropout": 0.2}, epochs=5, best_weights=False)
+    undisturbed, history = run(tmp_path / "undisturbed", given)
+    save = Progress._save
+
+    def killed(progress):
+        if len(progress.history) == 3:
+            if when == "after it":
+                save(progress)
+            else:
+                (progress._folder / "00003.partial").mkdir()
+            raise Killed
+        save(progress)
+
+    monkeypatch.setattr(Progress, "_save", killed)
+    with pytest.raises(Killed):
+        run(tmp_path, given)
+    monkeypatch.setattr(Progress, "_save", save)
+    model, again = run(tmp_path, given)
+    np.testing.assert_array_equal(weights(model), weights(undisturbed))
+    assert [entry["loss"] for entry in again] == [entry["loss"] for entry in history]
+
+
+def test_best_weights_are_kept_and_patience_ends_it(tmp_path):
+    # Other answers than those learned: the better it learns, the worse the held-out loss.
+    held_out = Rows(ROWS.x, (ROWS.y % 19 + 1).astype(np.int32))
+    given = settings(epochs=40, patience=3, learning_rate=0.02, schedule="constant")
+    model, history = run(tmp_path, given, held_out=held_out)
+    losses = [entry["val_loss"] for entry in history]
+    best = losses.index(min(losses))
+    assert len(history) == best + 1 + 3 < 40
+    logits = model.predict(held_out.x, verbose=0)
+    loss = keras.losses.sparse_categorical_crossentropy(held_out.y, logits, from_logits=True)
+    assert float(np.mean(loss)) == pytest.approx(losses[best], rel=1e-4)
+    again, same = run(tmp_path, given, held_out=held_out)
+    assert same == history
+    np.testing.assert_array_equal(weights(again), weights(model))
+
+
+def test_loss_that_is_no_number_is_refused(tmp_path):
+    with pytest.raises(
+        InputError, match=r"the loss became (nan|inf) in epoch 1, by step \d+; lower training"
+    ):
+        run(tmp_path, settings(learning_rate=3e38, schedule="constant"))
+    assert not list((tmp_path / "checkpoints").glob("0*"))
+
+
+def test_cosine_rises_and_falls_to_nothing():
+    rate = learning_rate(settings(learning_rate=0.01, warmup=0.1).training, 1000)
+    values = [float(rate(step)) for step in (0, 50, 100, 550, 1000)]
+    np.testing.assert_allclose(values, [0, 0.005, 0.01, 0.005, 0], atol=1e-5)
+
+
+def test_warm_start_begins_with_the_given_weights(tmp_path):
+    first, before = run(tmp_path / "1", settings(epochs=10, learning_rate=0.01))
+    first.save(tmp_path / "model.keras")
+    _, after = run(tmp_path / "2", settings(learning_rate=1e-5), start_from=str(tmp_path / "model.keras"))
+    assert after[0]["val_loss"] == pytest.approx(before[-1]["val_loss"], rel=0.01)
+    with pytest.raises(InputError, match="the live model has other layers or sizes"):
+        run(tmp_path / "3", settings({"width": 9}), start_from=str(tmp_path / "model.keras"))
+
+
+def test_model_through_which_padding_leaks_is_refused(tmp_path, monkeypatch, caplog):
+    run(tmp_path / "1", settings({"preset": "reference"}))
+    assert "layer 'reflect' (MaskedSelfAttention)" in caplog.text  # as its settings ask: only a warning
+
+    def leaking(spec, config):
+        return build_model(spec, config.model_copy(update={"attention_mask": "none", "rezero": False}))
+
+    monkeypatch.setattr("trainer.fit.build_model", leaking)
+    with pytest.raises(InputError, match=r"^model: layer 'reflect' \(MaskedSelfAttention\)"):
+        run(tmp_path / "2", settings())
+
+
 def test_tensorboard_gets_graph_scalars_and_histograms(tmp_path):
-    fit(ROWS, ROWS, SPEC, settings(histograms=True), tmp_path)
+    run(tmp_path, settings(histograms=True))
     plugins = {}
     for file in map(str, tmp_path.rglob("events*")):
         for record in read_shard(file):
@@ -84,5 +150,8 @@ def test_tensorboard_gets_graph_scalars_and_histograms(tmp_path):
 
 
 def test_empty_split_is_refused(tmp_path):
+    nothing = Rows(ROWS.x[:0], ROWS.y[:0])
     with pytest.raises(InputError, match="split 'eval' holds no rows"):
-        fit(ROWS, Rows(ROWS.x[:0], ROWS.y[:0]), SPEC, settings(), tmp_path)
+        run(tmp_path, settings(), held_out=nothing)
+    with pytest.raises(InputError, match="split 'train' fills no batch: 0 rows"):
+        run(tmp_path, settings(), train=nothing)

@@ -1,4 +1,4 @@
-"""The reference model: its table, its masks, and that it can be saved."""
+"""The presets: their tables, their masks, and that they can be saved."""
 
 import warnings
 
@@ -6,22 +6,29 @@ import keras
 import numpy as np
 import pytest
 
-from trainer.config import ModelConfig
+from trainer.config import PRESETS, TrainerSettings
+from trainer.mask_lint import mask_findings
 from trainer.model import build_model
 from transform.features import SequenceSpec
 
 SPEC = SequenceSpec()
 
 
-@pytest.fixture(scope="module")
-def model():
+def built(preset):
     keras.utils.set_random_seed(0)
+    config = TrainerSettings.model_validate({"model": {"preset": preset}}).model
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # such as Keras' warning of a mask that was destroyed
-        return build_model(SPEC, ModelConfig())
+        return build_model(SPEC, config)
 
 
-def test_reference_table(model):
+@pytest.fixture(scope="module", params=PRESETS)
+def model(request):
+    return built(request.param)
+
+
+def test_reference_table():
+    model = built("reference")
     table = [(layer.name, layer.count_params()) for layer in model.layers[1:]]
     assert table == [
         ("masking", 0),
@@ -35,12 +42,36 @@ def test_reference_table(model):
     assert model.count_params() == 49_145
 
 
+def test_presets_have_no_more_parameters_than_the_reference(model):
+    assert model.count_params() <= 49_145
+
+
+def test_no_padding_reaches_an_answer_but_in_the_reference():
+    ids = np.array([[3, 5, 11, 1, 3] + [0] * 15, [4, 5, 12] + [0] * 17])
+    leaks = {preset: [str(found) for found in mask_findings(built(preset), ids)] for preset in PRESETS}
+    assert leaks["default"] == leaks["length-free"] == []
+    [leak] = leaks["reference"]
+    assert "'reflect'" in leak
+
+
+def test_length_free_answers_the_same_at_any_length():
+    model = built("length-free")
+    ids = np.array([[3, 5, 11, 1, 3]])
+    answers = [np.asarray(model(np.pad(ids, ((0, 0), (0, more))))) for more in (0, 1, 15)]
+    for answer in answers[1:]:
+        np.testing.assert_allclose(answer, answers[0], rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="rows of 21 ids, positions for 20"):
+        model(np.pad(ids, ((0, 0), (0, 16))))
+
+
 def test_what_the_padding_id_is_embedded_as_changes_nothing(model):
     ids = np.array([[3, 5, 11, 1, 3] + [0] * 15])
     before = np.asarray(model(ids))
     table = model.get_layer("embed").table
-    table.assign(np.where(np.arange(20)[:, None] == 0, 1e3, np.asarray(table)))
+    kept = np.asarray(table)
+    table.assign(np.where(np.arange(20)[:, None] == 0, 1e3, kept))
     np.testing.assert_array_equal(model(ids), before)
+    table.assign(kept)
 
 
 def test_all_padding_has_a_finite_answer(model):

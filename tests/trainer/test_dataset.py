@@ -1,0 +1,99 @@
+"""Rows on disk and batches of them: their order depends on content and seed alone."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer.dataset import Rows, batches, in_order, read_rows
+from transform.features import SequenceSpec
+
+SPEC = SequenceSpec(length=5)
+RNG = np.random.default_rng(0)
+X = np.where(np.arange(5) < RNG.integers(1, 6, (200, 1)), RNG.integers(1, 20, (200, 5)), 0).astype(np.int32)
+ROWS = Rows(X, X[:, 0].copy())
+
+
+def write_examples(path, rows):
+    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+        for x, y in zip(*rows, strict=True):
+            example = tf.train.Example()
+            example.features.feature["x"].int64_list.value.extend(x)
+            example.features.feature["y"].int64_list.value.append(y)
+            writer.write(example.SerializeToString())
+
+
+def as_sorted(rows):
+    return sorted((*x, y) for x, y in zip(rows.x.tolist(), rows.y.tolist(), strict=True))
+
+
+def epochs(*numbers, batch_size=7, lengths=(5,)):
+    """The batches of these epochs."""
+    number = iter(numbers)
+    dataset = batches(ROWS, batch_size=batch_size, lengths=lengths, seed=3, epoch=lambda: next(number))
+    return [list(dataset.as_numpy_iterator()) for _ in numbers]
+
+
+def test_rows_are_read_in_an_order_of_their_own(tmp_path):
+    write_examples(tmp_path / "a.gz", ROWS)
+    write_examples(tmp_path / "b.gz", Rows(ROWS.x[::-1], ROWS.y[::-1]))
+    a, b = (read_rows([f"{tmp_path}/{name}.gz"], SPEC, tmp_path) for name in "ab")
+    np.testing.assert_array_equal(a.x, b.x)
+    np.testing.assert_array_equal(a.y, b.y)
+    assert a.digest() == b.digest()
+    assert as_sorted(a) == as_sorted(ROWS)
+
+
+def test_digest_knows_targets_from_ids():
+    moved = Rows(ROWS.x, np.roll(ROWS.y, 1))
+    assert ROWS.digest() != moved.digest()
+
+
+def test_rows_are_read_from_a_file_and_not_held(tmp_path):
+    write_examples(tmp_path / "a.gz", ROWS)
+    rows = read_rows([f"{tmp_path}/a.gz"], SPEC, tmp_path)
+    assert isinstance(rows.x.base, np.memmap)
+    assert rows.x.dtype == np.uint8
+    assert not rows.x.flags.writeable
+
+
+def test_no_rows_are_no_rows(tmp_path):
+    write_examples(tmp_path / "a.gz", Rows(ROWS.x[:0], ROWS.y[:0]))
+    assert read_rows([f"{tmp_path}/a.gz"], SPEC, tmp_path).x.shape == (0, 5)
+
+
+def test_every_row_comes_once_an_epoch_in_a_new_order():
+    first, second = epochs(0, 1, batch_size=50)
+    one, two = (np.concatenate([x for x, _ in epoch]) for epoch in (first, second))
+    assert sorted(map(tuple, one)) == sorted(map(tuple, two)) == sorted(map(tuple, ROWS.x))
+    assert (one != two).any()
+    for x, y in first:
+        np.testing.assert_array_equal(x[:, 0], y)
+
+
+def test_an_epoch_is_the_same_whether_others_came_before_it():
+    later = epochs(0, 1, 2)[2]
+    [at_once] = epochs(2)
+    for a, b in zip(later, at_once, strict=True):
+        np.testing.assert_array_equal(a[0], b[0])
+
+
+@pytest.mark.parametrize("lengths", [(2, 4, 5), (3, 5)])
+def test_buckets_hold_rows_that_fit_and_cut_them(lengths):
+    [epoch] = epochs(0, batch_size=4, lengths=lengths)
+    real = (ROWS.x != 0).sum(axis=1)
+    for x, _ in epoch:
+        longest = (x != 0).sum(axis=1).max()
+        assert x.shape[1] == min(length for length in lengths if length >= longest)
+        assert x.shape[0] == 4
+    assert {x.shape[1] for x, _ in epoch} == set(lengths)
+    seen = sum(len(x) for x, _ in epoch)
+    assert len(real) - 4 * len(lengths) < seen <= len(real)
+
+
+def test_in_order_is_all_of_them():
+    x, y = (
+        np.concatenate(parts)
+        for parts in zip(*in_order(ROWS, batch_size=64).as_numpy_iterator(), strict=True)
+    )
+    np.testing.assert_array_equal(x, ROWS.x)
+    np.testing.assert_array_equal(y, ROWS.y)

@@ -1,0 +1,32 @@
+"""Golden rows: raw examples and what the model answered to them before it was exported."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from trainer.signatures import ServedModel
+from transform.features import ROW
+
+COUNT = 256
+
+
+def write_golden_rows(model: keras.Model, served: ServedModel, files: Sequence[str], target: str) -> None:
+    """Writes examples with their logits, so that anyone can check the exported model against them.
+
+    Args:
+      model: as trained.
+      served: gives Transform's graph.
+      files: glob patterns of gzip TFRecord files of raw tf.Examples, with labels.
+      target: the file to write: gzip TFRecord of tf.Examples with `example` (bytes) and `logits` (floats).
+    """
+    found = sorted(file for pattern in files for file in tf.io.gfile.glob(pattern))
+    examples = tf.data.TFRecordDataset(found, compression_type="GZIP").take(COUNT).batch(COUNT)
+    with tf.io.TFRecordWriter(target, "GZIP") as writer:
+        for raw in examples:
+            logits = keras.ops.convert_to_numpy(model(served.transform_features(raw)[ROW], training=False))
+            for example, row in zip(raw.numpy(), logits, strict=True):
+                golden = tf.train.Example()
+                golden.features.feature["example"].bytes_list.value.append(example)
+                golden.features.feature["logits"].float_list.value.extend(row)
+                writer.write(golden.SerializeToString())
