@@ -52,7 +52,7 @@ def export(
     tf.io.gfile.makedirs(str(extra))
     with tf.io.gfile.GFile(f"{folder}/{IDENTITY_FILE}", "w") as file:
         file.write(json.dumps({"identity": identity, "sequence": spec.model_dump()}, indent=1))
-    bare = keras.models.clone_model(model)  # without the optimizer, twice as large as the model
+    bare = keras.Model.from_config(model.get_config())  # the optimizer is twice as large as the model
     bare.set_weights(model.get_weights())
     with tempfile.TemporaryDirectory() as local:  # Keras writes to this machine only
         bare.save(f"{local}/model.keras")

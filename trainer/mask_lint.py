@@ -14,7 +14,6 @@ from keras import ops, tree
 # Functional alone can run its graph one operation at a time.
 from keras.src.backend import get_keras_mask, set_keras_mask
 from keras.src.models.functional import Functional
-from keras.src.random.seed_generator import global_seed_generator
 
 DROPPED = "drops the mask, and what stands in padding goes on: zero it first, or use a layer that heeds masks"
 LEAKS = "keeps the mask, yet padding reaches real positions: mask the keys, or zero padding before they mix"
@@ -70,7 +69,6 @@ def mask_findings(model: keras.Model, inputs: Any) -> list[MaskFinding]:
             model(inputs)
         if (graph := _graph_of(model)) is None:
             raise TypeError(f"model '{model.name}' is neither functional nor sequential: pass one that is")
-        global_seed_generator()  # Not to be made where calls leave no state behind.
         walk.run(graph, inputs)
     if not walk.masks:
         raise ValueError(f"model '{model.name}' makes no mask: give a sample with padding to one that does")

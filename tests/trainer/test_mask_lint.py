@@ -60,16 +60,13 @@ class MaskedNoise(layers.Layer):
         return inputs + keras.random.normal(ops.shape(inputs), seed=self.seed)
 
 
-class NotFinite(layers.Layer):
-    """Passes its input on, or NaN for a row in which anything is loud."""
+def masked(function, name):
+    """A layer that applies a function and passes the mask on, whether that is right or not."""
+    return layers.Lambda(function, mask=lambda inputs, mask: mask, name=name)
 
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.supports_masking = True
 
-    def call(self, inputs):
-        loud = ops.any(ops.abs(inputs) > 50, axis=(1, 2), keepdims=True)
-        return ops.where(loud, np.nan, inputs)
+def not_a_number_where_loud(x):
+    return ops.where(ops.any(ops.abs(x) > 50, axis=(1, 2), keepdims=True), np.nan, x)
 
 
 def embed(ids, width=6):
@@ -103,7 +100,12 @@ def test_layers_that_drop_the_mask_are_found(layer):
 
 @pytest.mark.parametrize(
     "layer",
-    [layers.GroupNormalization(1), layers.LayerNormalization(axis=[1, 2]), MaskOnQueries(), NotFinite()],
+    [
+        layers.GroupNormalization(1),
+        layers.LayerNormalization(axis=[1, 2]),
+        MaskOnQueries(),
+        masked(not_a_number_where_loud, "nan"),
+    ],
     ids=lambda layer: layer.name,
 )
 def test_layers_that_mix_positions_under_a_mask_are_found(layer):
@@ -134,6 +136,23 @@ def test_layers_that_respect_the_mask_pass(layer):
 @pytest.mark.parametrize("reduce", [ops.mean, ops.max, ops.min, ops.prod])
 def test_operations_on_masked_tensors_are_found(reduce):
     assert [kind for _, kind in found(lambda x: reduce(x, axis=1))] == ["dropped"]
+
+
+@pytest.mark.parametrize(("reduce", "sign"), [(ops.max, 1), (ops.min, -1)])
+def test_padding_that_loses_today_may_win_tomorrow(reduce, sign):
+    vectors = keras.Input((4, 6))
+    model = keras.Model(vectors, reduce(layers.Masking()(vectors), axis=1))
+    sample = np.where(IDS[..., None] > 0, sign * np.abs(VECTORS), 0)
+    assert [finding.kind for finding in mask_findings(model, sample)] == ["dropped"]
+
+
+def test_a_change_within_rounding_passes():
+    faint = masked(lambda x: ops.ones_like(x) + 1e-9 * ops.sum(x, axis=1, keepdims=True), "faint")
+    assert found(faint) == []
+
+
+def test_a_mask_that_no_longer_fits_is_a_dropped_one():
+    assert found(masked(lambda x: ops.reshape(x, (-1, 24)), "flat")) == [("flat", "dropped")]
 
 
 def test_an_operation_that_ignores_padding_passes():
@@ -233,6 +252,14 @@ def test_nested_models_are_walked_and_name_the_path():
 
 
 @destroys_mask
+def test_a_mask_reaches_into_a_nested_model_of_another_dtype():
+    ids, wide = keras.Input((4,), dtype="int32"), keras.Input((4,), dtype="int64")
+    inner = keras.Model(wide, layers.Flatten(name="flat")(wide), name="inner")
+    model = keras.Model(ids, inner(PaddingMask()(ids)))
+    assert mask_findings(model, IDS) == [MaskFinding("inner/flat", "dropped", "Flatten")]
+
+
+@destroys_mask
 def test_a_nested_model_with_a_call_of_its_own_is_one_layer():
     class Pooled(keras.Model):
         def call(self, inputs):
@@ -293,8 +320,9 @@ def test_the_run_warns_of_nothing():
         assert mask_findings(model, IDS) == [MaskFinding("flat", "dropped", "Flatten")]
 
 
-def test_dropout_rests_even_where_the_graph_says_training():
-    assert found(lambda x: layers.Dropout(0.5)(x, training=True)) == []
+def test_the_run_is_in_inference_whatever_the_graph_says():
+    flipped = masked(lambda x, training: x if training is False else ops.flip(x, axis=1), "flipped")
+    assert found(lambda x: flipped(layers.Dense(3)(x, training=True), training=True)) == []
 
 
 def test_findings_say_what_to_do():

@@ -1,0 +1,105 @@
+"""Training inside the pipeline: what it leaves behind, and that it goes on where it was stopped."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.shards import read_shard
+from tests.e2e.test_crash import Working
+from tests.support import QUICK, maskline, show, states
+from trainer import layers  # noqa: F401, registers them with Keras
+
+pytestmark = pytest.mark.slow
+
+ENOUGH = ("--set", "evaluation.min_accuracy=0.3")
+
+
+def weights(root):
+    [file] = (root / "serving/maskline").glob("*/assets.extra/model.keras")
+    return np.concatenate([np.ravel(w) for w in keras.saving.load_model(file).get_weights()])
+
+
+def history(root, run=-1):
+    files = sorted(root.glob("artifacts/Trainer/history/*/history.json"), key=lambda f: int(f.parent.name))
+    return json.loads(files[run].read_text())
+
+
+def test_killed_training_ends_with_the_weights_of_an_undisturbed_one(finished, tmp_path):
+    arguments = ("run", "--data", finished.data, "--root", tmp_path / "root", *ENOUGH)
+    with Working(*arguments) as run:
+        run.wait_for("Trainer: epoch 3/")
+        run.kill()
+    done = maskline(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Trainer: epoch 1/" not in done.stdout
+    assert "Trainer: epoch 10/10" in done.stdout
+    np.testing.assert_array_equal(weights(tmp_path / "root"), weights(finished.root))
+    losses = [[e["loss"] for e in history(root)["history"]] for root in (tmp_path / "root", finished.root)]
+    assert losses[0] == losses[1]
+    assert not list((tmp_path / "root/checkpoints").iterdir())
+
+
+def test_exported_model_answers_golden_rows_as_before_the_export(finished):
+    [file] = finished.root.glob("artifacts/Trainer/golden_rows/*/golden.tfrecord.gz")
+    golden = [tf.train.Example.FromString(record.data).features.feature for record in read_shard(str(file))]
+    examples = [row["example"].bytes_list.value[0] for row in golden]
+    logits = np.array([row["logits"].float_list.value for row in golden])
+    assert len(examples) == 256
+    raw = set()
+    for shard in finished.root.glob("artifacts/ExampleGen/examples/*/Split-eval/*.gz"):
+        raw |= {record.data for record in read_shard(str(shard))}
+    assert set(examples) <= raw
+    served = tf.saved_model.load(str(finished.served)).signatures["serving_default"]
+    np.testing.assert_allclose(served(tf.constant(examples))["logits"], logits, rtol=1e-5, atol=1e-5)
+
+
+def test_reference_preset_is_the_reference(tmp_path):
+    """Its table, and a loss curve inside the band that was measured for the published script."""
+    data, root = tmp_path / "data", tmp_path / "root"
+    maskline("data", "--out", data, "--shards", 2, "--records", 1250)
+    done = maskline("run", "--data", data, "--root", root, "--set", "model.preset=reference", *ENOUGH)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = history(root)
+    assert report["parameters"] == 49_145
+    assert 1900 < report["rows"]["train"] < 2100
+    losses = [entry["loss"] for entry in report["history"]]
+    assert len(losses) == 10
+    assert 1.65 < losses[0] < 1.90  # measured: 1.78 and 1.88; published: 1.7373
+    assert 0.62 < losses[-1] < 1.15  # measured: 1.05 to 1.13 and 0.62 to 0.69; published: 0.8824
+    [log] = (root / "logs").iterdir()
+    assert "layer 'reflect' (MaskedSelfAttention) keeps the mask, yet padding reaches" in log.read_text()
+
+
+def test_warm_start_begins_with_the_live_model_and_only_for_new_data(tmp_path):
+    data, root = tmp_path / "data", tmp_path / "root"
+    maskline("data", "--out", data, "--shards", 2, "--records", 300)
+    later = tmp_path / "later"
+    later.mkdir()
+    shutil.move(data / "shard_0001.tfrecords", later)
+    warm = ("run", "--data", data, "--root", root, *QUICK, "--set", "training.warm_start=true")
+    for step in ("first", "with more data", "with another bar"):
+        if step == "with more data":
+            shutil.move(later / "shard_0001.tfrecords", data)
+        bar = ["--set", "evaluation.max_accuracy_loss=" + ("0.9" if step == "with another bar" else "1")]
+        done = maskline(*warm, *bar)
+        assert done.returncode == 0, step + done.stdout + done.stderr
+    assert states(show(root))["Trainer"] == "CACHED"
+    first, second = history(root, 0), history(root, 1)
+    assert len(list(root.glob("artifacts/Trainer/history/*"))) == 2
+    assert second["history"][0]["loss"] < first["history"][0]["val_loss"]
+
+
+def test_loss_that_is_no_number_is_one_line(finished, tmp_path):
+    done = maskline(
+        "run", "--data", finished.data, "--root", tmp_path / "root",
+        "--set", "training.learning_rate=3e+38", "--set", "training.schedule=constant",
+    )  # fmt: skip
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert "training: the loss became" in line
+    assert "lower training.learning_rate" in line
+    assert not (tmp_path / "root/serving").exists()
