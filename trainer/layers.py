@@ -23,6 +23,7 @@ class MaskedEmbedding(MaskedLayer):
       width: numbers for each id.
       positions: the longest row that has embedded positions; 0 embeds none, and any length will do.
         They start at zero, so that those never trained on stay neutral.
+      initializer: of the table.
 
     Input: [b, s] integer. Output: [b, s, width] in the compute dtype.
 
@@ -30,13 +31,18 @@ class MaskedEmbedding(MaskedLayer):
       ValueError: a row is longer than `positions`.
     """
 
-    def __init__(self, size: int, width: int, positions: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self, size: int, width: int, positions: int = 0, initializer: Any = "uniform", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.size, self.width, self.positions = size, width, positions
+        self.initializer = keras.initializers.get(initializer)
 
     def build(self, input_shape: Any) -> None:
         """Makes the table, [size, width], and the positions, [positions, width]."""
-        self.table = self.add_weight(shape=(self.size, self.width), initializer="uniform", name="table")
+        self.table = self.add_weight(
+            shape=(self.size, self.width), initializer=self.initializer, name="table"
+        )
         if self.positions:
             self.places = self.add_weight(
                 shape=(self.positions, self.width), initializer="zeros", name="positions"
@@ -67,6 +73,7 @@ class MaskedEmbedding(MaskedLayer):
             "size": self.size,
             "width": self.width,
             "positions": self.positions,
+            "initializer": keras.initializers.serialize(self.initializer),
         }
 
 
@@ -90,7 +97,7 @@ class MaskedConvolution(MaskedLayer):
     def build(self, input_shape: Any) -> None:
         """Makes the weights, [kernel, d, d], and the bias, [d]."""
         width = input_shape[-1]
-        near_zero = keras.initializers.VarianceScaling(1e-3, "fan_avg")
+        near_zero = keras.initializers.VarianceScaling(1e-2, "fan_avg")
         self.weights_kde = self.add_weight(
             shape=(self.kernel, width, width), initializer=near_zero, name="kernel"
         )

@@ -98,7 +98,6 @@ class _Walk:
         return graph._run_through_graph(inputs, operation_fn=lambda op: partial(self.visit, path, op))
 
     def visit(self, path: str, op: Any, *args: Any, **kwargs: Any) -> Any:
-        kwargs.pop("training", None)
         given = inspect.signature(op.call).bind(*args, **kwargs).arguments
         if (graph := _graph_of(op)) is not None:
             return self.run(graph, given["inputs"], given.get("mask"), f"{path}{op.name}/")

@@ -28,8 +28,16 @@ def build_model(spec: SequenceSpec, config: ModelConfig) -> keras.Model:
     """
     ids = keras.Input((None if config.any_length else spec.length,), dtype="int32", name=ROW)
     y = PaddingMask(spec.pad_id, name="masking")(ids)
-    positions = spec.length if config.any_length else 0
-    y = MaskedEmbedding(spec.size, config.width, positions, name="embed")(y)
+    y = MaskedEmbedding(
+        spec.size,
+        config.width,
+        positions=spec.length if config.any_length else 0,
+        # Identity attention tells like from unlike at once if ids differ by more than their surroundings.
+        initializer=keras.initializers.RandomNormal(stddev=0.3)
+        if config.attention_init == "identity"
+        else "uniform",
+        name="embed",
+    )(y)
     y = _dropped(y, config.dropout, 0)
     if config.kernel:
         y = MaskedConvolution(config.kernel, name="convolve")(y)
