@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick lint bench lock clean
+.PHONY: help setup run test quick jax lint bench speed ablation lock clean
 
 UV_VERSION := 0.13.9
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
@@ -43,6 +43,15 @@ test: setup ## all tests
 quick: setup ## the tests that need no pipeline run
 	@$(BIN)/pytest -m "not slow"
 
+jax: .venv-jax/.ready ## our layers on Keras' JAX backend, in an environment of its own
+	@.venv-jax/bin/python -m pytest --noconftest -p no:cacheprovider -c tests/backends/pytest.ini tests/backends
+
+.venv-jax/.ready: requirements-jax.lock | platform $(UV)
+	@echo "Setting up .venv-jax"
+	@$(UV) venv --quiet --allow-existing --python 3.11 .venv-jax
+	@$(UV) pip sync --quiet --python .venv-jax/bin/python --require-hashes requirements-jax.lock
+	@touch $@
+
 lint: setup ## style, types and import direction
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -52,9 +61,17 @@ lint: setup ## style, types and import direction
 bench: setup ## measure against the reference loop and print the table
 	@$(BIN)/python -m tests.bench
 
+speed: setup ## measure training itself; TORCH=<a Python with PyTorch> compares with that too
+	@$(BIN)/python -m tests.bench.speed $(TORCH)
+
+ablation: setup ## train every way to mask, three seeds each, and write docs/ablation.md (an hour)
+	@rm -f docs/ablation.json
+	@$(BIN)/python -m tests.bench.ablation
+
 lock: $(UV) ## remake the lock from pyproject.toml
 	@$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 --custom-compile-command "make lock" --group run --output-file requirements.lock
 	@$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 --custom-compile-command "make lock" --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 --custom-compile-command "make lock" --group jax --output-file requirements-jax.lock
 
 clean: ## remove the environment, the data and the pipeline root
-	@rm -rf .venv .tools build data maskline-root
+	@rm -rf .venv .venv-jax .tools build data maskline-root

@@ -24,7 +24,13 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "hidden": (150,),
             "dropout": 0.0,
         },
-        "training": {"batch_size": 2, "learning_rate": 1e-3, "schedule": "constant", "best_weights": False},
+        "training": {
+            "epochs": 10,
+            "batch_size": 2,
+            "learning_rate": 1e-3,
+            "schedule": "constant",
+            "best_weights": False,
+        },
     },
     "length-free": {"model": {"any_length": True}},
 }
@@ -71,9 +77,9 @@ class ModelConfig(_Settings):
 class TrainingConfig(_Settings):
     """How the model is fitted."""
 
-    epochs: int = Field(10, ge=1)
-    batch_size: int = Field(128, ge=1, description="examples a step")
-    learning_rate: float = Field(3e-3, gt=0, description="Adam's step size, at its highest")
+    epochs: int = Field(12, ge=1)
+    batch_size: int = Field(64, ge=1, description="examples a step")
+    learning_rate: float = Field(5e-3, gt=0, description="Adam's step size, at its highest")
     schedule: Literal["cosine", "constant"] = Field("cosine", description="of the learning rate")
     warmup: float = Field(0.05, ge=0, lt=1, description="part of the steps in which cosine's rate rises")
     best_weights: bool = Field(True, description="keep those of the epoch with the lowest held-out loss")
@@ -84,7 +90,9 @@ class TrainingConfig(_Settings):
     warm_start: bool = Field(False, description="begin with the weights of the live model")
     seed: int = Field(0, ge=0, description="same seed, data and settings: same weights")
     steps_per_call: int = Field(100, ge=1, description="steps that TensorFlow runs in one call")
-    xla: bool = Field(False, description="compile the step; pays from some thousands of steps on")
+    xla: Literal["auto", "on", "off"] = Field(
+        "auto", description="compile the step; `auto`: from 1,000 steps on, unless there is dropout"
+    )
     threads: int = Field(1, ge=0, description="threads of one op; 0 is one a core")
     histograms: bool = Field(False, description="write weight histograms for TensorBoard")
 

@@ -1,4 +1,4 @@
-"""Rows of ids on disk, and batches of them. The order of everything depends on content and seed alone."""
+"""Rows of ids on disk, and stacks of batches of them, in an order that content and seed alone decide."""
 
 import hashlib
 import tempfile
@@ -94,31 +94,33 @@ def _deal(tables: Iterator[NDArray[np.integer]], folder: Path) -> int:
     return count
 
 
-def steps_per_epoch(rows: Rows, *, batch_size: int, lengths: Sequence[int], pad_id: int = 0) -> int:
-    """Full batches in one epoch of `batches`."""
-    edges = np.zeros(len(lengths), int)
+def batches_of(rows: Rows, *, batch_size: int, lengths: Sequence[int], pad_id: int = 0) -> NDArray[np.int64]:
+    """Full batches in one epoch of `stacks`, for each of the lengths."""
+    fitting = np.zeros(len(lengths), np.int64)
     for start in range(0, len(rows.y), _AT_ONCE):
-        fitting = _bucket_of(rows.x[start : start + _AT_ONCE], lengths, pad_id)
-        edges += np.bincount(fitting, minlength=len(lengths))
-    return int((edges // batch_size).sum())
+        bucket_of = _bucket_of(rows.x[start : start + _AT_ONCE], lengths, pad_id)
+        fitting += np.bincount(bucket_of, minlength=len(lengths))
+    return fitting // batch_size
 
 
-def batches(
+def stacks(
     rows: Rows,
     *,
+    steps: int,
     batch_size: int,
     lengths: Sequence[int],
     seed: int,
     epoch: Callable[[], int],
     pad_id: int = 0,
 ) -> tf.data.Dataset:
-    """Shuffled batches of one epoch, each epoch in another order.
+    """Stacks of shuffled batches for one epoch, each epoch in another order.
 
     Every row comes once, but for those that fill no batch at the end. The order of an epoch is computed
     from seed and epoch, not kept, so that training can go on where it was stopped.
 
     Args:
       rows: what to train on.
+      steps: batches in a stack.
       batch_size: examples in each batch.
       lengths: rising; rows are batched with those that fit into the same length, and cut to it. The last
         is the rows' own length.
@@ -127,32 +129,45 @@ def batches(
       pad_id: the id of padding.
 
     Returns:
-      dataset of (x [batch, length] int32, y [batch] int32).
+      dataset of (x [steps, batch, length] int32, y [steps, batch] int32, batches that are filled: int32).
     """
 
-    def parts() -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
-        now = epoch()
+    def parts() -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32], int]]:
         waiting = [Rows(rows.x[:0], rows.y[:0])] * len(lengths)
-        for start in range(0, len(rows.y), _AT_ONCE):
-            drawn = _shuffled(start, len(rows.y), seed, now)
+        for drawn in _shuffled(len(rows.y), seed, epoch()):
             x, y = rows.x[drawn], rows.y[drawn]
             bucket_of = _bucket_of(x, lengths, pad_id)
             for bucket, length in enumerate(lengths):
                 chosen, before = bucket_of == bucket, waiting[bucket]
-                x_all, y_all = np.concatenate([before.x, x[chosen]]), np.concatenate([before.y, y[chosen]])
-                full = len(y_all) // batch_size * batch_size
-                waiting[bucket] = Rows(x_all[full:], y_all[full:])
-                if full:
-                    yield x_all[:full, :length].astype(np.int32), y_all[:full].astype(np.int32)
+                grown = Rows(np.concatenate([before.x, x[chosen]]), np.concatenate([before.y, y[chosen]]))
+                while len(grown.y) >= steps * batch_size:
+                    yield _stack(grown, length, steps, batch_size)
+                    grown = Rows(grown.x[steps * batch_size :], grown.y[steps * batch_size :])
+                waiting[bucket] = grown
+        for left, length in zip(waiting, lengths, strict=True):
+            if len(left.y) >= batch_size:
+                yield _stack(left, length, steps, batch_size)
 
-    length = lengths[0] if len(lengths) == 1 else None
-    types = (tf.TensorSpec([None, length], tf.int32), tf.TensorSpec([None], tf.int32))
-    # Thousands of rows at a time, since Python is slow; TensorFlow then cuts them into batches.
-    dataset = tf.data.Dataset.from_generator(parts, output_signature=types).rebatch(
-        batch_size, drop_remainder=True
+    types = (
+        tf.TensorSpec([steps, batch_size, lengths[0] if len(lengths) == 1 else None], tf.int32),
+        tf.TensorSpec([steps, batch_size], tf.int32),
+        tf.TensorSpec([], tf.int32),
     )
-    steps = steps_per_epoch(rows, batch_size=batch_size, lengths=lengths, pad_id=pad_id)
-    return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(tf.data.AUTOTUNE)
+    dataset = tf.data.Dataset.from_generator(parts, output_signature=types)
+    filled = batches_of(rows, batch_size=batch_size, lengths=lengths, pad_id=pad_id)
+    count = int((-(-filled // steps)).sum())
+    return dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
+
+
+def _stack(
+    rows: Rows, length: int, steps: int, batch_size: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32], int]:
+    """The first rows as one stack; what they do not fill is zero and not counted."""
+    count = min(len(rows.y) // batch_size, steps)
+    x, y = np.zeros((steps, batch_size, length), np.int32), np.zeros((steps, batch_size), np.int32)
+    x[:count] = rows.x[: count * batch_size, :length].reshape(count, batch_size, length)
+    y[:count] = rows.y[: count * batch_size].reshape(count, batch_size)
+    return x, y, count
 
 
 def in_order(rows: Rows, *, batch_size: int = 4096) -> tf.data.Dataset:
@@ -169,11 +184,12 @@ def in_order(rows: Rows, *, batch_size: int = 4096) -> tf.data.Dataset:
     return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(1)
 
 
-def _shuffled(start: int, count: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """Which rows stand at `start` and after it in the order of an epoch."""
-    places = tf.range(start, min(start + _AT_ONCE, count), dtype=tf.int64)
-    # A permutation that is computed place by place: shuffling a list would hold a number for each row.
-    return tf.random.experimental.index_shuffle(places, [seed, epoch], count - 1).numpy()
+def _shuffled(count: int, seed: int, epoch: int) -> Iterator[NDArray[np.int64]]:
+    """The numbers of all rows in the order of an epoch, some thousands at a time."""
+    for start in range(0, count, _AT_ONCE):
+        places = tf.range(start, min(start + _AT_ONCE, count), dtype=tf.int64)
+        # A permutation that is computed place by place: shuffling a list would hold a number for each row.
+        yield tf.random.experimental.index_shuffle(places, [seed, epoch], count - 1).numpy()
 
 
 def _bucket_of(x: NDArray[np.integer], lengths: Sequence[int], pad_id: int) -> NDArray[np.intp]:

@@ -8,10 +8,11 @@ import keras
 import tensorflow as tf
 
 from trainer.config import TrainerSettings, TrainingConfig
-from trainer.dataset import Rows, batches, in_order, steps_per_epoch
+from trainer.dataset import Rows, batches_of, in_order, stacks
 from trainer.mask_lint import mask_findings
 from trainer.model import build_model
 from trainer.progress import Progress
+from trainer.stepping import step_through_stacks
 from transform.errors import InputError
 from transform.features import SequenceSpec
 
@@ -51,7 +52,7 @@ def fit(
     if not len(held_out.y):
         raise InputError("split 'eval' holds no rows: give more data or change data.eval_percent")
     batch_size = min(config.batch_size, max(1, len(train.y)))
-    steps = steps_per_epoch(train, batch_size=batch_size, lengths=lengths, pad_id=spec.pad_id)
+    steps = int(batches_of(train, batch_size=batch_size, lengths=lengths, pad_id=spec.pad_id).sum())
     if not steps:
         raise InputError(
             f"split 'train' fills no batch: {len(train.y)} rows; give more data, change data.eval_percent "
@@ -63,16 +64,19 @@ def fit(
     _check_masks(model, train, spec, settings)
     progress = Progress(checkpoints, config)
     first_epoch = progress.restore(model)
-    rows = batches(
-        train,
-        batch_size=batch_size,
-        lengths=lengths,
-        seed=config.seed,
-        epoch=lambda: progress.epoch,
-        pad_id=spec.pad_id,
-    )
+    at_first = model.evaluate(in_order(held_out), verbose=0, return_dict=True)
+    logger.info("before epoch %d: held-out loss %.4f", first_epoch + 1, at_first["loss"])
+    step_through_stacks(model)
     model.fit(
-        rows,
+        stacks(
+            train,
+            steps=min(config.steps_per_call, steps),
+            batch_size=batch_size,
+            lengths=lengths,
+            seed=config.seed,
+            epoch=lambda: progress.epoch,
+            pad_id=spec.pad_id,
+        ),
         epochs=config.epochs,
         initial_epoch=first_epoch,
         validation_data=in_order(held_out),
@@ -112,8 +116,9 @@ def learning_rate(
 
 def _compiled(spec: SequenceSpec, settings: TrainerSettings, steps: int) -> keras.Model:
     config = settings.training
+    xla = _with_xla(settings, steps * config.epochs)
     keras.utils.set_random_seed(config.seed)
-    if config.threads != 1 and not config.xla:
+    if config.threads != 1 and not xla:
         # Parallel reductions may differ in the last bit from run to run. One thread has none, and Keras
         # would leave XLA out, with a warning only, where this is on.
         tf.config.experimental.enable_op_determinism()
@@ -122,10 +127,16 @@ def _compiled(spec: SequenceSpec, settings: TrainerSettings, steps: int) -> kera
         optimizer=keras.optimizers.Adam(learning_rate(config, steps * config.epochs)),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        steps_per_execution=min(config.steps_per_call, steps),
-        jit_compile=config.xla,
+        jit_compile=xla,
     )
     return model
+
+
+def _with_xla(settings: TrainerSettings, steps: int) -> bool:
+    """Compiling takes as long as about a thousand small steps; XLA's random numbers are slow on a CPU."""
+    if settings.training.xla == "auto":
+        return steps >= 1000 and not settings.model.dropout
+    return settings.training.xla == "on"
 
 
 def _lengths(spec: SequenceSpec, config: TrainingConfig) -> tuple[int, ...]:

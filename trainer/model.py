@@ -33,7 +33,7 @@ def build_model(spec: SequenceSpec, config: ModelConfig) -> keras.Model:
         config.width,
         positions=spec.length if config.any_length else 0,
         # Identity attention tells like from unlike at once if ids differ by more than their surroundings.
-        initializer=keras.initializers.RandomNormal(stddev=0.3)
+        initializer=keras.initializers.RandomNormal(stddev=0.5)
         if config.attention_init == "identity"
         else "uniform",
         name="embed",

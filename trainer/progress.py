@@ -69,7 +69,7 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Stops at a loss that is no number any more: nothing good comes after it."""
-        self._refuse_unless_finite(logs, "loss", f"by step {batch + 1}")
+        self._refuse_unless_finite(logs, "loss", f"by call {batch + 1}")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Logs, and writes the checkpoint."""

@@ -25,7 +25,7 @@ def test_progress_and_summary_are_plain_lines(finished):
     for component in COMPONENTS:
         assert f"  {component} …\n" in out
         assert f"✓ {component} " in out
-    assert "  Trainer: epoch 10/10: loss " in out
+    assert "  Trainer: epoch 12/12: loss " in out
     assert f"Blessed and released as version 1: {finished.served}\n" in out
     [log] = (finished.root / "logs").iterdir()
     assert f"log: {log}\n" in out

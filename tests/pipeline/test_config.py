@@ -1,9 +1,13 @@
 """Settings: one file, one line for each mistake."""
 
+import re
+
 import pytest
+import yaml
 
 from pipeline.config import Config, load
 from tests.support import REPOSITORY
+from trainer.config import PRESETS
 from transform.errors import InputError
 
 
@@ -16,6 +20,41 @@ def elsewhere(tmp_path, monkeypatch):
 def test_file_in_the_repository_holds_the_defaults():
     fields = {"exclude": {"root": True, "data": {"path": True, "schema_file": True}}}
     assert load(REPOSITORY / "maskline.yaml").model_dump(**fields) == Config().model_dump(**fields)
+
+
+def test_values_that_a_preset_sets_stand_there_as_comments(tmp_path):
+    text = (REPOSITORY / "maskline.yaml").read_text()
+    given = re.sub(r"^  # (?=[a-z_]+: )", "  ", text, flags=re.M)
+    (tmp_path / "all.yaml").write_text(given)
+    assert load(tmp_path / "all.yaml").model == Config().model
+    assert load(tmp_path / "all.yaml").training == Config().training
+    named = yaml.safe_load(given)
+    assert set(named["model"]) == set(Config.model_fields["model"].annotation.model_fields)
+    assert set(named["training"]) == set(Config.model_fields["training"].annotation.model_fields)
+    untouched = yaml.safe_load(text)
+    for part, values in PRESETS["reference"].items():
+        assert not set(values) & set(untouched[part]), "a key that stands there wins over the preset"
+
+
+def test_preset_sets_what_is_not_given(elsewhere):
+    config = load(overrides=["model.preset=reference", "model.width=9", "training.epochs=3"])
+    assert (config.model.width, config.model.hidden, config.model.attention_mask) == (9, (150,), "queries")
+    assert (config.training.epochs, config.training.batch_size) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        (["model.preset=best"], "model.preset: 'best' is not allowed: Input should be 'default'"),
+        (["model.kernel=4"], "model: kernel: 4 is even; an odd one sees as far ahead as back"),
+        (["model.preset=length-free", "model.queries=0"], "needs rows of one length"),
+        (["training.length_buckets=[5, 10]"], "training.length_buckets: only a model of any length"),
+        (["model=reference"], "model: 'reference' is not allowed"),
+    ],
+)
+def test_settings_that_do_not_fit_together(elsewhere, overrides, problem):
+    with pytest.raises(InputError, match=re.escape(problem)):
+        load(overrides=overrides)
 
 
 def test_without_a_file_the_defaults_hold_here(elsewhere):

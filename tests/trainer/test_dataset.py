@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.dataset import Rows, batches, in_order, read_rows
+from trainer.dataset import Rows, batches_of, in_order, read_rows, stacks
 from transform.features import SequenceSpec
 
 SPEC = SequenceSpec(length=5)
@@ -26,11 +26,15 @@ def as_sorted(rows):
     return sorted((*x, y) for x, y in zip(rows.x.tolist(), rows.y.tolist(), strict=True))
 
 
-def epochs(*numbers, batch_size=7, lengths=(5,)):
+def epochs(*numbers, batch_size=7, lengths=(5,), steps=3):
     """The batches of these epochs."""
     number = iter(numbers)
-    dataset = batches(ROWS, batch_size=batch_size, lengths=lengths, seed=3, epoch=lambda: next(number))
-    return [list(dataset.as_numpy_iterator()) for _ in numbers]
+    dataset = stacks(
+        ROWS, steps=steps, batch_size=batch_size, lengths=lengths, seed=3, epoch=lambda: next(number)
+    )
+    taken = [list(dataset.as_numpy_iterator()) for _ in numbers]
+    assert all(len(epoch) == dataset.cardinality() for epoch in taken)
+    return [[(x[i], y[i]) for x, y, count in epoch for i in range(count)] for epoch in taken]
 
 
 def test_rows_are_read_in_an_order_of_their_own(tmp_path):
@@ -86,8 +90,8 @@ def test_buckets_hold_rows_that_fit_and_cut_them(lengths):
         assert x.shape[1] == min(length for length in lengths if length >= longest)
         assert x.shape[0] == 4
     assert {x.shape[1] for x, _ in epoch} == set(lengths)
-    seen = sum(len(x) for x, _ in epoch)
-    assert len(real) - 4 * len(lengths) < seen <= len(real)
+    assert len(epoch) == batches_of(ROWS, batch_size=4, lengths=lengths).sum()
+    assert len(real) - 4 * len(lengths) < 4 * len(epoch) <= len(real)
 
 
 def test_in_order_is_all_of_them():
