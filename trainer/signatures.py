@@ -85,6 +85,13 @@ class ServedModel:
         names = (*self._spec.features, self._spec.label)
         return dict(self._transform.transform_fn(self._parse(examples, names)))
 
+    def _cut(self, ids: tf.Tensor) -> tf.Tensor:
+        """Leaves out columns that are padding in every row, where the model takes rows of any length."""
+        if self._model.input_shape[1] is not None:
+            return ids
+        real = tf.reduce_sum(tf.cast(tf.not_equal(ids, self._spec.pad_id), tf.int32), axis=1)
+        return ids[:, : tf.maximum(1, tf.reduce_max(real))]
+
     def _parse(self, examples: tf.Tensor, names: tuple[str, ...]) -> dict[str, tf.SparseTensor]:
         return tf.io.parse_example(examples, {name: tf.io.VarLenFeature(tf.int64) for name in names})
 
@@ -103,7 +110,7 @@ class ServedModel:
         # label, and what becomes of it is dropped.
         rows = raw[self._spec.features[0]].dense_shape[0]
         raw = raw | {self._spec.label: sequences.column(self._spec.separator_id, rows)}
-        logits = self._model(self._transform.transform_fn(raw)[ROW], training=False)
+        logits = self._model(self._cut(self._transform.transform_fn(raw)[ROW]), training=False)
         probabilities = tf.nn.softmax(logits)
         best = tf.argmax(logits, axis=-1)
         return {

@@ -34,7 +34,7 @@ if length == 20:
     train, held_out = data.arithmetic(rows, seed=1), data.arithmetic(200, seed=2)
 else:
     made = dict(shortest=5, longest=length)
-    train, held_out = (data.of_uneven_length(n, seed=s, **made) for n, s in ((rows, 1), (2000, 2)))
+    train, held_out = (data.of_uneven_length(n, seed=s, **made) for n, s in ((rows, 1), (500, 2)))
 with tempfile.TemporaryDirectory() as scratch:
     _, history = fit(train, held_out, SequenceSpec(length=length), TrainerSettings.model_validate(settings),
                      log_dir=Path(scratch, "logs"), checkpoints=Path(scratch, "checkpoints"))

@@ -74,6 +74,20 @@ def test_reference_preset_is_the_reference(tmp_path):
     assert "layer 'reflect' (MaskedSelfAttention) keeps the mask, yet padding reaches" in log.read_text()
 
 
+def test_length_free_preset_trains_in_buckets_and_answers_longer_rows(finished, tmp_path):
+    root = tmp_path / "root"
+    done = maskline(
+        "run", "--data", finished.data, "--root", root, *QUICK, "--set", "model.preset=length-free",
+        "--set", "sequence.length=40", "--set", "training.length_buckets=[12, 14, 16]",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    longer = "x=-12,y=24,x=-12,y=24,x=-12:y+x-x+y"
+    alone = maskline("predict", "--root", root, "x=1,y=2:y+x").stdout
+    mixed = maskline("predict", "--root", root, "x=1,y=2:y+x", longer).stdout
+    assert mixed.startswith(alone)
+    assert len(mixed.splitlines()) == 2
+
+
 def test_warm_start_begins_with_the_live_model_and_only_for_new_data(tmp_path):
     data, root = tmp_path / "data", tmp_path / "root"
     maskline("data", "--out", data, "--shards", 2, "--records", 300)
