@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-ROUNDS = 3
+ROUNDS = 3  # of the whole table
 # Each measurement is a process of its own: what one has compiled or cached is no help to the next.
 CHILD = """
 import sys, json, tempfile
@@ -91,8 +91,8 @@ def measure_all(torch: str | None, folder: Path) -> None:
         **({"PyTorch, eager, same model, batch 2": lambda: (float(output(torch, str(loop), "2")), 0.0),
             "PyTorch, eager, same model, batch 128": lambda: (float(output(torch, str(loop), "128")), 0.0)}
            if torch else {}),
-        "length-free, all padded to 200": ours(10_000, free, long, 200),
-        "length-free, in buckets of 25": ours(10_000, free, long | {"length_buckets": buckets}, 200),
+        "length-free, all padded to 200": ours(20_000, free, long, 200),
+        "length-free, in buckets of 25": ours(20_000, free, long | {"length_buckets": buckets}, 200),
     }  # fmt: skip
     figures: dict[str, list[tuple[float, float]]] = {name: [] for name in measured}
     for turn in range(ROUNDS):

@@ -1,0 +1,81 @@
+"""Measures whether training's memory grows with the number of records, and prints a Markdown table.
+
+Usage: python -m tests.bench.memory [RECORDS…]   (default 20000 400000)
+
+Reads records as Transform writes them and trains one epoch of the default preset, in a process of its own.
+Memory is what the process holds for itself (RssAnon at its highest); pages of the mapped file of rows are
+the system's, which takes them back when it needs them.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+CHILD = "import sys; from tests.bench import memory; memory.train(sys.argv[1], sys.argv[2])"
+
+
+def main(sizes: list[int]) -> None:
+    print("| records | anonymous memory at its highest | file of rows |")
+    print("| --- | --- | --- |")
+    for records in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            write(records, folder)
+            command = [sys.executable, "-c", CHILD, folder, str(records)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                sys.exit(done.stderr[-3000:])
+            peak, on_disk = json.loads(done.stdout.splitlines()[-1])
+            print(f"| {records:,} | {peak / 2**20:.0f} MiB | {on_disk / 2**20:.1f} MiB |", flush=True)
+
+
+def write(records: int, folder: str) -> None:
+    """Examples as Transform writes them; what they say does not matter here."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    with tf.io.TFRecordWriter(f"{folder}/rows.gz", "GZIP") as writer:
+        for _ in range(records):
+            example = tf.train.Example()
+            ids = rng.integers(1, 20, 20)
+            example.features.feature["x"].int64_list.value.extend([*ids[:15], 0, 0, 0, 0, 0])
+            example.features.feature["y"].int64_list.value.append(ids[0])
+            writer.write(example.SerializeToString())
+
+
+def train(folder: str, records: str) -> None:
+    """What Trainer does with them; prints [bytes of memory, bytes of the file of rows]."""
+    import tensorflow as tf
+
+    from trainer.config import TrainerSettings
+    from trainer.dataset import Rows, read_rows
+    from trainer.fit import fit
+    from transform.features import SequenceSpec
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    peak = [0]
+    threading.Thread(target=_sample, args=(peak,), daemon=True).start()
+    place, spec = Path(folder), SequenceSpec()
+    rows = read_rows([f"{folder}/rows.gz"], spec, place)
+    settings = TrainerSettings.model_validate({"training": {"epochs": 1, "xla": "on"}})
+    fit(
+        rows, Rows(rows.x[:1000], rows.y[:1000]), spec, settings,
+        log_dir=place / "logs", checkpoints=place / "checkpoints",
+    )  # fmt: skip
+    print(json.dumps([peak[0], int(records) * (spec.length + 1)]))
+
+
+def _sample(peak: list[int]) -> None:
+    while True:
+        status = Path("/proc/self/status").read_text().split()
+        peak[0] = max(peak[0], int(status[status.index("RssAnon:") + 1]) * 1024)
+        time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    main([int(size) for size in sys.argv[1:]] or [20_000, 400_000])
