@@ -62,7 +62,7 @@ bench: setup ## measure against the reference loop and print the table
 	@$(BIN)/python -m tests.bench
 
 speed: setup ## measure training itself; TORCH=<a Python with PyTorch> compares with that too
-	@$(BIN)/python -m tests.bench.speed $(TORCH)
+	@$(BIN)/python -m tests.bench.speed 3 $(TORCH)
 	@$(BIN)/python -m tests.bench.memory
 
 ablation: setup ## train every way to mask, three seeds each, and write docs/ablation.md (an hour)

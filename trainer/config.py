@@ -52,7 +52,7 @@ class ModelConfig(_Settings):
         "identity", description="of queries and keys; `identity`: like positions attend to each other at once"
     )
     attention_mask: Literal["keys", "queries", "none"] = Field("keys", description="`queries` has no effect")
-    rezero: bool = Field(True, description="zeroes padding after attention")
+    rezero: bool = Field(True, description="zeroes padding after attention and before `dense`")
     residual: bool = Field(True, description="around attention")
     queries: int = Field(4, ge=0, description="of pooling; 0 lays positions side by side instead")
     hidden: tuple[int, ...] = Field((128, 64), description="units of the dense layers before the output")

@@ -225,10 +225,21 @@ class FlattenRows(MaskedLayer):
     After this no axis of positions is left for a mask to speak of. Masked positions are zeroed
     first, so what is dense on top reads nothing of them.
 
+    Args:
+      rezero: False leaves them as they are, for comparison: the reference does.
+
     Input: [b, s, d]. Output: [b, s·d].
     """
 
     ends_mask = True
+
+    def __init__(self, *, rezero: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rezero = rezero
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        """Returns [b, s·d], zero where masked."""
+        return super().call(inputs, mask if self.rezero else None)
 
     def transform(self, inputs: Any, mask: Any) -> Any:
         """[b, s·d]."""
@@ -239,6 +250,10 @@ class FlattenRows(MaskedLayer):
         """[b, s·d]."""
         batch, length, width = input_shape
         return (batch, length * width)
+
+    def get_config(self) -> dict[str, Any]:
+        """Mirrors `__init__`."""
+        return super().get_config() | {"rezero": self.rezero}
 
 
 @keras.saving.register_keras_serializable("maskline")

@@ -52,7 +52,10 @@ def build_model(spec: SequenceSpec, config: ModelConfig) -> keras.Model:
     )(y)
     if config.normalize:
         y = MaskedNormalization(name="normalize_1")(y)
-    y = MaskedPooling(config.queries, name="pool")(y) if config.queries else FlattenRows(name="reshape")(y)
+    if config.queries:
+        y = MaskedPooling(config.queries, name="pool")(y)
+    else:
+        y = FlattenRows(rezero=config.rezero, name="reshape")(y)
     for index, units in enumerate(config.hidden):
         y = _dropped(y, config.dropout, index + 1)
         y = keras.layers.Dense(units, activation="relu", name=f"dense_{index}" if index else "dense")(y)

@@ -1,9 +1,10 @@
 """Measures training itself, against the reference loop and eager PyTorch, and prints a Markdown table.
 
-Usage: python -m tests.bench.speed [PYTHON_WITH_PYTORCH]
+Usage: python -m tests.bench.speed [ROUNDS [PYTHON_WITH_PYTORCH]]
 
-All figures of one table come from one run, in turn, three times; a row shows medians. Examples per second
-are those of whole epochs after the first, in which TensorFlow traces and compiles; validation included.
+All figures of one table come from one run, in turn, for 3 rounds unless told; a row shows medians.
+Examples per second are those of whole epochs after the first, in which TensorFlow traces and compiles;
+validation included.
 """
 
 import json
@@ -14,11 +15,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-ROUNDS = 3  # of the whole table
 # Each measurement is a process of its own: what one has compiled or cached is no help to the next.
 CHILD = """
 import sys, json, tempfile
@@ -31,7 +33,7 @@ from trainer.fit import fit
 from transform.features import SequenceSpec
 rows, length, settings = json.loads(sys.argv[1])
 if length == 20:
-    train, held_out = data.arithmetic(rows, seed=1), data.arithmetic(200, seed=2)
+    train, held_out = data.arithmetic(rows, seed=1), data.arithmetic(5000, seed=2)
 else:
     made = dict(shortest=5, longest=length)
     train, held_out = (data.of_uneven_length(n, seed=s, **made) for n, s in ((rows, 1), (500, 2)))
@@ -39,28 +41,43 @@ with tempfile.TemporaryDirectory() as scratch:
     _, history = fit(train, held_out, SequenceSpec(length=length), TrainerSettings.model_validate(settings),
                      log_dir=Path(scratch, "logs"), checkpoints=Path(scratch, "checkpoints"))
 seconds = sorted(entry["seconds"] for entry in history[1:])
-print("RESULT", rows / seconds[len(seconds) // 2], history[-1]["val_loss"])
+best = min(history, key=lambda entry: entry["val_loss"])
+print("RESULT", rows / seconds[len(seconds) // 2], best["val_loss"], best["val_accuracy"])
 """
 
 
-def ours(rows: int, model: Any, training: Any, length: int = 20) -> Callable[[], tuple[float, float]]:
-    """Examples per second and last held-out loss of our training."""
-    settings = {"model": model, "training": {"xla": "on", "best_weights": False} | training}
+class Figure(NamedTuple):
+    examples_per_second: float
+    wall: float = 0.0  # seconds of the whole process
+    loss: float = 0.0
+    accuracy: float = 0.0
 
-    def measured() -> tuple[float, float]:
+
+def ours(rows: int, model: Any, training: Any, length: int = 20) -> Callable[[], Figure]:
+    """Our training, in a process of its own."""
+    settings = {"model": model, "training": {"xla": "on"} | training}
+
+    def measured() -> Figure:
+        began = time.perf_counter()
         out = output(sys.executable, "-c", CHILD, json.dumps([rows, length, settings]))
-        speed, loss = re.search(r"RESULT (\S+) (\S+)", out).groups()
-        return float(speed), float(loss)
+        found = re.search(r"RESULT (\S+) (\S+) (\S+)", out)
+        return Figure(float(found[1]), time.perf_counter() - began, float(found[2]), float(found[3]))
 
     return measured
 
 
-def reference_loop(shards: list[str]) -> tuple[float, float]:
+def reference_loop(shards: list[str]) -> Figure:
     """Examples per second of the reference loop's epochs after the first."""
+    began = time.perf_counter()
     with tempfile.TemporaryDirectory() as logs:
         out = output(sys.executable, "-m", "tests.bench.reference_loop", *shards, logs)
     seconds = [float(found) for found in re.findall(r"^epoch \d+: (\S+) s", out, re.M)]
-    return 2000 / statistics.median(seconds[1:]), 0.0
+    return Figure(2000 / statistics.median(seconds[1:]), time.perf_counter() - began)
+
+
+def pytorch(python: str, batch: int) -> Figure:
+    """The same model in eager PyTorch."""
+    return Figure(float(output(python, str(Path(__file__).with_name("torch_loop.py")), str(batch))))
 
 
 def output(*command: str) -> str:
@@ -70,45 +87,49 @@ def output(*command: str) -> str:
     return done.stdout
 
 
-def main(torch: str | None) -> None:
+def main(rounds: int = 3, torch: str | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        measure_all(torch, Path(folder))
+        measure_all(rounds, torch, Path(folder))
 
 
-def measure_all(torch: str | None, folder: Path) -> None:
+def measure_all(rounds: int, torch: str | None, folder: Path) -> None:
     output(str(Path(sys.executable).parent / "maskline"), "data", "--out", str(folder / "data"))
     shards = [str(folder / f"data/shard_000{i}.tfrecords") for i in (0, 1)]
     reference = {"preset": "reference"}
     masked = reference | {"attention_mask": "keys", "rezero": True}
     buckets = list(range(25, 200, 25))
     free, long = {"preset": "length-free"}, {"batch_size": 128, "epochs": 3}
-    loop = Path(__file__).with_name("torch_loop.py")
-    measured: Mapping[str, Callable[[], tuple[float, float]]] = {
+    small = {"batch_size": 32, "epochs": 40, "xla": "off"}
+    measured: Mapping[str, Callable[[], Figure]] = {
         "reference loop, batch 2": lambda: reference_loop(shards),
         "ours, reference's model masked, batch 2": ours(8_000, masked, {"batch_size": 2, "epochs": 4}),
-        "ours, reference's model masked, batch 128": ours(100_000, masked, {"batch_size": 128, "epochs": 4}),
+        "ours, reference's model masked, batch 128": ours(100_000, masked, {"batch_size": 128, "epochs": 5}),
         "ours, default preset, batch 128": ours(50_000, {}, {"batch_size": 128, "epochs": 4}),
-        **({"PyTorch, eager, same model, batch 2": lambda: (float(output(torch, str(loop), "2")), 0.0),
-            "PyTorch, eager, same model, batch 128": lambda: (float(output(torch, str(loop), "128")), 0.0)}
+        "ours, default preset, 2,000 records, dropout 0.2": ours(2_000, {"dropout": 0.2}, small),
+        **({f"PyTorch, eager, same model, batch {n}": partial(pytorch, torch, n) for n in (2, 128)}
            if torch else {}),
         "length-free, all padded to 200": ours(20_000, free, long, 200),
         "length-free, in buckets of 25": ours(20_000, free, long | {"length_buckets": buckets}, 200),
     }  # fmt: skip
-    figures: dict[str, list[tuple[float, float]]] = {name: [] for name in measured}
-    for turn in range(ROUNDS):
+    figures: dict[str, list[Figure]] = {name: [] for name in measured}
+    for turn in range(rounds):
         for name, measure in measured.items():
             figures[name].append(measure())
-            print(f"{turn + 1}/{ROUNDS} {name}: {figures[name][-1]}", file=sys.stderr, flush=True)
+            print(f"{turn + 1}/{rounds} {name}: {figures[name][-1]}", file=sys.stderr, flush=True)
     base = figures["reference loop, batch 2"]
-    print(f"{platform.machine()}, {os.cpu_count()} cores, one thread, median of {ROUNDS}\n")
-    print("| training | examples/s | of the reference loop | held-out loss |")
-    print("| --- | --- | --- | --- |")
+    print(f"{platform.machine()}, {os.cpu_count()} cores, one thread, median of {rounds}\n")
+    print("| training | examples/s | of the reference loop | process, s | held-out loss | accuracy |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for name, values in figures.items():
-        ratio = statistics.median(v[0] / b[0] for v, b in zip(values, base, strict=True))
-        loss = statistics.median(v[1] for v in values)
-        shown = f"{loss:.3f}" if loss else "–"
-        print(f"| {name} | {statistics.median(v[0] for v in values):,.0f} | {ratio:.1f} | {shown} |")
+        ratio = statistics.median(
+            v.examples_per_second / b.examples_per_second for v, b in zip(values, base, strict=True)
+        )
+        speed, wall, loss, accuracy = (statistics.median(column) for column in zip(*values, strict=True))
+        cells = [f"{speed:,.0f}", f"{ratio:.1f}", *(
+            f"{value:.{digits}f}" if value else "–" for value, digits in ((wall, 1), (loss, 4), (accuracy, 3))
+        )]  # fmt: skip
+        print(f"| {name} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else None)
+    main(*[int(argument) if argument.isdigit() else argument for argument in sys.argv[1:]])

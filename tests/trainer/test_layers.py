@@ -74,6 +74,7 @@ def test_flatten_ends_the_mask_and_reads_no_padding():
     out = np.asarray(layer(X, mask=MASK))
     np.testing.assert_array_equal(out, np.where(MASK[..., None], X, 0).reshape(3, 20))
     assert layer.compute_mask(X, MASK) is None
+    np.testing.assert_array_equal(FlattenRows(rezero=False)(X, mask=MASK), X.reshape(3, 20))
 
 
 def test_published_mask_has_no_effect_where_it_is_not_rounded():
@@ -153,7 +154,7 @@ LAYERS = {
     MaskedSelfAttention: {
         "residual": True, "initializer": "identity", "mask_axis": "queries", "rezero": False,
     },
-    FlattenRows: {},
+    FlattenRows: {"rezero": False},
     MaskedPooling: {"queries": 3},
 }  # fmt: skip
 
