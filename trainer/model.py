@@ -35,7 +35,7 @@ def build_model(spec: SequenceSpec, config: ModelConfig) -> keras.Model:
         # Identity attention tells like from unlike at once if ids differ by more than their surroundings.
         initializer=keras.initializers.RandomNormal(stddev=0.5)
         if config.attention_init == "identity"
-        else "uniform",
+        else config.attention_init,
         name="embed",
     )(y)
     y = _dropped(y, config.dropout, 0)
