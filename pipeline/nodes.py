@@ -25,6 +25,7 @@ from pipeline.errors import RunError
 from transform.errors import InputError
 
 _RUN_ID = "pipeline-run-id"  # the parameter that every TFX pipeline has
+_GRACE = 10.0  # seconds that a node has to end when it is told to
 _TICK = 0.25  # seconds between two looks of a person at the clock
 _fork = multiprocessing.get_context("fork")
 
@@ -76,6 +77,8 @@ class ForkingRunner(LocalDagRunner):
         finally:
             for work in self._working.values():
                 work.process.terminate()
+                work.process.join(_GRACE)
+                work.process.kill()  # no effect on one that has ended
                 work.process.join()
         if failures:
             raise failures[0]

@@ -19,7 +19,7 @@ sequence:
   vocabulary: words.txt
   separator: sep
   padding: <pad>
-model: {width: 8, hidden: 16}
+model: {width: 8, hidden: [16]}
 training: {epochs: 30, batch_size: 16, learning_rate: 0.01}
 evaluation: {min_accuracy: 0.9}
 """
