@@ -157,13 +157,13 @@ def _check_masks(model: keras.Model, train: Rows, spec: SequenceSpec, settings: 
 
 
 def _take_weights(model: keras.Model, file: str) -> None:
-    with tempfile.TemporaryDirectory() as local:  # Keras reads from this machine only
-        tf.io.gfile.copy(file, f"{local}/model.keras")
-        live = keras.saving.load_model(f"{local}/model.keras", compile=False)
     try:
+        with tempfile.TemporaryDirectory() as local:  # Keras reads from this machine only
+            tf.io.gfile.copy(file, f"{local}/model.keras")
+            live = keras.saving.load_model(f"{local}/model.keras", compile=False)
         model.set_weights(live.get_weights())
-    except ValueError:
+    except (ValueError, TypeError, tf.errors.NotFoundError):
         raise InputError(
-            "training.warm_start: the live model has other layers or sizes than `model` asks for; "
-            "set training.warm_start=false, or model as it was"
+            "training.warm_start: the live model has other layers or sizes than `model` asks for, or was "
+            "released without its Keras original; set training.warm_start=false, or model as it was"
         ) from None

@@ -123,6 +123,8 @@ def test_warm_start_begins_with_the_given_weights(tmp_path):
     assert after[0]["val_loss"] == pytest.approx(before[-1]["val_loss"], rel=0.01)
     with pytest.raises(InputError, match="the live model has other layers or sizes"):
         run(tmp_path / "3", settings({"width": 9}), start_from=str(tmp_path / "model.keras"))
+    with pytest.raises(InputError, match="released without its Keras original"):
+        run(tmp_path / "4", settings(), start_from=str(tmp_path / "nothing.keras"))
 
 
 def test_model_through_which_padding_leaks_is_refused(tmp_path, monkeypatch, caplog):
