@@ -8,16 +8,8 @@ from typing import Any
 
 import click
 
-_config = click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    help="YAML file  [default: maskline.yaml]",
-)
-_root = click.option("--root", type=click.Path(path_type=Path), help="where all that a run makes lies")
-_set = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="override, as training.epochs=20"
-)
+from pipeline.commands.data import data
+from pipeline.commands.options import config_option, root_option, set_option
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -29,27 +21,14 @@ def cli() -> None:
     """
 
 
-@cli.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("data/reference"), show_default=True)
-@click.option("--shards", type=click.IntRange(min=1), default=10, show_default=True)
-@click.option("--records", type=click.IntRange(min=1), default=1000, show_default=True, help="in a shard")
-@click.option("--max-value", type=click.IntRange(min=1), default=100, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-def data(out: Path, **options: int) -> None:
-    """Write sample shards: arithmetic exercises such as x=-12,y=24:y+x:12."""
-    from pipeline.streams import quiet_tensorflow
-    from transform.samples import write_shards
-
-    with quiet_tensorflow():
-        paths = write_shards(out, **options)
-    click.echo(f"{len(paths)} shards of {options['records']:,} records in {out}")
+cli.add_command(data)
 
 
 @cli.command()
-@_config
+@config_option
 @click.option("--data", "data_dir", type=click.Path(path_type=Path), help="directory of TFRecord shards")
-@_root
-@_set
+@root_option
+@set_option
 def run(config_file: Path | None, overrides: tuple[str, ...], **places: Path | None) -> int:
     """Run the pipeline: ingest, check, transform, train, evaluate, release.
 
@@ -64,8 +43,8 @@ def run(config_file: Path | None, overrides: tuple[str, ...], **places: Path | N
 
 
 @cli.command()
-@_config
-@_root
+@config_option
+@root_option
 @click.argument("text", nargs=-1, required=True)
 def predict(config_file: Path | None, root: Path | None, text: tuple[str, ...]) -> None:
     """Ask the live model, as in: maskline predict 'x=-12,y=24:y+x'."""
@@ -77,8 +56,8 @@ def predict(config_file: Path | None, root: Path | None, text: tuple[str, ...]) 
 
 
 @cli.command()
-@_config
-@_root
+@config_option
+@root_option
 @click.option("--json", "as_json", is_flag=True, help="for programs")
 def show(config_file: Path | None, root: Path | None, as_json: bool) -> None:
     """Show the last run: states, seconds, records, metrics, verdict, model."""

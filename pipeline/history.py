@@ -14,6 +14,8 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from pydantic import BaseModel
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
+from components.verdict import Verdict
+from components.verdict import read as read_verdict
 from transform.errors import InputError
 
 _State = mlmd.Execution.State
@@ -48,6 +50,7 @@ class Run(BaseModel):
     run: str
     components: list[Component]
     metrics: dict[str, dict[str, float]] = {}
+    verdicts: dict[str, Verdict] = {}
     blessed: bool | None = None
     why: list[str] = []
     released_version: int | None = None
@@ -171,6 +174,9 @@ class History:
             component["Transform"].records_out = rows_trained
 
     def _add_verdict(self, run: Run, outputs: dict[str, list[mlmd.Artifact]]) -> None:
+        for name, artifacts in outputs.items():
+            for artifact in _of_type(artifacts, "MasklineVerdict"):
+                run.verdicts[name] = read_verdict(Path(artifact.uri))
         for artifact in outputs.get("Evaluator", []):
             if artifact.type == "ModelBlessing":
                 run.blessed = artifact.custom_properties["blessed"].int_value == 1

@@ -1,0 +1,60 @@
+"""What a gate asked, what it measured and what follows. Imports neither TFX nor TensorFlow."""
+
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+FILE = "verdict.json"
+
+
+class Outcome(StrEnum):
+    """What follows from one check."""
+
+    PASSED = "passed"
+    WARNED = "warned"
+    BLOCKED = "blocked"
+
+
+class Check(BaseModel):
+    """One thing that a gate looked at.
+
+    `name` is the rule or metric, `subject` the feature, slice or signature it was applied to, `asked`
+    and `measured` are words with figures, `details` further lines: offending values, a command to type.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    subject: str = ""
+    asked: str
+    measured: str
+    outcome: Outcome
+    details: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        where = f"{self.name} of {self.subject}" if self.subject else self.name
+        return f"{where}: {self.measured}; {self.asked}"
+
+
+class Verdict(BaseModel):
+    """All checks of one gate."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """True where nothing blocks."""
+        return not self.blocking
+
+    @property
+    def blocking(self) -> tuple[Check, ...]:
+        """The checks that block."""
+        return tuple(check for check in self.checks if check.outcome is Outcome.BLOCKED)
+
+
+def read(folder: Path) -> Verdict:
+    """Reads the verdict in an artifact's folder."""
+    return Verdict.model_validate_json((folder / FILE).read_text(encoding="utf-8"))

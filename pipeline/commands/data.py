@@ -1,0 +1,24 @@
+"""`maskline data`: sample shards."""
+
+from pathlib import Path
+
+import click
+
+
+@click.group(invoke_without_command=True)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("data/reference"), show_default=True)
+@click.option("--shards", type=click.IntRange(min=1), default=10, show_default=True)
+@click.option("--records", type=click.IntRange(min=1), default=1000, show_default=True, help="in a shard")
+@click.option("--max-value", type=click.IntRange(min=1), default=100, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.pass_context
+def data(context: click.Context, out: Path, **options: int) -> None:
+    """Write sample shards: arithmetic exercises such as x=-12,y=24:y+x:12."""
+    if context.invoked_subcommand:
+        return
+    from pipeline.streams import quiet_tensorflow
+    from transform.samples import write_shards
+
+    with quiet_tensorflow():
+        paths = write_shards(out, **options)
+    click.echo(f"{len(paths)} shards of {options['records']:,} records in {out}")
