@@ -37,8 +37,8 @@ run: setup ## make the reference data where there is none, train, evaluate, push
 	@[[ -d data/reference ]] || $(BIN)/maskline data --out data/reference
 	@$(BIN)/maskline run
 
-test: setup ## all tests
-	@$(BIN)/pytest
+test: setup ## all tests, in two processes
+	@$(BIN)/pytest -n 2 --dist loadgroup
 
 quick: setup ## the tests that need no pipeline run
 	@$(BIN)/pytest -m "not slow"
