@@ -1,64 +1,100 @@
-"""ExampleGen for TFRecord shards: reads them itself, so that it can name file and record."""
+"""ExampleGen for TFRecord shards: checks every row, and sets bad ones aside with file and position."""
 
+import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import tensorflow as tf
-from apache_beam.io import fileio
-from apache_beam.metrics import Metrics, MetricsFilter
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.pvalue import AsIter, AsSingleton, TaggedOutput
 from google.protobuf.message import DecodeError
 from google.protobuf.wrappers_pb2 import StringValue
 from tfx import types
-from tfx.components import FileBasedExampleGen
-from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
-from tfx.dsl.components.base import executor_spec
+from tfx.components.example_gen.driver import FileBasedDriver
+from tfx.components.example_gen.write_split import DEFAULT_TF_RECORD_FILE_NAME, to_file_format_str
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
+from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
+from tfx.types.component_spec import ChannelParameter
 from tfx.utils import proto_utils
 
-from components.shards import read_shard
+from components.artifacts import QuarantineArtifact
+from components.quarantine import EXAMPLES_EACH, REPORT_FILE, CorruptFile, NamedRow, QuarantinedRow, Report
+from components.shards import CorruptShard, read_shard
 from transform.errors import InputError
-from transform.features import SequenceSpec, row_problem
+from transform.features import Reason, RowProblem, SequenceSpec, row_problem
 
-# The examples artifact's property, and the Beam counter behind it.
+# The examples artifact's property: rows read, good and bad.
 ROWS_READ = "rows_read"
+
+SPLITS = ("train", "eval")
+_QUARANTINED, _SHARDS = "quarantined", "shards"
+
+
+class ShardResult(NamedTuple):
+    """What was read of one shard."""
+
+    rows: int
+    corrupt: CorruptFile | None
 
 
 class ReadShard(beam.DoFn):
-    """Reads one shard and checks each of its rows.
+    """Reads one shard, checks each of its rows and deals it out.
 
     Args:
       spec: what a row may hold.
+      train_percent: share of the rows that becomes the train split, by a hash of the row, as in TFX.
+      keep_readable: of a corrupt shard, keep the rows before the damage.
 
-    Input: a path. Output: serialized tf.Examples.
+    Input: a path, and the split that all its rows belong to; where that is empty, the hash decides.
+    Output: serialized tf.Examples tagged `train` and `eval`, `QuarantinedRow`s tagged `quarantined`, and one
+    `ShardResult` a shard, tagged `shards`.
 
     Raises:
-      InputError: the file is not readable to its end, or a row is bad; names file, record, feature,
-        value and what is allowed.
+      InputError: the shard is not readable to its end, and that is not allowed.
     """
 
-    def __init__(self, spec: SequenceSpec) -> None:
+    def __init__(self, spec: SequenceSpec, *, train_percent: int = 80, keep_readable: bool = False) -> None:
         super().__init__()
         self._spec = spec
-        self._rows = Metrics.counter(type(self), ROWS_READ)
+        self._train_percent = train_percent
+        self._keep_readable = keep_readable
 
-    def process(self, path: str) -> Iterator[bytes]:
-        """Yields the shard's records."""
-        for record in read_shard(path):
-            self._rows.inc()
-            problem = record_problem(record.data, self._spec)
-            if problem:
-                raise InputError(f"{path}: record {record.number}: {problem}")
-            yield record.data
+    def process(self, shard: tuple[str, str]) -> Iterator[TaggedOutput]:
+        """Yields the shard's rows, then what was read of it."""
+        path, split = shard
+        rows, corrupt = 0, None
+        try:
+            for number, data, offset in read_shard(path):
+                rows += 1
+                if problem := record_problem(data, self._spec):
+                    yield TaggedOutput(_QUARANTINED, QuarantinedRow(data, *problem, path, number, offset))
+                else:
+                    yield TaggedOutput(split or self._split(data), data)
+        except CorruptShard as error:
+            if not self._keep_readable:
+                # Beam makes a copy of what is raised, from its text alone.
+                raise InputError(str(error)) from error
+            corrupt = CorruptFile(
+                file=path, offset=error.offset, unread_bytes=error.unread_bytes, reason=error.reason
+            )
+        yield TaggedOutput(_SHARDS, ShardResult(rows, corrupt))
+
+    def _split(self, data: bytes) -> str:
+        bucket = int.from_bytes(hashlib.sha256(data).digest(), "big") % 100
+        return SPLITS[bucket >= self._train_percent]
 
 
-def record_problem(data: bytes, spec: SequenceSpec) -> str | None:
+def record_problem(data: bytes, spec: SequenceSpec) -> RowProblem | None:
     """Says what is wrong with a serialized tf.Example, or None."""
     try:
         example = tf.train.Example.FromString(data)
     except DecodeError:
-        return "is not a tf.Example"
+        return RowProblem(Reason.NOT_AN_EXAMPLE, "is not a tf.Example")
     values = {name: _int64s(feature) for name, feature in example.features.feature.items()}
     return row_problem(values, (*spec.features, spec.label), spec)
 
@@ -68,28 +104,107 @@ def _int64s(feature: tf.train.Feature) -> Sequence[int] | None:
     return feature.int64_list.value if kind == "int64_list" else () if kind is None else None
 
 
-@beam.ptransform_fn
-def _shards_to_examples(
-    pipeline: beam.Pipeline, exec_properties: Mapping[str, Any], split_pattern: str
-) -> beam.PCollection:
-    spec = SequenceSpec.model_validate(unpack_config(exec_properties["custom_config"])["sequence"])
-    pattern = f"{exec_properties['input_base']}/{split_pattern}"
-    return (
-        pipeline
-        | "Pattern" >> beam.Create([pattern])
-        | "Match" >> fileio.MatchAll()
-        | "Path" >> beam.Map(lambda match: match.path)
-        | "Spread" >> beam.Reshuffle()
-        | "Read" >> beam.ParDo(ReadShard(spec))
+def _files(split: str, pattern: str) -> list[tuple[str, str]]:
+    [match] = FileSystems.match([pattern])
+    return [(metadata.path, split) for metadata in match.metadata_list]
+
+
+class Ingest(beam.PTransform):
+    """Reads shards, writes good rows by split and bad ones to quarantine, and reports.
+
+    Args:
+      reader: reads one shard.
+      patterns: the files of each input split; `""` for rows that are split by hash.
+      folders: where each output split goes.
+      quarantine: where the bad rows and the report go.
+      report: with the span and version.
+    """
+
+    def __init__(
+        self,
+        reader: ReadShard,
+        patterns: Mapping[str, str],
+        folders: Mapping[str, str],
+        quarantine: str,
+        report: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        self._reader = reader
+        self._patterns = patterns
+        self._folders = folders
+        self._quarantine = quarantine
+        self._report = report
+
+    def expand(self, pipeline: beam.Pipeline) -> Any:
+        """Applied to a pipeline."""
+        read = (
+            pipeline
+            | "Patterns" >> beam.Create(list(self._patterns.items()))
+            | "Files" >> beam.FlatMapTuple(_files)
+            | "Spread" >> beam.Reshuffle()
+            | "Read" >> beam.ParDo(self._reader).with_outputs(*SPLITS, _QUARANTINED, _SHARDS)
+        )
+        # TFX would shuffle rows here, which keeps all of them in memory; training brings its own order.
+        for split, folder in self._folders.items():
+            _ = read[split] | f"Write[{split}]" >> _write(f"{folder}/{DEFAULT_TF_RECORD_FILE_NAME}", ".gz")
+        bad = read[_QUARANTINED]
+        _ = (
+            bad
+            | "Pack" >> beam.Map(QuarantinedRow.pack)
+            | "Write[bad]" >> _write(f"{self._quarantine}/rows", ".tfrecord.gz")
+        )
+        by_reason = bad | "Reason" >> beam.Map(lambda row: (row.reason, (row.file, row.record, row.text)))
+        return (
+            pipeline
+            | "Once" >> beam.Create([dict(self._report)])
+            | "Report" >> beam.Map(
+                _report,
+                AsIter(read[_SHARDS]),
+                AsIter(by_reason | "Count" >> beam.combiners.Count.PerKey()),
+                AsIter(by_reason | "Named" >> beam.combiners.Top.SmallestPerKey(EXAMPLES_EACH)),
+                **{name: AsSingleton(read[name] | f"Count[{name}]" >> beam.combiners.Count.Globally())
+                   for name in self._folders},
+            )
+            | "WriteReport" >> beam.Map(_write_report, f"{self._quarantine}/{REPORT_FILE}")
+        )  # fmt: skip
+
+
+def _write(prefix: str, suffix: str) -> beam.PTransform:
+    return beam.io.WriteToTFRecord(prefix, file_name_suffix=suffix)
+
+
+def _report(
+    known: Mapping[str, Any],
+    shards: Iterable[ShardResult],
+    quarantined: Iterable[tuple[Reason, int]],
+    named: Iterable[tuple[Reason, Sequence[tuple[str, int, str]]]],
+    **splits: int,
+) -> Report:
+    """What was read is counted in the readers; what was written, behind them."""
+    shards = list(shards)
+    report = Report(
+        rows_in=sum(shard.rows for shard in shards),
+        splits={name: splits[name] for name in SPLITS},
+        quarantined=dict(sorted(quarantined)),
+        corrupt=tuple(shard.corrupt for shard in shards if shard.corrupt),
+        examples=tuple(
+            NamedRow(kind=reason, file=file, record=record, reason=text)
+            for reason, rows in sorted(named)
+            for file, record, text in sorted(rows)
+        ),
+        **known,
     )
+    report.check()
+    return report
 
 
-class Executor(BaseExampleGenExecutor):
-    """Splits by hash and writes as TFX does; only the reading is ours."""
+def _write_report(report: Report, path: str) -> None:
+    with fileio.open(path, "w") as file:
+        file.write(report.model_dump_json(indent=1))
 
-    def GetInputSourceToExamplePTransform(self) -> beam.PTransform:
-        """The reader of one input split."""
-        return _shards_to_examples
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Writes the examples as TFX does, and the quarantine beside them."""
 
     def Do(
         self,
@@ -97,37 +212,73 @@ class Executor(BaseExampleGenExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """See TFX's; the artifact also tells how many rows were read."""
-        super().Do(input_dict, output_dict, exec_properties)
-        counters = self._pipeline.result.metrics().query(MetricsFilter().with_name(ROWS_READ))
-        rows = sum(counter.result for counter in counters["counters"])
-        for artifact in output_dict["examples"]:
-            artifact.set_int_custom_property(ROWS_READ, rows)
+        """Ingests one span.
 
-    def _make_beam_pipeline(self) -> beam.Pipeline:
-        # The counters can be asked for only after the run, through the pipeline that ran.
-        self._pipeline = super()._make_beam_pipeline()
-        return self._pipeline
+        Raises:
+          InputError: a shard cannot be read to its end, and `on_corrupt` is `fail`.
+          RuntimeError: rows read and rows written do not agree.
+        """
+        [examples], [quarantine] = output_dict["examples"], output_dict["quarantine"]
+        config = unpack_config(exec_properties["custom_config"])
+        given, wanted = example_gen_pb2.Input(), example_gen_pb2.Output()
+        proto_utils.json_to_proto(exec_properties["input_config"], given)
+        proto_utils.json_to_proto(exec_properties["output_config"], wanted)
+        by_hash = {split.name: split.hash_buckets for split in wanted.split_config.splits}
+        span, version = exec_properties["span"], exec_properties.get("version") or 0
+        reader = ReadShard(
+            SequenceSpec.model_validate(config["sequence"]),
+            train_percent=by_hash.get("train", 0),
+            keep_readable=config["on_corrupt"] == "quarantine",
+        )
+        patterns = {
+            "" if by_hash else split.name: f"{exec_properties['input_base']}/{split.pattern}"
+            for split in given.splits
+        }
+        examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
+        folders = {split: artifact_utils.get_split_uri([examples], split) for split in SPLITS}
+        fileio.makedirs(quarantine.uri)
+        with self._make_beam_pipeline() as pipeline:
+            known = {"span": span, "version": version}
+            _ = pipeline | Ingest(reader, patterns, folders, quarantine.uri, known)
+        with fileio.open(f"{quarantine.uri}/{REPORT_FILE}") as file:
+            report = Report.model_validate_json(file.read())
+        examples.set_int_custom_property(ROWS_READ, report.rows_in)
+        quarantine.span, quarantine.version = span, version
+        examples_utils.set_payload_format(examples, exec_properties["output_data_format"])
+        examples_utils.set_file_format(examples, to_file_format_str(exec_properties["output_file_format"]))
 
 
-class ShardExampleGen(FileBasedExampleGen):
+class ShardExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
+    """As TFX's file based ExampleGen, and the quarantine."""
+
+    OUTPUTS = standard_component_specs.FileBasedExampleGenSpec.OUTPUTS | {
+        "quarantine": ChannelParameter(type=QuarantineArtifact),
+    }
+
+
+class ShardExampleGen(base_beam_component.BaseBeamComponent):
     """Ingests TFRecord shards, plain or gzip, and splits them by hash into train and eval.
 
     Args:
       folder: where the shards lie.
       pattern: which of its files are shards.
       eval_percent: share of the records that becomes the eval split.
-      custom_config: `sequence` is the `SequenceSpec` as a dictionary; whatever else it holds makes
-        part of the cache key.
+      custom_config: `sequence` is the `SequenceSpec` as a dictionary, `on_corrupt` says what a damaged
+        shard does, `fail` or `quarantine`; whatever else it holds makes part of the cache key.
+
+    Outputs:
+      `examples`, with splits train and eval; `quarantine`, the rows that were set aside, and the report.
     """
 
+    SPEC_CLASS = ShardExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+    DRIVER_CLASS = FileBasedDriver
 
     def __init__(
         self, folder: str, *, pattern: str, eval_percent: int, custom_config: Mapping[str, Any]
     ) -> None:
         split = example_gen_pb2.SplitConfig.Split
-        super().__init__(
+        spec = ShardExampleGenSpec(
             input_base=folder,
             input_config=example_gen_pb2.Input(
                 splits=[example_gen_pb2.Input.Split(name="all", pattern=pattern)]
@@ -141,7 +292,12 @@ class ShardExampleGen(FileBasedExampleGen):
                 )
             ),
             custom_config=pack_config(custom_config),
+            output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
+            output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
+            examples=types.Channel(type=standard_artifacts.Examples),
+            quarantine=types.Channel(type=QuarantineArtifact),
         )
+        super().__init__(spec=spec)
 
 
 def pack_config(config: Mapping[str, Any]) -> example_gen_pb2.CustomConfig:

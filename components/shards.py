@@ -1,6 +1,8 @@
 """Reads TFRecord shards record by record, knowing file, position and offset. No TFX."""
 
 import gzip
+import io
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -17,15 +19,45 @@ from transform.errors import InputError
 # CRC-32C of the data (4). https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
-_File = IO[bytes] | gzip.GzipFile
 _GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_FORMAT = 31  # zlib's number for a gzip header and trailer, with the largest window
+_AT_ONCE = 1 << 24  # bytes; a damaged length must not reserve memory that the file cannot fill
 
 
 class Record(NamedTuple):
-    """One record of a shard: its number in the file, from 0, and its bytes."""
+    """One record of a shard: its number in the file, from 0, its bytes, and the offset it begins at.
+
+    For a gzip file the offset is one of its content.
+    """
 
     number: int
     data: bytes
+    offset: int
+
+
+class CorruptShard(InputError):
+    """A shard that cannot be read to its end.
+
+    Attributes:
+      reason: what is wrong with it, in words.
+      offset: of its content, where the last whole record ends.
+      unread_bytes: of the file as it is stored, which gave no record.
+    """
+
+    def __init__(self, path: str, reason: str, *, offset: int, unread_bytes: int) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.reason = reason
+        self.offset = offset
+        self.unread_bytes = unread_bytes
+
+
+class _Broken(Exception):
+    """The bytes are no record: they break off, or a checksum does not fit."""
+
+    def __init__(self, what: str, *, in_header: bool = False) -> None:
+        super().__init__(what)
+        self.what = what
+        self.in_header = in_header
 
 
 def read_shard(path: str) -> Iterator[Record]:
@@ -38,58 +70,96 @@ def read_shard(path: str) -> Iterator[Record]:
       its records in order.
 
     Raises:
-      InputError: the file is not TFRecord, is truncated or is damaged; says how far it was read.
+      CorruptShard: the file is not TFRecord, is truncated or is damaged; says how far it was read.
+      InputError: the file cannot be opened.
     """
-    with _open(path) as file:
-        offset = index = 0
-        while header := _read(file, _HEADER.size, path, offset, index):
-            length, crc = _HEADER.unpack(header)
-            if crc != _masked_crc(header[:8]):
-                if index == 0:
-                    raise InputError(f"{path}: is not a TFRecord file, plain or gzip")
-                raise InputError(f"{path}: is damaged at byte {offset}, after {index} whole records")
-            body = _read(file, length + _FOOTER.size, path, offset, index, inside=True)
-            data = body[:length]
-            if _FOOTER.unpack(body[length:])[0] != _masked_crc(data):
-                raise InputError(f"{path}: is damaged at byte {offset}, after {index} whole records")
-            yield Record(index, data)
-            index += 1
-            offset += len(header) + len(body)
+    number = offset = 0
+    with _open(path) as (content, stored):
+        try:
+            while (data := _next(content)) is not None:
+                yield Record(number, data, offset)
+                number += 1
+                offset += len(data) + _HEADER.size + _FOOTER.size
+        except (_Broken, EOFError, OSError, zlib.error) as error:
+            reason = _in_words(error, number, offset)
+            used = offset if content is stored else _stored_bytes(stored, offset)
+            unread = stored.seek(0, os.SEEK_END) - used
+            raise CorruptShard(path, reason, offset=offset, unread_bytes=unread) from error
+
+
+def _in_words(error: Exception, number: int, offset: int) -> str:
+    if not isinstance(error, _Broken):
+        return f"its gzip stream breaks off or is damaged after {number} whole records ({error})"
+    if error.in_header and number == 0:
+        return "is not a TFRecord file, plain or gzip"
+    if error.what == "truncated":
+        return f"is truncated; {number} whole records were read, up to byte {offset}"
+    return f"is damaged at byte {offset}, after {number} whole records"
 
 
 @contextmanager
-def _open(path: str) -> Iterator[_File]:
-    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
-        start = file.read(_HEADER.size)
-        file.seek(0)
+def _open(path: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """The content of a file, and the file as it is stored."""
+    try:
+        stored = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+    with stored:
+        start = stored.read(_HEADER.size)
+        stored.seek(0)
         if start[:2] == _GZIP_MAGIC and not _is_header(start):
-            with gzip.open(file) as plain:
-                yield plain
+            # Read record by record, GzipFile itself is slow.
+            with gzip.open(stored) as plain, io.BufferedReader(plain, 1 << 16) as content:
+                yield content, stored
         else:
-            yield file
+            yield stored, stored
 
 
 def _is_header(data: bytes) -> bool:
     return len(data) == _HEADER.size and _HEADER.unpack(data)[1] == _masked_crc(data[:8])
 
 
-def _read(file: _File, size: int, path: str, offset: int, index: int, *, inside: bool = False) -> bytes:
-    """Reads exactly `size` bytes; nothing at all is allowed between two records."""
-    chunks, missing = [], size
+def _next(content: IO[bytes]) -> bytes | None:
+    """The data of the next record; None at the end."""
+    header = content.read(_HEADER.size)
+    if not header:
+        return None
+    if len(header) < _HEADER.size:
+        raise _Broken("truncated", in_header=True)
+    length, crc = _HEADER.unpack(header)
+    if crc != _masked_crc(header[:8]):
+        raise _Broken("damaged", in_header=True)
+    body = _read(content, length + _FOOTER.size)
+    if _FOOTER.unpack_from(body, length)[0] != _masked_crc(data := body[:length]):
+        raise _Broken("damaged")
+    return data
+
+
+def _read(content: IO[bytes], size: int) -> bytes:
+    """Reads exactly `size` bytes."""
+    data = content.read(min(size, _AT_ONCE))
+    chunks, missing = [data], size - len(data)
+    while missing and (data := content.read(min(missing, _AT_ONCE))):
+        chunks.append(data)
+        missing -= len(data)
+    if missing:
+        raise _Broken("truncated")
+    return b"".join(chunks) if len(chunks) > 1 else chunks[0]
+
+
+def _stored_bytes(stored: IO[bytes], size: int) -> int:
+    """How many bytes of a gzip file the first `size` bytes of its content come from."""
+    stored.seek(0)
+    inflate, left, tail = zlib.decompressobj(_GZIP_FORMAT), size, b""
     try:
-        # A damaged length must not reserve memory that the file cannot fill.
-        while missing and (chunk := file.read(min(missing, 1 << 24))):
-            chunks.append(chunk)
-            missing -= len(chunk)
-    except (EOFError, OSError, zlib.error) as error:
-        raise InputError(
-            f"{path}: its gzip stream breaks off or is damaged after {index} whole records ({error})"
-        ) from error
-    if missing and (chunks or inside):
-        if index == 0 and not inside:
-            raise InputError(f"{path}: is not a TFRecord file, plain or gzip")
-        raise InputError(f"{path}: is truncated; {index} whole records were read, up to byte {offset}")
-    return b"".join(chunks)
+        while left and (tail := tail or stored.read(1 << 16)):
+            left -= len(inflate.decompress(tail, left))
+            tail = inflate.unconsumed_tail
+            if inflate.eof:  # files may be gzipped in parts
+                tail, inflate = inflate.unused_data, zlib.decompressobj(_GZIP_FORMAT)
+    except zlib.error:
+        pass  # damage just behind: what was fed so far is what was used
+    return stored.tell() - len(tail)
 
 
 def _masked_crc(data: bytes) -> int:

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -27,6 +27,7 @@ class DataConfig(_Settings):
     pattern: str = Field("*.tfrecord*", min_length=1)
     schema_file: Path | None = Field(None, alias="schema")
     eval_percent: int = Field(20, ge=1, le=99)
+    on_corrupt: Literal["fail", "quarantine"] = "fail"
 
 
 class EvaluationConfig(_Settings):

@@ -109,6 +109,7 @@ class Console:
         """What a run did, and what to do next."""
         if run.components:
             self._rich.print(_table(run.components))
+        self._ingest(run)
         if failure:
             self._print(f"[red]{escape(str(failure))}[/]")
         elif not run.ended:
@@ -116,6 +117,22 @@ class Console:
             self._print(f"[red]Not done:[/] {', '.join(undone) or 'the rest'}; the log has the details.")
         self._verdict(run)
         self.note(f"log: {log}")
+
+    def _ingest(self, run: Run) -> None:
+        report = run.ingest
+        if not report or not (report.bad_rows or report.corrupt):
+            return
+        splits = " + ".join(f"{count:,} {name}" for name, count in report.splits.items())
+        self._print(f"{report.rows_in:,} rows read = {splits} + {report.bad_rows:,} quarantined")
+        for reason, count in report.quarantined.items():
+            share = f"{count / report.rows_in:.2%}"
+            first = next(row for row in report.examples if row.kind == reason)
+            self.note(
+                f"  {reason}: {count:,} ({share}), as {first.file}: record {first.record}: {first.reason}"
+            )
+        for corrupt in report.corrupt:
+            self.note(f"  {corrupt.file}: {corrupt.reason}; {corrupt.unread_bytes:,} bytes were not read")
+        self.note(f"  set aside in {run.quarantine}")
 
     def _verdict(self, run: Run) -> None:
         for model, metrics in run.metrics.items():

@@ -44,6 +44,7 @@ def create_pipeline(config: Config, *, schema_file: str, data_version: str = "")
         "sequence": sequence,
         "fingerprint": fingerprint.source("transform", "components"),
         "data": data_version,
+        "on_corrupt": config.data.on_corrupt,
     }
     prepare = {"sequence": sequence, "fingerprint": fingerprint.source("transform")}
     training: dict[str, Any] = {

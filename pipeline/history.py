@@ -14,6 +14,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from pydantic import BaseModel
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
+from components.quarantine import REPORT_FILE, Report, read_report
 from components.verdict import Verdict
 from components.verdict import read as read_verdict
 from transform.errors import InputError
@@ -50,6 +51,8 @@ class Run(BaseModel):
     run: str
     components: list[Component]
     metrics: dict[str, dict[str, float]] = {}
+    ingest: Report | None = None
+    quarantine: Path | None = None
     verdicts: dict[str, Verdict] = {}
     blessed: bool | None = None
     why: list[str] = []
@@ -162,6 +165,10 @@ class History:
         for artifact in _of_type(outputs.get("ExampleGen"), "Examples"):
             rows = artifact.custom_properties["rows_read"].int_value
             component["ExampleGen"].records_in = {"read": rows}
+        for artifact in _of_type(outputs.get("ExampleGen"), "MasklineQuarantine"):
+            run.quarantine = Path(artifact.uri)
+            if (run.quarantine / REPORT_FILE).exists():
+                run.ingest = read_report(run.quarantine)
         for artifact in _of_type(outputs.get("StatisticsGen"), "ExampleStatistics"):
             splits = _count_splits(Path(artifact.uri))
             component["StatisticsGen"].records_in = splits

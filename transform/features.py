@@ -1,8 +1,9 @@
 """What the data are called and what is allowed in them. Settings and schema; no tensors, no files."""
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -94,9 +95,26 @@ class SequenceSpec(BaseModel):
         return f"0…{self.size - 1} without the padding id {self.pad_id}"
 
 
+class Reason(StrEnum):
+    """Why a row cannot be used."""
+
+    MISSING = "missing"
+    NOT_INT64 = "not int64"
+    OUTSIDE_VOCABULARY = "outside vocabulary"
+    TOO_LONG = "too long"
+    NOT_AN_EXAMPLE = "not a tf.Example"
+
+
+class RowProblem(NamedTuple):
+    """What is wrong with one row: the kind, and in words feature, value and what is allowed."""
+
+    reason: Reason
+    text: str
+
+
 def row_problem(
     values: Mapping[str, Sequence[int] | None], names: Sequence[str], spec: SequenceSpec
-) -> str | None:
+) -> RowProblem | None:
     """Says what is wrong with one record, or None.
 
     Args:
@@ -106,22 +124,25 @@ def row_problem(
       spec: what is allowed.
 
     Returns:
-      feature, value and what is allowed, in one phrase; None for a good record.
+      reason, and a phrase with feature, value and what is allowed; None for a good record.
     """
     for name in names:
         ids = values.get(name, ())
         if ids is None:
-            return f"feature '{name}' is not a list of int64 ids"
+            return RowProblem(Reason.NOT_INT64, f"feature '{name}' is not a list of int64 ids")
         if not ids:
-            return f"feature '{name}' is missing or empty; at least one id is needed"
+            text = f"feature '{name}' is missing or empty; at least one id is needed"
+            return RowProblem(Reason.MISSING, text)
         if not spec.allowed.issuperset(ids):
             bad = next(i for i in ids if i not in spec.allowed)
-            return f"feature '{name}' holds id {bad}; allowed are ids {spec.allowed_ids}"
+            text = f"feature '{name}' holds id {bad}; allowed are ids {spec.allowed_ids}"
+            return RowProblem(Reason.OUTSIDE_VOCABULARY, text)
     lengths = {name: len(values[name] or ()) for name in spec.features}
     joined = sum(lengths.values()) + len(lengths) - 1
     if joined > spec.length:
         parts = ", ".join(f"'{name}' {length}" for name, length in lengths.items())
-        return f"the joined row holds {joined} ids ({parts}, and separators); allowed are {spec.length}"
+        text = f"the joined row holds {joined} ids ({parts}, and separators); allowed are {spec.length}"
+        return RowProblem(Reason.TOO_LONG, text)
     return None
 
 
@@ -159,7 +180,7 @@ def tokenize(text: str, spec: SequenceSpec) -> dict[str, list[int]]:
         for name, segment in zip(spec.features, segments, strict=True)
     }
     if problem := row_problem(ids, spec.features, spec):
-        raise InputError(f"'{text}': {problem}")
+        raise InputError(f"'{text}': {problem.text}")
     return ids
 
 

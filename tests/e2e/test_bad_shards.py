@@ -10,12 +10,6 @@ from tests.support import GOOD, example, maskline, tfrecord, versions, write_sha
 pytestmark = pytest.mark.slow
 
 TEN = tfrecord([example(**GOOD)] * 10)
-ROW = [GOOD] * 3
-
-
-def bad_row(**change):
-    row = {name: values for name, values in (GOOD | change).items() if values is not None}
-    return tfrecord(example(**r) for r in [*ROW, row])
 
 
 @pytest.mark.parametrize(
@@ -24,12 +18,8 @@ def bad_row(**change):
         (b"name,value\n1,2\n", "bad.tfrecords: is not a TFRecord file, plain or gzip"),
         (TEN[:-5], "bad.tfrecords: is truncated; 9 whole records were read, up to byte "),
         (gzip.compress(TEN)[:-20], "bad.tfrecords: its gzip stream breaks off or is damaged after "),
-        (bad_row(op=None), "bad.tfrecords: record 3: feature 'op' is missing or empty; at least one id"),
-        (bad_row(defs=[3, 99]), "record 3: feature 'defs' holds id 99; allowed are ids 0…19 without"),
-        (bad_row(defs=[3] * 30), "record 3: the joined row holds 34 ids ('defs' 30, 'op' 3, and separators)"),
-        (bad_row(res=[]), "record 3: feature 'res' is missing or empty; at least one id is needed"),
     ],
-    ids=["not TFRecord", "truncated", "truncated gzip", "missing", "unknown id", "too long", "empty label"],
+    ids=["not TFRecord", "truncated", "truncated gzip"],
 )
 def test_bad_shard_is_named(tmp_path, data, problem):
     write_shard(tmp_path / "data/good.tfrecords", [GOOD] * 20)

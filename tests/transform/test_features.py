@@ -55,12 +55,14 @@ def test_settings_that_disagree_are_refused(change, text):
     ],
 )
 def test_row_problem_names_feature_value_and_what_is_allowed(change, problem):
-    assert row_problem({**GOOD, **change}, ALL, SPEC) == problem
+    found = row_problem({**GOOD, **change}, ALL, SPEC)
+    assert (found and found.text) == problem
 
 
 def test_absent_feature_is_missing():
     assert row_problem({"defs": [3], "res": [3]}, ALL, SPEC) == (
-        "feature 'op' is missing or empty; at least one id is needed"
+        "missing",
+        "feature 'op' is missing or empty; at least one id is needed",
     )
 
 
