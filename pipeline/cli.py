@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from pipeline.commands.data import data
+from pipeline.commands.kubeflow import kubeflow
 from pipeline.commands.options import config_option, root_option, set_option
 
 
@@ -22,6 +23,7 @@ def cli() -> None:
 
 
 cli.add_command(data)
+cli.add_command(kubeflow)
 
 
 @cli.command()

@@ -3,12 +3,13 @@
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from pipeline.cluster import ClusterSettings
 from trainer.config import TrainerSettings
 from transform.errors import InputError
 from transform.features import SequenceSpec
@@ -61,6 +62,7 @@ class Config(TrainerSettings):
     sequence: SequenceSpec = SequenceSpec()
     evaluation: EvaluationConfig = EvaluationConfig()
     beam: BeamConfig = BeamConfig()
+    cluster: ClusterSettings = ClusterSettings()
 
     @property
     def serving_dir(self) -> Path:
@@ -197,5 +199,8 @@ def _keys(parents: Sequence[str]) -> list[str]:
     """The names of the settings under a key's path."""
     model: Any = Config
     for key in parents:
-        model = model.model_fields[key].annotation
+        if hasattr(model, "model_fields"):
+            model = model.model_fields[key].annotation
+        else:  # the values of a mapping or a list
+            model = next(part for part in get_args(model)[::-1] if part is not Ellipsis)
     return [field.alias or name for name, field in model.model_fields.items()]

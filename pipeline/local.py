@@ -36,7 +36,7 @@ def run(config: Config, console: Console) -> Exit:
     shards_version = inputs.shards_version(inputs.find_shards(config.data))
     schema = inputs.read_schema(config.data.schema_file, config.sequence)
     source = fingerprint.source(*fingerprint.ROOMS)
-    depends_on = _digest(config.model_dump_json(), schema, shards_version, source)
+    depends_on = _digest(config.model_dump_json(exclude={"cluster"}), schema, shards_version, source)
     with lock.hold(config.root):
         if previous := _unchanged(config, depends_on):
             console.unchanged(previous)

@@ -11,7 +11,7 @@ from tests.support import GOOD, REPOSITORY, maskline, write_shard
 def test_help_loads_nothing_heavy():
     code = "import sys; from pipeline.cli import cli; cli(['-h'], standalone_mode=False); print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY).stdout
-    for command in ("data", "run", "predict", "show"):
+    for command in ("data", "kubeflow", "run", "predict", "show"):
         assert f"\n  {command} " in out
     loaded = set(out.splitlines()[-1].split())
     assert not loaded & {"tensorflow", "tfx", "keras", "apache_beam", "numpy", "pydantic", "rich"}

@@ -1,0 +1,81 @@
+"""From settings to what a cluster takes: the IR for the image, and the document for the backend."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import cluster_rules, cluster_spec
+from pipeline.config import Config
+from pipeline.errors import RunError
+from pipeline.streams import quiet_tensorflow
+from transform.errors import InputError
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled pipeline.
+
+    `nodes` are task names by node id; `gates` those of the nodes that give a verdict; `digest` is the
+    SHA-256 of the IR, which the image must hold.
+    """
+
+    config: Config
+    name: str
+    ir: str
+    files: dict[str, str]
+    digest: str
+    nodes: dict[str, str]
+    gates: frozenset[str]
+
+    def write_bundle(self, folder: Path) -> None:
+        """Writes what the image holds beside the node entry point."""
+        from pipeline import cluster_ir
+
+        cluster_ir.write_bundle(folder, self.ir, self.files)
+
+    def document(self) -> str:
+        """The document to upload.
+
+        Raises:
+          InputError: no image is named.
+          RunError: the document breaks a rule of the backend.
+        """
+        settings = self.config.cluster
+        if not settings.image:
+            raise InputError(
+                "cluster.image is not set; build the image, push it, and name it by digest "
+                "(kubeflow/README.md says how)"
+            )
+        text = cluster_spec.make_document(
+            json.loads(self.ir), settings, name=self.name, ir_digest=self.digest
+        )
+        if broken := cluster_rules.problems(text):
+            raise RunError(f"Kubeflow Pipelines would refuse the document: {broken[0]}")
+        return text
+
+
+def compile_pipeline(config: Config) -> Compiled:
+    """Compiles the pipeline for the cluster; takes the seconds that importing TFX takes.
+
+    Raises:
+      InputError: a setting is wrong.
+    """
+    with quiet_tensorflow():
+        from google.protobuf import json_format
+        from tfx.proto.orchestration import pipeline_pb2
+
+        from pipeline import cluster_ir
+
+        text, files = cluster_ir.compile_ir(config)
+    ir = json_format.Parse(text, pipeline_pb2.Pipeline())
+    nodes = cluster_ir.nodes_of(ir)
+    names = cluster_spec.task_names(nodes)
+    return Compiled(
+        config=config,
+        name=ir.pipeline_info.id,
+        ir=text,
+        files=files,
+        digest=cluster_ir.digest(text),
+        nodes=names,
+        gates=frozenset(names[key] for key, node in nodes.items() if cluster_ir.is_gate(node)),
+    )

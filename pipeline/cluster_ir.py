@@ -1,0 +1,130 @@
+"""Compiles the pipeline to TFX's own IR, as the nodes on a cluster read it. Knows nothing of Kubeflow."""
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+from google.protobuf import json_format
+from tfx.dsl.compiler.compiler import Compiler
+from tfx.proto.orchestration import pipeline_pb2
+
+from pipeline import inputs
+from pipeline.cluster import ClusterSettings
+from pipeline.config import Config
+from pipeline.dag import create_pipeline
+from transform.errors import InputError
+
+IR_FILE = "pipeline.ir.json"
+RUN_ID = "pipeline-run-id"  # the parameter that every TFX pipeline has
+GATE_TYPE = "MasklineVerdict"
+_TYPES = {
+    "string_value": pipeline_pb2.RuntimeParameter.STRING,
+    "int_value": pipeline_pb2.RuntimeParameter.INT,
+    "double_value": pipeline_pb2.RuntimeParameter.DOUBLE,
+}
+
+
+def compile_ir(config: Config) -> tuple[str, dict[str, str]]:
+    """Compiles the pipeline for the cluster's paths.
+
+    Args:
+      config: the run's settings; `cluster` says where things lie there.
+
+    Returns:
+      the IR as JSON, the same for the same settings and source; and the files that it needs beside it
+      in the image, by name.
+
+    Raises:
+      InputError: the schema is wrong, or a setting names a node or parameter that is not there.
+    """
+    schema = inputs.read_schema(config.data.schema_file, config.sequence)
+    schema_name = f"schema-{hashlib.sha256(schema.encode()).hexdigest()[:16]}.pbtxt"
+    with tempfile.TemporaryDirectory() as folder:
+        # TFX makes directories while it compiles, so it compiles for paths of this machine. Those of the
+        # cluster, which may be URLs, take their place in the text.
+        root, data, bundle = (str(Path(folder, name)) for name in ("root", "data", "bundle"))
+        local = config.model_copy(
+            update={"root": Path(root), "data": config.data.model_copy(update={"path": Path(data)})}
+        )
+        pipeline = create_pipeline(local, schema_file=f"{bundle}/{schema_name}")
+        # The store's address and credentials reach a node by its arguments and environment.
+        pipeline.metadata_connection_config = None
+        text = to_json(Compiler().compile(pipeline))
+    settings = config.cluster
+    for here, there in ((root, settings.pipeline_root), (data, settings.data), (bundle, settings.bundle)):
+        text = text.replace(here, there.rstrip("/"))
+    ir = json_format.Parse(text, pipeline_pb2.Pipeline())
+    _declare_parameters(ir, settings)
+    _check_conditions(ir)
+    return to_json(ir), {schema_name: schema}
+
+
+def to_json(ir: pipeline_pb2.Pipeline) -> str:
+    """The IR as text, the same bytes for the same content."""
+    return json_format.MessageToJson(ir, sort_keys=True, indent=1) + "\n"
+
+
+def digest(text: str) -> str:
+    """What a node checks the IR in its image against."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_bundle(folder: Path, ir_text: str, files: dict[str, str]) -> None:
+    """Writes what the image holds in its bundle."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in {IR_FILE: ir_text, **files}.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def nodes_of(ir: pipeline_pb2.Pipeline) -> dict[str, pipeline_pb2.PipelineNode]:
+    """The nodes by id, in the order in which they can run."""
+    return {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
+
+
+def is_gate(node: pipeline_pb2.PipelineNode) -> bool:
+    """True for a node that gives a verdict."""
+    return any(output.artifact_spec.type.name == GATE_TYPE for output in node.outputs.outputs.values())
+
+
+def runtime_parameters(ir: pipeline_pb2.Pipeline) -> dict[str, pipeline_pb2.RuntimeParameter]:
+    """The parameters that a run can be given, by name; without the run's id."""
+    found = {
+        value.runtime_parameter.name: value.runtime_parameter
+        for node in nodes_of(ir).values()
+        for value in node.parameters.parameters.values()
+        if value.WhichOneof("value") == "runtime_parameter"
+    }
+    found.pop(RUN_ID, None)
+    return found
+
+
+def _declare_parameters(ir: pipeline_pb2.Pipeline, settings: ClusterSettings) -> None:
+    """Turns constants of the IR into runtime parameters, with the constants as defaults."""
+    nodes = nodes_of(ir)
+    for name, place in settings.parameters.items():
+        node, _, key = place.partition(".")
+        if node not in nodes:
+            raise InputError(f"cluster.parameters.{name}: no node '{node}'; there are {', '.join(nodes)}")
+        values = nodes[node].parameters.parameters
+        if key not in values:
+            known = ", ".join(sorted(values))
+            raise InputError(f"cluster.parameters.{name}: {node} has no parameter '{key}', but {known}")
+        constant = values[key].field_value
+        parameter = pipeline_pb2.RuntimeParameter(
+            name=name, type=_TYPES[constant.WhichOneof("value")], default_value=constant
+        )
+        values[key].runtime_parameter.CopyFrom(parameter)
+    if unknown := sorted(set(settings.nodes) - set(nodes)):
+        raise InputError(f"cluster.nodes.{unknown[0]}: no such node; there are {', '.join(nodes)}")
+
+
+def _check_conditions(ir: pipeline_pb2.Pipeline) -> None:
+    """A skipped node makes nothing, so a node that reads from it fails unless it is skipped as well."""
+    nodes = nodes_of(ir)
+    for name, node in nodes.items():
+        for upstream in node.upstream_nodes:
+            missing = set(nodes[upstream].inputs.conditionals) - set(node.inputs.conditionals)
+            if missing:
+                raise InputError(
+                    f"{name} reads from {upstream}, which a condition may skip; put {name} inside it"
+                )

@@ -1,0 +1,331 @@
+"""From settings to what Kubeflow Pipelines takes: golden document, one task a node, the backend's traps."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from google.protobuf import json_format
+from tfx import types
+from tfx.components import StatisticsGen
+from tfx.dsl.compiler.compiler import Compiler
+from tfx.dsl.components.common.importer import Importer
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.experimental.conditionals import conditional
+from tfx.dsl.input_resolution.strategies.latest_artifact_strategy import LatestArtifactStrategy
+from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
+    KubeflowV2DagRunner,
+    KubeflowV2DagRunnerConfig,
+)
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto.orchestration import pipeline_pb2
+from tfx.types import standard_artifacts
+
+from components.artifacts import VerdictArtifact
+from pipeline import cluster_ir, cluster_rules, cluster_spec
+from pipeline.cluster import ClusterSettings, NodeSettings
+from pipeline.cluster_compile import Compiled, compile_pipeline
+from pipeline.config import load
+from tests.support import REPOSITORY
+from transform.errors import InputError
+
+GOLDEN = Path(__file__).parent / "golden" / "kubeflow.yaml"
+IMAGE = "registry.example/maskline@sha256:" + "0" * 64
+
+
+def compiled_with(*overrides: str) -> Compiled:
+    return compile_pipeline(load(REPOSITORY / "maskline.yaml", [f"cluster.image={IMAGE}", *overrides]))
+
+
+@pytest.fixture(scope="module")
+def compiled() -> Compiled:
+    return compiled_with()
+
+
+@pytest.fixture(scope="module")
+def document(compiled) -> str:
+    return compiled.document()
+
+
+@pytest.fixture(scope="module")
+def spec(document) -> dict:
+    return next(yaml.safe_load_all(document))
+
+
+@pytest.fixture(scope="module")
+def pods(document) -> dict:
+    return list(yaml.safe_load_all(document))[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+
+
+@pytest.fixture(scope="module")
+def nodes(compiled) -> dict[str, pipeline_pb2.PipelineNode]:
+    return cluster_ir.nodes_of(json_format.Parse(compiled.ir, pipeline_pb2.Pipeline()))
+
+
+def test_document_of_the_default_settings_is_the_golden_file(compiled, document):
+    # The digest changes with every edit of the source behind a node.
+    text = document.replace(compiled.digest, "<sha256 of the compiled pipeline>")
+    if os.environ.get("MASKLINE_GOLDEN") == "write":
+        GOLDEN.write_text(text)
+    assert text == GOLDEN.read_text(), "if it is meant: MASKLINE_GOLDEN=write pytest, and read the diff"
+
+
+def test_every_node_is_one_container_task_with_the_same_edges(spec, nodes, compiled):
+    tasks = spec["root"]["dag"]["tasks"]
+    edges = {name: set(task.get("dependentTasks", [])) for name, task in tasks.items()}
+    assert edges == {
+        compiled.nodes[node_id]: {compiled.nodes[upstream] for upstream in node.upstream_nodes}
+        for node_id, node in nodes.items()
+    }
+    executors = spec["deploymentSpec"]["executors"]
+    assert len(executors) == len(tasks) == len(nodes) > 8
+    assert all(list(executor) == ["container"] for executor in executors.values())
+    assert spec["schemaVersion"] == "2.1.0"
+    ran = [c["container"]["args"][c["container"]["args"].index("--node") + 1] for c in executors.values()]
+    assert sorted(ran) == sorted(nodes)
+
+
+def test_the_backend_would_take_it(document):
+    assert cluster_rules.problems(document) == []
+
+
+def test_image_command_and_digest_are_in_every_container(spec, compiled):
+    for executor in spec["deploymentSpec"]["executors"].values():
+        container = executor["container"]
+        assert container["image"] == IMAGE
+        assert container["command"] == ["python", "/opt/maskline/node.py"], "ENTRYPOINT is not used"
+        arguments = dict(zip(container["args"][::2], container["args"][1::2], strict=True))
+        assert arguments["--sha256"] == compiled.digest
+        assert arguments["--run-id"] == "{{$.inputs.parameters['run-id']}}"
+
+
+def test_run_id_is_a_task_input_and_the_backends_cache_is_off(spec):
+    for task in spec["root"]["dag"]["tasks"].values():
+        assert task["inputs"]["parameters"]["run-id"]["runtimeValue"]["constant"] == "{{$.pipeline_job_uuid}}"
+        assert task["cachingOptions"] == {}, "false is left out in proto's JSON"
+
+
+def test_resources_secrets_mounts_and_placement_are_as_set():
+    settings = ClusterSettings(
+        image=IMAGE,
+        volumes={"claim-a": "/a", "claim-b": "/b"},
+        secrets=[{"secret": "s3", "key": "id", "env": "AWS_ACCESS_KEY_ID"}],
+        node=NodeSettings(cpu="500m", retries=0),
+        nodes={
+            "Trainer": {
+                "memory": "16Gi",
+                "accelerator": "nvidia.com/gpu",
+                "accelerators": 2,
+                "retries": 5,
+                "node_selector": {"pool": "gpu"},
+                "tolerations": [{"key": "gpu", "effect": "NoSchedule"}],
+            }
+        },
+    )
+    ir = {"nodes": [{"pipelineNode": {"nodeInfo": {"id": name}}} for name in ("Trainer", "Pusher")]}
+    text = cluster_spec.make_document(ir, settings, name="p", ir_digest="d")
+    assert cluster_rules.problems(text) == []
+    spec, platform = yaml.safe_load_all(text)
+    executors = spec["deploymentSpec"]["executors"]
+    trainer, pusher = (executors[f"exec-{n}"]["container"]["resources"] for n in ("trainer", "pusher"))
+    assert (trainer["resourceCpuLimit"], trainer["resourceMemoryRequest"]) == ("500m", "16Gi")
+    assert (trainer["cpuLimit"], round(trainer["memoryLimit"], 2)) == (0.5, 17.18)
+    assert trainer["accelerator"]["resourceType"] == "nvidia.com/gpu"
+    assert trainer["accelerator"]["resourceCount"] == "2"
+    assert "accelerator" not in pusher
+    tasks = spec["root"]["dag"]["tasks"]
+    assert tasks["trainer"]["retryPolicy"]["maxRetryCount"] == 5
+    assert "retryPolicy" not in tasks["pusher"]
+    pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    pod = pods["exec-trainer"]
+    assert pod["nodeSelector"] == {"labels": {"pool": "gpu"}}
+    assert pod["tolerations"] == [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    assert [(m["constant"], m["mountPath"]) for m in pod["pvcMount"]] == [
+        ("claim-a", "/a"),
+        ("claim-b", "/b"),
+    ]
+    env = {pair["envVar"]: (s["secretName"], pair["secretKey"])
+           for s in pod["secretAsEnv"] for pair in s["keyToEnv"]}  # fmt: skip
+    assert env["AWS_ACCESS_KEY_ID"] == ("s3", "id")
+    assert env["MASKLINE_METADATA_PASSWORD"] == ("maskline-metadata", "password")
+    assert "nodeSelector" not in pods["exec-pusher"]
+
+
+def test_no_secret_and_no_store_in_ir_or_document(compiled, document):
+    assert "connection" not in compiled.ir.lower()
+    assert "sqlite" not in compiled.ir
+    assert "postgresql://maskline-metadata:5432/maskline" in document, "without user and password"
+
+
+def test_ir_knows_the_cluster_s_paths_and_none_of_this_machine(compiled):
+    assert "/tmp" not in compiled.ir
+    assert str(REPOSITORY) not in compiled.ir
+    for path in ("/mnt/maskline/data", "/mnt/maskline/root/artifacts", "/mnt/maskline/root/serving/maskline"):
+        assert path in compiled.ir
+    [schema] = compiled.files
+    assert f"/opt/maskline/bundle/{schema}" in compiled.ir
+
+
+def test_compiling_twice_gives_the_same_bytes(compiled):
+    assert compiled_with().ir == compiled.ir
+
+
+def test_pipeline_root_may_be_a_url():
+    compiled = compiled_with("cluster.pipeline_root=gs://bucket/maskline/")
+    assert '"gs://bucket/maskline/artifacts"' in compiled.ir
+    assert cluster_rules.problems(compiled.document()) == []
+
+
+def test_parameter_of_a_run_is_declared_with_type_and_default(spec, compiled, nodes):
+    assert spec["root"]["inputDefinitions"]["parameters"] == {
+        "data": {"parameterType": "STRING", "defaultValue": "/mnt/maskline/data"}
+    }
+    given = spec["root"]["dag"]["tasks"]["example-gen"]["inputs"]["parameters"]
+    assert given["data"] == {"componentInputParameter": "data"}
+    assert nodes["ExampleGen"].parameters.parameters["input_base"].runtime_parameter.name == "data"
+
+
+def test_whole_number_stays_one():
+    parameter = {"name": "span", "type": "INT", "defaultValue": {"intValue": "7"}}
+    given = {"parameters": {"x": {"runtimeParameter": parameter}}}
+    ir = {"nodes": [{"pipelineNode": {"nodeInfo": {"id": "A"}, "parameters": given}}]}
+    text = cluster_spec.make_document(ir, ClusterSettings(image=IMAGE), name="p", ir_digest="d")
+    assert next(yaml.safe_load_all(text))["root"]["inputDefinitions"]["parameters"]["span"] == {
+        "parameterType": "NUMBER_INTEGER", "defaultValue": 7
+    }  # fmt: skip
+
+
+def test_retries_outlive_an_hour(spec):
+    """The SDK caps the duration at 3600 s, and Argo ends a retried pod when it is over."""
+    from kfp.dsl.structures import RetryPolicy
+
+    capped = RetryPolicy(max_retry_count=2, backoff_max_duration="604800s").to_proto()
+    assert capped.backoff_max_duration.seconds == 3600
+    for task in spec["root"]["dag"]["tasks"].values():
+        assert task["retryPolicy"]["backoffMaxDuration"] == "604800s"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        (["cluster.image=maskline:latest"], "name the image by digest"),
+        (["cluster.nodes={Trainr: {cpu: '4'}}"], "cluster.nodes.Trainr: no such node; there are ExampleGen"),
+        (["cluster.nodes={Trainer: {cpus: 4}}"], "no such setting; did you mean cpu?"),
+        (["cluster.parameters={x: Nobody.y}"], "cluster.parameters.x: no node 'Nobody'"),
+        (["cluster.parameters={x: Trainer.y}"], "cluster.parameters.x: Trainer has no parameter 'y', but "),
+        (["cluster.schedule.cron='0 3 * * *'"], "write six fields"),
+        (["cluster.node.memory=lots"], "cluster.node.memory: 'lots' is not allowed"),
+        (["cluster.secrets=[{secret: A_B, key: k, env: E}]"], "cluster.secrets.0.secret: 'A_B'"),
+        (["cluster.metadata.kind=sqlite"], "cluster.metadata.kind: 'sqlite' is not allowed"),
+    ],
+)
+def test_mistake_in_the_settings_is_one_line(overrides, problem):
+    with pytest.raises(InputError, match=re.escape(problem)):
+        compiled_with(*overrides)
+
+
+def test_without_an_image_there_is_no_document():
+    with pytest.raises(InputError, match=r"cluster\.image is not set; build the image"):
+        compiled_with("cluster.image=''").document()
+
+
+def test_names_suit_argo_or_are_refused():
+    names = cluster_spec.task_names(dict.fromkeys(["ExampleGen", "Model_2.checks", "X" * 80]))
+    assert list(names.values()) == ["example-gen", "model-2-checks", "x" * 50]
+    with pytest.raises(InputError, match="node 'a-b' has no name of its own"):
+        cluster_spec.task_names(dict.fromkeys(["a_b", "a-b"]))
+    with pytest.raises(InputError, match="node 'Ü' has no name of its own"):
+        cluster_spec.task_names(dict.fromkeys(["Ü"]))
+
+
+def conditional_pipeline(*, inside: bool) -> pipeline_pb2.Pipeline:
+    gate = Importer("/v", artifact_type=VerdictArtifact).with_id("Gate")
+    examples = Importer("/e", artifact_type=standard_artifacts.Examples).with_id("Examples")
+    with conditional.Cond(gate.outputs["result"].future()[0].property("passed") == 1):
+        latest = Resolver(strategy_class=LatestArtifactStrategy, examples=examples.outputs["result"]).with_id(
+            "Latest"
+        )
+        statistics = StatisticsGen(latest.outputs["examples"]) if inside else None
+    statistics = statistics or StatisticsGen(latest.outputs["examples"])
+    return Compiler().compile(
+        Pipeline(pipeline_name="p", pipeline_root="/r", components=[gate, examples, latest, statistics])
+    )
+
+
+def test_node_behind_a_condition_must_be_inside_it():
+    cluster_ir._check_conditions(conditional_pipeline(inside=True))
+    with pytest.raises(InputError, match="StatisticsGen reads from Latest, which a condition may skip"):
+        cluster_ir._check_conditions(conditional_pipeline(inside=False))
+
+
+@pytest.mark.parametrize("newer", [False, True])
+def test_what_tfx_s_own_runner_emits_is_refused(tmp_path, newer):
+    examples = Importer("/e", artifact_type=standard_artifacts.Examples).with_id("Examples")
+    latest = Resolver(
+        strategy_class=LatestArtifactStrategy, examples=types.Channel(type=standard_artifacts.Examples)
+    ).with_id("Latest")
+    pipeline = Pipeline(
+        pipeline_name="p", pipeline_root="/r",
+        components=[examples, latest, StatisticsGen(latest.outputs["examples"])],
+    )  # fmt: skip
+    runner = KubeflowV2DagRunner(
+        KubeflowV2DagRunnerConfig(default_image="image", use_pipeline_spec_2_1=newer),
+        output_dir=str(tmp_path),
+        output_filename="p.json",
+    )
+    runner.run(pipeline, write_out=True)
+    text = (tmp_path / "p.json").read_text()
+    assert cluster_rules.problems(text) == [
+        "is wrapped in a PipelineJob; only the pipeline spec itself is taken"
+    ]
+    unwrapped = "\n".join(cluster_rules.problems(json.dumps(json.loads(text)["pipelineSpec"])))
+    assert "resolver executors are not implemented" in unwrapped
+    assert ("only 2.1.0 is taken" in unwrapped) is not newer
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (lambda s: s.update(schemaVersion="2.0.0"), "schema version is '2.0.0'"),
+        (lambda s: s["pipelineInfo"].update(name="Maskline"), "pipeline name 'Maskline'"),
+        (lambda s: s.update(nonsense=1), "invalid v2 pipeline spec"),
+        (lambda s: s["root"]["dag"].update(tasks={}), "the root has no tasks"),
+        (lambda s: task(s)["dependentTasks"].append("nobody"), "depends on 'nobody'"),
+        (lambda s: task(s)["componentRef"].update(name="nobody"), "no component 'nobody'"),
+        (lambda s: task(s)["cachingOptions"].update(enableCache=True), "own cache is on"),
+        (lambda s: task(s)["retryPolicy"].pop("backoffMaxDuration"), "retries without backoffMaxDuration"),
+        (lambda s: task(s)["inputs"]["parameters"].pop("run-id"), "inputs [] given, ['run-id'] wanted"),
+        (lambda s: task(s).update(dependentTasks=["trainer"]), "in a circle"),
+        (lambda s: container(s).pop("command"), "ENTRYPOINT is not used"),
+        (lambda s: container(s)["args"].append("x" * 128 * 1024), "128 KiB is the limit"),
+        (lambda s: container(s)["args"].append("{{$.pipeline_job_uuid}}"), "only as a task's input"),
+        (lambda s: container(s)["args"].append("{{$.inputs.parameters['x']}}"), "input 'x' is not declared"),
+        (
+            lambda s: s["deploymentSpec"]["executors"].pop("exec-trainer"),
+            "executor 'exec-trainer' is not there",
+        ),
+        (
+            lambda s: s["deploymentSpec"]["executors"].update({"exec-trainer": {"importer": {}}}),
+            "importer executors are not implemented",
+        ),
+    ],
+)
+def test_rule(spec, damage, problem):
+    broken = json.loads(json.dumps(spec))
+    damage(broken)
+    assert any(problem in line for line in cluster_rules.problems(yaml.safe_dump(broken)))
+
+
+def task(spec: dict) -> dict:
+    return spec["root"]["dag"]["tasks"]["trainer"]
+
+
+def container(spec: dict) -> dict:
+    return spec["deploymentSpec"]["executors"]["exec-trainer"]["container"]
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1", "", "a: 1\n---\nb: 2"])
+def test_what_is_no_pipeline_is_refused(text):
+    assert cluster_rules.problems(text)
