@@ -11,7 +11,9 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components.releases import Release, Version, candidate_identity, publish, versions
+from components import audit
+from components.releases import Release, candidate_identity
+from components.serving import Version, publish, repair, versions
 
 logger = logging.getLogger(__name__)
 
@@ -60,16 +62,19 @@ class Executor(StockExecutor):
 
     def _publish_once(self, model: types.Artifact, folder: Path) -> Version | None:
         identity = candidate_identity(model)
+        repair(folder)
         present = versions(folder)
-        earlier = [version for version in present if version.identity == identity]
-        if not earlier:
-            return publish(Path(self.GetModelPath({"model": [model]})), folder)
-        if earlier[-1] == present[-1]:
+        if present and present[-1].identity == identity:
             # Published by a run that was killed before it could record it, or by a cache miss.
-            logger.info("version %d already serves this model", earlier[-1].number)
-            return earlier[-1]
-        logger.info("version %d served this model before; not released again", earlier[-1].number)
-        return None
+            logger.info("version %d already serves this model", present[-1].number)
+            return present[-1]
+        earlier = [change.to for change in audit.changes(folder) if change.identity == identity]
+        if earlier:
+            logger.info("version %d served this model before; not released again", earlier[-1])
+            return None
+        run = self._context.pipeline_run_id if self._context else None
+        why = f"blessed in run {run}" if run else "blessed"
+        return publish(Path(self.GetModelPath({"model": [model]})), folder, why=why, model_id=model.id)
 
 
 class Pusher(base_component.BaseComponent):

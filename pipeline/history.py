@@ -8,7 +8,6 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from ml_metadata.errors import NotFoundError
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from pydantic import BaseModel
@@ -17,6 +16,7 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 from components.quarantine import REPORT_FILE, Report, read_report
 from components.verdict import Verdict
 from components.verdict import read as read_verdict
+from pipeline.releases import releases
 from transform.errors import InputError
 
 _State = mlmd.Execution.State
@@ -88,12 +88,7 @@ class History:
 
     def __init__(self, metadata_file: Path, serving_dir: Path, *, read_only: bool = False) -> None:
         self._serving_dir = serving_dir
-        _check(metadata_file, read_only=read_only)
-        mode = mlmd.SqliteMetadataSourceConfig
-        config = mlmd.ConnectionConfig()
-        config.sqlite.filename_uri = str(metadata_file)
-        config.sqlite.connection_mode = mode.READONLY if read_only else mode.READWRITE_OPENCREATE
-        self._store = MetadataStore(config)
+        self._store = connect(metadata_file, read_only=read_only)
 
     def latest(self) -> Run | None:
         """The newest run, or None before the first."""
@@ -197,14 +192,23 @@ class History:
     def _add_release(self, run: Run, outputs: dict[str, list[mlmd.Artifact]]) -> None:
         for artifact in _of_type(outputs.get("Pusher"), "MasklineRelease"):
             run.released_version = artifact.properties["version"].int_value
-        try:
-            releases = self._store.get_artifacts_by_type("MasklineRelease")
-        except NotFoundError:  # no release was ever made, so the type is not known yet
-            releases = []
-        if releases:
-            newest = max(releases, key=lambda artifact: artifact.id)
+        for newest in releases(self._store)[-1:]:
             run.live_version = newest.properties["version"].int_value
             run.model = self._serving_dir / str(run.live_version)
+
+
+def connect(metadata_file: Path, *, read_only: bool = False) -> MetadataStore:
+    """Opens a metadata store. Let go of it before a run forks (docs/adr/0002).
+
+    Raises:
+      InputError: the store cannot be read or written.
+    """
+    _check(metadata_file, read_only=read_only)
+    mode = mlmd.SqliteMetadataSourceConfig
+    config = mlmd.ConnectionConfig()
+    config.sqlite.filename_uri = str(metadata_file)
+    config.sqlite.connection_mode = mode.READONLY if read_only else mode.READWRITE_OPENCREATE
+    return MetadataStore(config)
 
 
 def _check(file: Path, *, read_only: bool) -> None:

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from pipeline import fingerprint, inputs, lock
+from pipeline import fingerprint, inputs, lock, releases
 from pipeline.config import Config
 from pipeline.console import Console
 from pipeline.errors import RunError
-from pipeline.history import Exit, History, Run
+from pipeline.history import Exit, History, Run, connect
 from pipeline.streams import sent_to
 from transform.errors import InputError
 
@@ -60,6 +60,7 @@ def run(config: Config, console: Console) -> Exit:
 
 def _unchanged(config: Config, depends_on: str) -> Run | None:
     """The last run, if it still holds. The store is closed on return: SQLite must not cross a fork."""
+    releases.reconcile(connect(config.metadata_file), config.serving_dir)
     history = History(config.metadata_file, config.serving_dir)
     history.close_abandoned()
     return history.unchanged(depends_on)

@@ -12,6 +12,9 @@ from typing import Any
 
 import google_crc32c
 
+from components.audit import AUDIT_FILE
+from components.serving import LOCK_FILE
+
 REPOSITORY = Path(__file__).parent.parent
 # Small and quick, where a test asks whether the pipeline works and not how well the model does.
 QUICK = ("--set", "training.epochs=1", "--set", "evaluation.min_accuracy=0.05")
@@ -91,6 +94,7 @@ def states(run: Mapping[str, Any]) -> dict[str, str]:
 
 
 def versions(root: Path) -> list[str]:
-    """All that lies in the serving directory: half a version would show too."""
+    """All that lies in the serving directory but its log and lock: half a version would show too."""
     folder = root / "serving" / "maskline"
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    return sorted(names - {AUDIT_FILE, LOCK_FILE})

@@ -7,8 +7,9 @@ import pytest
 from tfx.types.standard_artifacts import Model, ModelBlessing, PushedModel
 
 from components.pusher import Executor
-from components.releases import Release, publish, versions
+from components.releases import Release
 from components.resolvers import LiveModelStrategy
+from components.serving import remove, versions
 from transform.features import IDENTITY_FILE
 
 
@@ -43,22 +44,6 @@ def identities(tmp_path):
     return [(v.number, v.identity) for v in versions(tmp_path / "serving")]
 
 
-def test_versions_grow_and_hold_the_whole_model(tmp_path):
-    for number in range(9, 12):
-        source = saved_model(tmp_path / str(number), f"model {number}")
-        version = publish(source, tmp_path / "serving")
-        assert (version.path / "saved_model.pb").read_text() == f"model {number}"
-    assert identities(tmp_path) == [(1, "model 9"), (2, "model 10"), (3, "model 11")]
-    assert sorted(p.name for p in (tmp_path / "serving").iterdir()) == ["1", "2", "3"]
-
-
-def test_half_a_copy_of_a_killed_run_is_no_version(tmp_path):
-    saved_model(tmp_path / "serving" / "incoming", "half")
-    assert versions(tmp_path / "serving") == []
-    publish(saved_model(tmp_path / "a", "whole"), tmp_path / "serving")
-    assert identities(tmp_path) == [(1, "whole")]
-
-
 def test_pusher_records_what_went_live(tmp_path):
     [release], pushed = push(tmp_path, "a", 5)
     assert (release.version, release.identity, release.model_id) == (1, "a", 5)
@@ -84,6 +69,14 @@ def test_model_that_was_live_before_is_not_published_again(tmp_path):
     releases, _ = push(tmp_path, "a", 7)
     assert releases == []
     assert identities(tmp_path) == [(1, "a"), (2, "b")]
+
+
+def test_model_whose_version_was_removed_is_not_published_again(tmp_path):
+    push(tmp_path, "a", 5)
+    push(tmp_path, "b", 6)
+    remove(tmp_path / "serving", 1)
+    releases, _ = push(tmp_path, "a", 7)
+    assert (releases, identities(tmp_path)) == ([], [(2, "b")])
 
 
 @pytest.mark.parametrize(

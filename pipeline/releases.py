@@ -1,0 +1,91 @@
+"""Makes models live outside a run, and keeps the metadata store and the serving directory of one mind.
+
+Neither TFX nor TensorFlow: what TFX's resolvers will read is written with ml-metadata itself.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ml_metadata.errors import NotFoundError
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from components import audit, serving
+from components.serving import Version
+
+_RELEASE = "MasklineRelease"
+_EXECUTION = "maskline.release"
+_PROPERTIES = {"version": mlmd.INT, "identity": mlmd.STRING, "model_id": mlmd.INT}
+
+
+def make_live(
+    store: MetadataStore,
+    saved_model: Path,
+    folder: Path,
+    *,
+    why: str,
+    model_id: int,
+    facts: Mapping[str, Any] | None = None,
+) -> Version:
+    """Publishes a model and records it, as Pusher does; hold the root's lock around it.
+
+    Args:
+      store: the metadata store, for writing.
+      saved_model: the exported model, or an earlier version.
+      folder: the serving directory.
+      why: the reason, for the audit log.
+      model_id: its Model artifact.
+      facts: what is known of the model; goes with the version.
+
+    Returns:
+      the new version, which is live.
+
+    Raises:
+      InputError: the directory cannot be written; what was live is live.
+    """
+    version = serving.publish(saved_model, folder, why=why, model_id=model_id, facts=facts)
+    _record(store, version, folder, model_id)
+    return version
+
+
+def reconcile(store: MetadataStore, folder: Path) -> None:
+    """Repairs the serving directory, and records what went live without the metadata store's knowledge.
+
+    Call it before a run, which compares its candidate with the live model.
+
+    Raises:
+      InputError: the directory needs repair and cannot be written.
+    """
+    serving.repair(folder)
+    recorded = max((release.properties["version"].int_value for release in releases(store)), default=0)
+    for version in serving.versions(folder)[-1:]:
+        if version.number > recorded:
+            model_ids = {change.to: change.model_id for change in audit.changes(folder)}
+            _record(store, version, folder, model_ids[version.number])
+
+
+def releases(store: MetadataStore) -> list[mlmd.Artifact]:
+    """The records of what went live, oldest first; the last one names the live version."""
+    try:
+        found = store.get_artifacts_by_type(_RELEASE)
+    except NotFoundError:  # no release was ever made, so the type is not known yet
+        return []
+    return sorted(found, key=lambda artifact: artifact.id)
+
+
+def _record(store: MetadataStore, version: Version, folder: Path, model_id: int) -> None:
+    """Writes a Release as the output of an execution in the pipeline's context, where resolvers look."""
+    kind = store.put_artifact_type(mlmd.ArtifactType(name=_RELEASE, properties=_PROPERTIES))
+    release = mlmd.Artifact(type_id=kind, uri=str(folder), state=mlmd.Artifact.LIVE)
+    release.properties["version"].int_value = version.number
+    release.properties["identity"].string_value = version.identity
+    release.properties["model_id"].int_value = model_id
+    execution = mlmd.Execution(
+        type_id=store.put_execution_type(mlmd.ExecutionType(name=_EXECUTION)),
+        last_known_state=mlmd.Execution.COMPLETE,
+    )
+    event = mlmd.Event(type=mlmd.Event.OUTPUT)
+    event.path.steps.add(key="release")
+    event.path.steps.add(index=0)
+    store.put_execution(execution, [(release, event)], store.get_contexts_by_type("pipeline"))
