@@ -1,206 +1,62 @@
-"""ExampleGen for TFRecord shards: checks every row, and sets bad ones aside with file and position."""
+"""ExampleGen for TFRecord shards: finds the span, ingests it, and tells what became of its rows."""
 
-import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
-import apache_beam as beam
-import tensorflow as tf
-from apache_beam.io.filesystems import FileSystems
-from apache_beam.pvalue import AsIter, AsSingleton, TaggedOutput
-from google.protobuf.message import DecodeError
 from google.protobuf.wrappers_pb2 import StringValue
 from tfx import types
 from tfx.components.example_gen.driver import FileBasedDriver
-from tfx.components.example_gen.write_split import DEFAULT_TF_RECORD_FILE_NAME, to_file_format_str
+from tfx.components.example_gen.write_split import to_file_format_str
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
 from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ChannelParameter
-from tfx.utils import proto_utils
+from tfx.utils import io_utils, proto_utils
 
+from components import spans
 from components.artifacts import QuarantineArtifact
-from components.quarantine import EXAMPLES_EACH, REPORT_FILE, CorruptFile, NamedRow, QuarantinedRow, Report
-from components.shards import CorruptShard, read_shard
-from transform.errors import InputError
-from transform.features import Reason, RowProblem, SequenceSpec, row_problem
+from components.ingest import SPLITS, Ingest, ReadShard
+from components.quarantine import REPORT_FILE, Report
+from transform.features import SequenceSpec
 
 # The examples artifact's property: rows read, good and bad.
 ROWS_READ = "rows_read"
 
-SPLITS = ("train", "eval")
-_QUARANTINED, _SHARDS = "quarantined", "shards"
 
+class Driver(FileBasedDriver):
+    """Finds the span; what follows, outputs with `span` and `version` and the cache, is TFX's."""
 
-class ShardResult(NamedTuple):
-    """What was read of one shard."""
+    def resolve_exec_properties(
+        self, exec_properties: dict[str, Any], pipeline_info: Any, component_info: Any
+    ) -> dict[str, Any]:
+        """See TFX's.
 
-    rows: int
-    corrupt: CorruptFile | None
-
-
-class ReadShard(beam.DoFn):
-    """Reads one shard, checks each of its rows and deals it out.
-
-    Args:
-      spec: what a row may hold.
-      train_percent: share of the rows that becomes the train split, by a hash of the row, as in TFX.
-      keep_readable: of a corrupt shard, keep the rows before the damage.
-
-    Input: a path, and the split that all its rows belong to; where that is empty, the hash decides.
-    Output: serialized tf.Examples tagged `train` and `eval`, `QuarantinedRow`s tagged `quarantined`, and one
-    `ShardResult` a shard, tagged `shards`.
-
-    Raises:
-      InputError: the shard is not readable to its end, and that is not allowed.
-    """
-
-    def __init__(self, spec: SequenceSpec, *, train_percent: int = 80, keep_readable: bool = False) -> None:
-        super().__init__()
-        self._spec = spec
-        self._train_percent = train_percent
-        self._keep_readable = keep_readable
-
-    def process(self, shard: tuple[str, str]) -> Iterator[TaggedOutput]:
-        """Yields the shard's rows, then what was read of it."""
-        path, split = shard
-        rows, corrupt = 0, None
-        try:
-            for number, data, offset in read_shard(path):
-                rows += 1
-                if problem := record_problem(data, self._spec):
-                    yield TaggedOutput(_QUARANTINED, QuarantinedRow(data, *problem, path, number, offset))
-                else:
-                    yield TaggedOutput(split or self._split(data), data)
-        except CorruptShard as error:
-            if not self._keep_readable:
-                # Beam makes a copy of what is raised, from its text alone.
-                raise InputError(str(error)) from error
-            corrupt = CorruptFile(
-                file=path, offset=error.offset, unread_bytes=error.unread_bytes, reason=error.reason
-            )
-        yield TaggedOutput(_SHARDS, ShardResult(rows, corrupt))
-
-    def _split(self, data: bytes) -> str:
-        bucket = int.from_bytes(hashlib.sha256(data).digest(), "big") % 100
-        return SPLITS[bucket >= self._train_percent]
-
-
-def record_problem(data: bytes, spec: SequenceSpec) -> RowProblem | None:
-    """Says what is wrong with a serialized tf.Example, or None."""
-    try:
-        example = tf.train.Example.FromString(data)
-    except DecodeError:
-        return RowProblem(Reason.NOT_AN_EXAMPLE, "is not a tf.Example")
-    values = {name: _int64s(feature) for name, feature in example.features.feature.items()}
-    return row_problem(values, (*spec.features, spec.label), spec)
-
-
-def _int64s(feature: tf.train.Feature) -> Sequence[int] | None:
-    kind = feature.WhichOneof("kind")
-    return feature.int64_list.value if kind == "int64_list" else () if kind is None else None
-
-
-def _files(split: str, pattern: str) -> list[tuple[str, str]]:
-    [match] = FileSystems.match([pattern])
-    return [(metadata.path, split) for metadata in match.metadata_list]
-
-
-class Ingest(beam.PTransform):
-    """Reads shards, writes good rows by split and bad ones to quarantine, and reports.
-
-    Args:
-      reader: reads one shard.
-      patterns: the files of each input split; `""` for rows that are split by hash.
-      folders: where each output split goes.
-      quarantine: where the bad rows and the report go.
-      report: with the span and version.
-    """
-
-    def __init__(
-        self,
-        reader: ReadShard,
-        patterns: Mapping[str, str],
-        folders: Mapping[str, str],
-        quarantine: str,
-        report: Mapping[str, Any],
-    ) -> None:
-        super().__init__()
-        self._reader = reader
-        self._patterns = patterns
-        self._folders = folders
-        self._quarantine = quarantine
-        self._report = report
-
-    def expand(self, pipeline: beam.Pipeline) -> Any:
-        """Applied to a pipeline."""
-        read = (
-            pipeline
-            | "Patterns" >> beam.Create(list(self._patterns.items()))
-            | "Files" >> beam.FlatMapTuple(_files)
-            | "Spread" >> beam.Reshuffle()
-            | "Read" >> beam.ParDo(self._reader).with_outputs(*SPLITS, _QUARANTINED, _SHARDS)
-        )
-        # TFX would shuffle rows here, which keeps all of them in memory; training brings its own order.
-        for split, folder in self._folders.items():
-            _ = read[split] | f"Write[{split}]" >> _write(f"{folder}/{DEFAULT_TF_RECORD_FILE_NAME}", ".gz")
-        bad = read[_QUARANTINED]
-        _ = (
-            bad
-            | "Pack" >> beam.Map(QuarantinedRow.pack)
-            | "Write[bad]" >> _write(f"{self._quarantine}/rows", ".tfrecord.gz")
-        )
-        by_reason = bad | "Reason" >> beam.Map(lambda row: (row.reason, (row.file, row.record, row.text)))
-        return (
-            pipeline
-            | "Once" >> beam.Create([dict(self._report)])
-            | "Report" >> beam.Map(
-                _report,
-                AsIter(read[_SHARDS]),
-                AsIter(by_reason | "Count" >> beam.combiners.Count.PerKey()),
-                AsIter(by_reason | "Named" >> beam.combiners.Top.SmallestPerKey(EXAMPLES_EACH)),
-                **{name: AsSingleton(read[name] | f"Count[{name}]" >> beam.combiners.Count.Globally())
-                   for name in self._folders},
-            )
-            | "WriteReport" >> beam.Map(_write_report, f"{self._quarantine}/{REPORT_FILE}")
-        )  # fmt: skip
-
-
-def _write(prefix: str, suffix: str) -> beam.PTransform:
-    return beam.io.WriteToTFRecord(prefix, file_name_suffix=suffix)
-
-
-def _report(
-    known: Mapping[str, Any],
-    shards: Iterable[ShardResult],
-    quarantined: Iterable[tuple[Reason, int]],
-    named: Iterable[tuple[Reason, Sequence[tuple[str, int, str]]]],
-    **splits: int,
-) -> Report:
-    """What was read is counted in the readers; what was written, behind them."""
-    shards = list(shards)
-    report = Report(
-        rows_in=sum(shard.rows for shard in shards),
-        splits={name: splits[name] for name in SPLITS},
-        quarantined=dict(sorted(quarantined)),
-        corrupt=tuple(shard.corrupt for shard in shards if shard.corrupt),
-        examples=tuple(
-            NamedRow(kind=reason, file=file, record=record, reason=text)
-            for reason, rows in sorted(named)
-            for file, record, text in sorted(rows)
-        ),
-        **known,
-    )
-    report.check()
-    return report
-
-
-def _write_report(report: Report, path: str) -> None:
-    with fileio.open(path, "w") as file:
-        file.write(report.model_dump_json(indent=1))
+        Raises:
+          InputError: the span is not there or not complete.
+        """
+        config = unpack_config(exec_properties["custom_config"])
+        if "span" not in config:
+            return super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
+        base, given = exec_properties["input_base"], example_gen_pb2.Input()
+        proto_utils.json_to_proto(exec_properties["input_config"], given)
+        path = f"{base}/{config['span']['pattern']}"
+        found = spans.find(path, **config["span"]["complete"])
+        number, version, folder = spans.select(path, found, config["span"]["wanted"])
+        fingerprints = []
+        for split in given.splits:
+            below = split.pattern.removeprefix(config["span"]["pattern"])
+            split.pattern = f"{folder.relative_to(base)}{below}"
+            fingerprints.append(io_utils.generate_fingerprint(split.name, f"{base}/{split.pattern}"))
+        return exec_properties | {
+            "input_config": proto_utils.proto_to_json(given),
+            "input_fingerprint": "\n".join(fingerprints),
+            "span": number,
+            "version": version,
+        }
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -225,6 +81,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         proto_utils.json_to_proto(exec_properties["output_config"], wanted)
         by_hash = {split.name: split.hash_buckets for split in wanted.split_config.splits}
         span, version = exec_properties["span"], exec_properties.get("version") or 0
+        # TFX writes custom properties of these names, and reads the properties, which would be 0.
+        for artifact in (examples, quarantine):
+            artifact.span, artifact.version = span, version
         reader = ReadShard(
             SequenceSpec.model_validate(config["sequence"]),
             train_percent=by_hash.get("train", 0),
@@ -243,7 +102,6 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         with fileio.open(f"{quarantine.uri}/{REPORT_FILE}") as file:
             report = Report.model_validate_json(file.read())
         examples.set_int_custom_property(ROWS_READ, report.rows_in)
-        quarantine.span, quarantine.version = span, version
         examples_utils.set_payload_format(examples, exec_properties["output_data_format"])
         examples_utils.set_file_format(examples, to_file_format_str(exec_properties["output_file_format"]))
 
@@ -257,12 +115,15 @@ class ShardExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
 
 
 class ShardExampleGen(base_beam_component.BaseBeamComponent):
-    """Ingests TFRecord shards, plain or gzip, and splits them by hash into train and eval.
+    """Ingests one span of TFRecord shards, plain or gzip, into splits train and eval.
 
     Args:
-      folder: where the shards lie.
+      path: the folder of the shards; with placeholders (`components.spans`), of each span.
       pattern: which of its files are shards.
-      eval_percent: share of the records that becomes the eval split.
+      eval_percent: share of the records that becomes the eval split, by a hash of the record; None
+        where the folder holds `train/` and `eval/`.
+      span: a number or `latest`, for a path with placeholders.
+      complete: when a span is complete, see `components.spans.find`.
       custom_config: `sequence` is the `SequenceSpec` as a dictionary, `on_corrupt` says what a damaged
         shard does, `fail` or `quarantine`; whatever else it holds makes part of the cache key.
 
@@ -272,32 +133,55 @@ class ShardExampleGen(base_beam_component.BaseBeamComponent):
 
     SPEC_CLASS = ShardExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
-    DRIVER_CLASS = FileBasedDriver
+    DRIVER_CLASS = Driver
 
     def __init__(
-        self, folder: str, *, pattern: str, eval_percent: int, custom_config: Mapping[str, Any]
+        self,
+        path: str,
+        *,
+        pattern: str,
+        eval_percent: int | None,
+        custom_config: Mapping[str, Any],
+        span: int | str = spans.LATEST,
+        complete: Mapping[str, Any] | None = None,
     ) -> None:
-        split = example_gen_pb2.SplitConfig.Split
+        config = dict(custom_config)
+        base, below = Path(path), ""
+        if spans.is_pattern(path):
+            base, names = spans.split_pattern(path)
+            below = "/".join(names)
+            config["span"] = {"pattern": below, "wanted": span, "complete": dict(complete or {})}
         spec = ShardExampleGenSpec(
-            input_base=folder,
-            input_config=example_gen_pb2.Input(
-                splits=[example_gen_pb2.Input.Split(name="all", pattern=pattern)]
-            ),
-            output_config=example_gen_pb2.Output(
-                split_config=example_gen_pb2.SplitConfig(
-                    splits=[
-                        split(name="train", hash_buckets=100 - eval_percent),
-                        split(name="eval", hash_buckets=eval_percent),
-                    ]
-                )
-            ),
-            custom_config=pack_config(custom_config),
+            input_base=str(base),
+            input_config=_input(f"{below}/".lstrip("/"), pattern, by_hash=eval_percent is not None),
+            output_config=_output(eval_percent),
+            custom_config=pack_config(config),
             output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
             output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
             examples=types.Channel(type=standard_artifacts.Examples),
             quarantine=types.Channel(type=QuarantineArtifact),
         )
         super().__init__(spec=spec)
+
+
+def _input(below: str, pattern: str, *, by_hash: bool) -> example_gen_pb2.Input:
+    split = example_gen_pb2.Input.Split
+    if by_hash:
+        return example_gen_pb2.Input(splits=[split(name="all", pattern=f"{below}{pattern}")])
+    return example_gen_pb2.Input(
+        splits=[split(name=name, pattern=f"{below}{name}/{pattern}") for name in SPLITS]
+    )
+
+
+def _output(eval_percent: int | None) -> example_gen_pb2.Output:
+    if eval_percent is None:
+        return example_gen_pb2.Output()
+    split = example_gen_pb2.SplitConfig.Split
+    buckets = [
+        split(name="train", hash_buckets=100 - eval_percent),
+        split(name="eval", hash_buckets=eval_percent),
+    ]
+    return example_gen_pb2.Output(split_config=example_gen_pb2.SplitConfig(splits=buckets))
 
 
 def pack_config(config: Mapping[str, Any]) -> example_gen_pb2.CustomConfig:

@@ -29,9 +29,10 @@ cli.add_command(kubeflow)
 @cli.command()
 @config_option
 @click.option("--data", "data_dir", type=click.Path(path_type=Path), help="directory of TFRecord shards")
+@click.option("--span", metavar="latest|N|DATE", help="of data whose path has {SPAN} or a date")
 @root_option
 @set_option
-def run(config_file: Path | None, overrides: tuple[str, ...], **places: Path | None) -> int:
+def run(config_file: Path | None, span: str | None, overrides: tuple[str, ...], **places: Path | None) -> int:
     """Run the pipeline: ingest, check, transform, train, evaluate, release.
 
     Exit status: 0 released or nothing new to do, 3 not blessed, 2 wrong input, 1 anything else.
@@ -40,7 +41,7 @@ def run(config_file: Path | None, overrides: tuple[str, ...], **places: Path | N
     from pipeline.config import load
     from pipeline.console import Console
 
-    config = load(config_file, overrides, data=places["data_dir"], root=places["root"])
+    config = load(config_file, overrides, data=places["data_dir"], root=places["root"], span=span)
     return local.run(config, Console(config))
 
 

@@ -3,12 +3,13 @@
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from components import spans
 from pipeline.cluster import ClusterSettings
 from trainer.config import TrainerSettings
 from transform.errors import InputError
@@ -26,9 +27,31 @@ class DataConfig(_Settings):
 
     path: Path = Path("data/reference")
     pattern: str = Field("*.tfrecord*", min_length=1)
+    presplit: bool = False
+    span: int | str = spans.LATEST
+    window: int = Field(1, ge=1, le=1)
+    allow_fewer: bool = False
+    success_marker: str = ""
+    unchanged_for: float = Field(60, ge=0)
     schema_file: Path | None = Field(None, alias="schema")
     eval_percent: int = Field(20, ge=1, le=99)
     on_corrupt: Literal["fail", "quarantine"] = "fail"
+
+    @model_validator(mode="after")
+    def _spans_agree(self) -> Self:
+        if problem := spans.pattern_problem(self.path):
+            raise ValueError(f"path {self.path}: {problem}")
+        if not spans.is_pattern(self.path) and (self.span != spans.LATEST or self.window > 1):
+            asked = "span" if self.span != spans.LATEST else "window"
+            raise ValueError(
+                f"{asked} needs a path with {{SPAN}} or {{YYYY}}-{{MM}}-{{DD}}; it is {self.path}"
+            )
+        return self
+
+    @property
+    def complete(self) -> dict[str, Any]:
+        """When a span is complete, as `components.spans.find` takes it."""
+        return {"success_marker": self.success_marker, "unchanged_for": self.unchanged_for}
 
 
 class EvaluationConfig(_Settings):
@@ -82,7 +105,7 @@ def load(file: Path | None = None, overrides: Sequence[str] = (), **options: Any
       file: a YAML file; without it `maskline.yaml` here where there is one, else the defaults. Paths
         in it are relative to its folder; a vocabulary may be the path of a file, a symbol a line.
       overrides: `path.to.key=value`, the value in YAML. Paths are relative to the working folder.
-      options: `data` and `root`, paths that win over both.
+      options: `data` and `root`, paths, and `span`, that win over both.
 
     Returns:
       the validated configuration, its paths absolute.
@@ -100,6 +123,8 @@ def load(file: Path | None = None, overrides: Sequence[str] = (), **options: Any
         _set(changed, override)
     if options.get("data"):
         changed.setdefault("data", {})["path"] = options["data"]
+    if options.get("span") is not None:
+        changed.setdefault("data", {})["span"] = options["span"]
     if options.get("root"):
         changed["root"] = options["root"]
     _resolve_paths(changed, Path())

@@ -99,6 +99,10 @@ class Console:
         """One line of its own, as it is."""
         self._print(escape(text))
 
+    def warn(self, text: str) -> None:
+        """One line on something that a person should look at."""
+        self._print(f"[yellow]warning:[/] {escape(text)}")
+
     def unchanged(self, run: Run) -> None:
         """Nothing had to be done."""
         count = len(run.components)

@@ -58,7 +58,9 @@ def create_pipeline(config: Config, *, schema_file: str, data_version: str = "")
     examples = ShardExampleGen(
         str(config.data.path),
         pattern=config.data.pattern,
-        eval_percent=config.data.eval_percent,
+        eval_percent=None if config.data.presplit else config.data.eval_percent,
+        span=config.data.span,
+        complete=config.data.complete,
         custom_config=ingest,
     ).with_id("ExampleGen")
     statistics = StatisticsGen(examples.outputs["examples"])

@@ -33,10 +33,13 @@ def run(config: Config, console: Console) -> Exit:
       InputError: the user's input is wrong.
       BusyError: another run works on the root.
     """
-    shards_version = inputs.shards_version(inputs.find_shards(config.data))
+    [*_, newest], notes = inputs.find_data(config.data)
+    for note in notes:
+        console.warn(note)
+    config = config.model_copy(update={"data": newest.data})
     schema = inputs.read_schema(config.data.schema_file, config.sequence)
     source = fingerprint.source(*fingerprint.ROOMS)
-    depends_on = _digest(config.model_dump_json(exclude={"cluster"}), schema, shards_version, source)
+    depends_on = _digest(config.model_dump_json(exclude={"cluster"}), schema, newest.version, source)
     with lock.hold(config.root):
         if previous := _unchanged(config, depends_on):
             console.unchanged(previous)
@@ -44,7 +47,7 @@ def run(config: Config, console: Console) -> Exit:
         name = datetime.now().strftime("%Y-%m-%dT%H-%M-%S.%f")
         log = config.root / "logs" / f"{name}.log"
         with _everything_logged_to(log, console):
-            failure = _attempt(config, name, schema, shards_version, console)
+            failure = _attempt(config, name, schema, newest.version, console)
         if isinstance(failure, InputError):
             console.note(f"log: {log}")
             raise failure

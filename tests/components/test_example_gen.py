@@ -3,16 +3,8 @@
 import apache_beam as beam
 import pytest
 
-from components.example_gen import (
-    SPLITS,
-    Ingest,
-    ReadShard,
-    ShardResult,
-    _report,
-    pack_config,
-    record_problem,
-    unpack_config,
-)
+from components.example_gen import pack_config, unpack_config
+from components.ingest import SPLITS, Ingest, ReadShard, ShardResult, _report, record_problem
 from components.quarantine import QuarantinedRow, read_report
 from components.shards import read_shard
 from tests.support import GOOD, example, tfrecord, write_shard

@@ -7,11 +7,12 @@ import sys
 import threading
 
 import pytest
+from pydantic import ValidationError
 
 from pipeline import fingerprint, lock
 from pipeline.config import DataConfig
 from pipeline.errors import BusyError
-from pipeline.inputs import find_shards, read_schema, shards_version
+from pipeline.inputs import find_data, find_shards, read_schema, shards_version
 from transform.errors import InputError
 from transform.features import SequenceSpec
 
@@ -20,18 +21,18 @@ def test_shards_are_found_by_pattern(tmp_path):
     for name in ("b.tfrecord", "a.tfrecords.gz", "notes.txt"):
         (tmp_path / name).touch()
     (tmp_path / "c.tfrecords").mkdir()
-    found = find_shards(DataConfig(path=tmp_path))
+    found = find_shards(tmp_path, DataConfig())
     assert [path.name for path in found] == ["a.tfrecords.gz", "b.tfrecord"]
 
 
 def test_no_data_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="nowhere: no such data directory"):
-        find_shards(DataConfig(path=tmp_path / "nowhere"))
+        find_shards(tmp_path / "nowhere", DataConfig())
     with pytest.raises(InputError, match="file: is not a directory"):
-        find_shards(DataConfig(path=tmp_path / "file"))
+        find_shards(tmp_path / "file", DataConfig())
     with pytest.raises(InputError, match=r"no shard matches '\*.tfrecord\*'.*holds 1 others, such as file"):
-        find_shards(DataConfig(path=tmp_path))
+        find_shards(tmp_path, DataConfig())
 
 
 def test_data_version_changes_with_any_shard(tmp_path):
@@ -124,3 +125,49 @@ def test_root_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "root").touch()
     with pytest.raises(InputError, match="root cannot be written"), lock.hold(tmp_path / "root"):
         pass
+
+
+def exports(folder, *names):
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "a.tfrecord").touch()
+    return folder / "span-{SPAN}"
+
+
+def test_spans_are_pinned_and_strays_are_told(tmp_path):
+    path = exports(tmp_path, "span-1", "span-2", "span-tmp")
+    [newest], notes = find_data(DataConfig(path=path, unchanged_for=0))
+    assert (newest.name, newest.data.span) == ("2", 2)
+    assert notes == [f"{tmp_path}/span-tmp: is beside the spans and is none; ignored"]
+    [first], _ = find_data(DataConfig(path=path, unchanged_for=0, span=1))
+    assert first.version != newest.version
+
+
+def test_a_span_that_is_left_out_is_told(tmp_path):
+    path = exports(tmp_path, "span-1", "span-2")
+    (tmp_path / "span-1/_SUCCESS").touch()
+    [newest], notes = find_data(DataConfig(path=path, success_marker="_SUCCESS"))
+    assert newest.name == "1"
+    assert notes == [f"{tmp_path}/span-2: is not complete and left out: it has no _SUCCESS"]
+
+
+def test_split_data_need_both_splits(tmp_path):
+    exports(tmp_path, "train")
+    with pytest.raises(InputError, match="eval: no such data directory"):
+        find_shards(tmp_path, DataConfig(presplit=True))
+    exports(tmp_path, "eval")
+    assert len(find_shards(tmp_path, DataConfig(presplit=True))) == 2
+    with pytest.raises(InputError, match=r"it holds train and eval; data.presplit=true takes them"):
+        find_shards(tmp_path, DataConfig())
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"span": 3}, r"span needs a path with \{SPAN\}"),
+        ({"path": "a/{SPAN}/{SPAN}"}, "a placeholder stands twice"),
+    ],
+)
+def test_settings_of_spans_that_disagree_are_refused(values, problem):
+    with pytest.raises(ValidationError, match=problem):
+        DataConfig.model_validate(values)
