@@ -2,25 +2,29 @@
 
 import ml_metadata as mlmd
 from tfx import types
+from tfx.components.evaluator.constants import ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY
 from tfx.dsl.components.common.resolver import ResolverStrategy
+from tfx.dsl.io import fileio
 
+from components.release_gate import ACCURACY
 from components.releases import candidate_identity
 
 
 class LiveModelStrategy(ResolverStrategy):
-    """Resolves the model that the newest Release names; never the candidate itself.
+    """Resolves the model that is live, and the most accurate one that was released; never the candidate.
 
-    For a candidate that was released before, it is the model that was live just before that: the
-    question is then the same as the first time, and the Evaluator's answer comes from the cache.
+    For a candidate that was released before, they are those of the time just before that: the question
+    is then the same as the first time, and the Evaluator's answer comes from the cache.
     """
 
     def resolve_artifacts(
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]]:
-        """Resolves `candidate` (one Model), `model` (all) and `release` (all).
+        """Resolves `candidate` (one Model), `model` and `best` (all), `release` and `blessing` (all).
 
         Returns:
-          `model` and `release`: one artifact each, or none; `candidate`: none.
+          `model` and `release`: one artifact each, or none; `best`: one, or none where it is the live one
+          or is gone; `candidate` and `blessing`: none.
         """
         identity = candidate_identity(input_dict["candidate"][0])
         releases = sorted(input_dict["release"], key=lambda release: release.id)
@@ -29,7 +33,30 @@ class LiveModelStrategy(ResolverStrategy):
             releases = releases[: own.index(True)]
         live = releases[-1:]
         models = [m for m in input_dict["model"] if live and m.id == live[0].model_id]
-        return {"candidate": [], "model": models, "release": live if models else []}
+        best = _most_accurate(releases, input_dict["best"], input_dict["blessing"])
+        return {
+            "candidate": [],
+            "model": models,
+            "best": [m for m in best if models and m.id != models[0].id],
+            "release": live if models else [],
+            "blessing": [],
+        }
+
+
+def _most_accurate(
+    releases: list[types.Artifact], models: list[types.Artifact], blessings: list[types.Artifact]
+) -> list[types.Artifact]:
+    """The released model that had the highest accuracy when it was evaluated; the newest of equals."""
+    accuracy = {
+        blessing.get_int_custom_property(ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY): (
+            blessing.get_float_custom_property(ACCURACY),
+            blessing.id,
+        )
+        for blessing in blessings
+    }
+    released = {release.model_id for release in releases} & accuracy.keys()
+    there = [m for m in models if m.id in released and fileio.exists(m.uri)]
+    return sorted(there, key=lambda m: accuracy[m.id])[-1:]
 
 
 class BaseModelStrategy(ResolverStrategy):

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 
 from components import spans
+from components.release_rules import ReleaseRules
+from components.slices import SliceSpec, default_slices
 from pipeline.cluster import ClusterSettings
 from trainer.config import TrainerSettings
 from transform.errors import InputError
@@ -54,13 +56,6 @@ class DataConfig(_Settings):
         return {"success_marker": self.success_marker, "unchanged_for": self.unchanged_for}
 
 
-class EvaluationConfig(_Settings):
-    """What a model must reach to be released."""
-
-    min_accuracy: float = Field(0.55, ge=0, le=1)
-    max_accuracy_loss: float = Field(0.02, ge=0, le=1)
-
-
 class BeamConfig(_Settings):
     """How Beam runs."""
 
@@ -83,9 +78,22 @@ class Config(TrainerSettings):
     root: Path = Path("maskline-root")
     data: DataConfig = DataConfig()
     sequence: SequenceSpec = SequenceSpec()
-    evaluation: EvaluationConfig = EvaluationConfig()
+    evaluation: ReleaseRules = ReleaseRules()
     beam: BeamConfig = BeamConfig()
     cluster: ClusterSettings = ClusterSettings()
+
+    @model_validator(mode="after")
+    def _slices_are_of_the_data(self) -> Self:
+        for problem in (s.problem(self.sequence) for s in self.evaluation.slices or ()):
+            if problem:
+                raise ValueError(f"evaluation.{problem}")
+        return self
+
+    @property
+    def slices(self) -> tuple[SliceSpec, ...]:
+        """How the eval rows are parted."""
+        chosen = self.evaluation.slices
+        return default_slices(self.sequence) if chosen is None else chosen
 
     @property
     def serving_dir(self) -> Path:
@@ -227,5 +235,12 @@ def _keys(parents: Sequence[str]) -> list[str]:
         if hasattr(model, "model_fields"):
             model = model.model_fields[key].annotation
         else:  # the values of a mapping or a list
-            model = next(part for part in get_args(model)[::-1] if part is not Ellipsis)
+            model = _model_in(model)
     return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _model_in(annotation: Any) -> Any:
+    """The settings in a type such as `tuple[Threshold, ...] | None`."""
+    inner = [_model_in(part) for part in get_args(annotation)]
+    found = [annotation] if isinstance(annotation, type) and issubclass(annotation, BaseModel) else inner
+    return next((model for model in found if model), None)

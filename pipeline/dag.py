@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import tensorflow_model_analysis as tfma
 from tfx.components import (
     ExampleValidator,
     StatisticsGen,
@@ -13,17 +12,17 @@ from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.types import Channel
-from tfx.types.standard_artifacts import Model
+from tfx.types.standard_artifacts import Model, ModelBlessing
 
 from components.evaluator import Evaluator
 from components.example_gen import ShardExampleGen
 from components.pusher import Pusher
+from components.release_gate import ReleaseGate
 from components.releases import Release
 from components.resolvers import BaseModelStrategy, LiveModelStrategy
 from components.trainer import Trainer
 from pipeline import fingerprint
-from pipeline.config import Config, EvaluationConfig
-from transform.features import TARGET
+from pipeline.config import Config
 
 PIPELINE_NAME = "maskline"
 
@@ -94,17 +93,28 @@ def create_pipeline(config: Config, *, schema_file: str, data_version: str = "")
         strategy_class=LiveModelStrategy,
         candidate=trainer.outputs["model"],
         model=Channel(type=Model),
+        best=Channel(type=Model),
         release=Channel(type=Release),
+        blessing=Channel(type=ModelBlessing),
     ).with_id("LiveModel")
     evaluator = Evaluator(
-        examples.outputs["examples"],
+        examples=examples.outputs["examples"],
         model=trainer.outputs["model"],
         baseline_model=live.outputs["model"],
-        eval_config=eval_config(config.evaluation),
+        best_model=live.outputs["best"],
+        sequence=config.sequence,
+        slices=config.slices,
+        fingerprint=fingerprint.source("transform", "components"),
+    )
+    release_gate = ReleaseGate(
+        model=trainer.outputs["model"],
+        evaluation=evaluator.outputs["evaluation"],
+        rules=config.evaluation,
+        fingerprint=fingerprint.source("components"),
     )
     pusher = Pusher(
         model=trainer.outputs["model"],
-        model_blessing=evaluator.outputs["blessing"],
+        model_blessing=release_gate.outputs["blessing"],
         serving_dir=str(config.serving_dir),
         fingerprint=fingerprint.source("components"),
     )
@@ -114,7 +124,7 @@ def create_pipeline(config: Config, *, schema_file: str, data_version: str = "")
         components=[
             examples, statistics, schema, validation, transform,
             *([base] if config.training.warm_start else []),
-            trainer, live, evaluator, pusher,
+            trainer, live, evaluator, release_gate, pusher,
         ],
         enable_cache=True,
         metadata_connection_config=metadata.sqlite_metadata_connection_config(
@@ -122,41 +132,3 @@ def create_pipeline(config: Config, *, schema_file: str, data_version: str = "")
         ),
         beam_pipeline_args=list(config.beam.args),
     )  # fmt: skip
-
-
-def eval_config(config: EvaluationConfig) -> tfma.EvalConfig:
-    """What is measured on the eval split, and what blocks a release."""
-    thresholds = tfma.MetricThreshold(
-        value_threshold=tfma.GenericValueThreshold(lower_bound={"value": config.min_accuracy}),
-        change_threshold=tfma.GenericChangeThreshold(
-            direction=tfma.MetricDirection.HIGHER_IS_BETTER,
-            absolute={"value": -config.max_accuracy_loss},
-        ),
-    )
-    return tfma.EvalConfig(
-        model_specs=[
-            tfma.ModelSpec(
-                signature_name="serving_default",
-                preprocessing_function_names=["transform_features"],
-                label_key=TARGET,
-                prediction_key="logits",
-            )
-        ],
-        slicing_specs=[tfma.SlicingSpec()],
-        metrics_specs=[
-            tfma.MetricsSpec(
-                metrics=[
-                    tfma.MetricConfig(class_name="ExampleCount"),
-                    tfma.MetricConfig(
-                        class_name="SparseCategoricalCrossentropy",
-                        config='{"name": "loss", "from_logits": true}',
-                    ),
-                    tfma.MetricConfig(
-                        class_name="SparseCategoricalAccuracy",
-                        config='{"name": "accuracy"}',
-                        threshold=thresholds,
-                    ),
-                ]
-            )
-        ],
-    )

@@ -13,6 +13,8 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from pydantic import BaseModel
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
+from components.evaluation import FILE
+from components.evaluation import read as read_evaluation
 from components.quarantine import REPORT_FILE, Report, read_report
 from components.verdict import Verdict
 from components.verdict import read as read_verdict
@@ -179,12 +181,12 @@ class History:
         for name, artifacts in outputs.items():
             for artifact in _of_type(artifacts, "MasklineVerdict"):
                 run.verdicts[name] = read_verdict(Path(artifact.uri))
-        for artifact in outputs.get("Evaluator", []):
-            if artifact.type == "ModelBlessing":
-                run.blessed = artifact.custom_properties["blessed"].int_value == 1
-            else:
-                report = _read_json(Path(artifact.uri, "metrics.json"))
-                run.metrics, run.why = report.get("metrics", {}), report.get("failures", [])
+        for artifact in _of_type(outputs.get("ReleaseGate"), "ModelBlessing"):
+            run.blessed = artifact.custom_properties["blessed"].int_value == 1
+        for artifact in _of_type(outputs.get("Evaluator"), "ModelEvaluation"):
+            if Path(artifact.uri, FILE).exists():  # it is not while the Evaluator works
+                run.metrics = read_evaluation(Path(artifact.uri)).metrics
+        run.why = [str(check) for verdict in run.verdicts.values() for check in verdict.blocking]
         evaluator = next((c for c in run.components if c.name == "Evaluator"), None)
         if evaluator and run.metrics:
             evaluator.records_in = {"eval": int(run.metrics["candidate"]["example_count"])}

@@ -1,12 +1,14 @@
 """Publishing by identity, and finding the live model."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from tfx.types.standard_artifacts import Model, ModelBlessing, PushedModel
 
 from components.pusher import Executor
+from components.release_gate import ACCURACY, bless
 from components.releases import Release
 from components.resolvers import LiveModelStrategy
 from components.serving import remove, versions
@@ -104,8 +106,49 @@ def test_baseline_is_the_live_model_and_never_the_candidate(tmp_path, history, c
         {
             "candidate": [m for m in models if m.id == ord(candidate)],
             "model": models,
+            "best": models,
             "release": releases[::-1],
+            "blessing": [],
         },
     )
     assert [chr(m.id) for m in resolved["model"]] == ([baseline] if baseline else [])
-    assert set(resolved) == {"candidate", "model", "release"}
+    assert set(resolved) == {"candidate", "model", "best", "release", "blessing"}
+
+
+@pytest.mark.parametrize(
+    ("history", "candidate", "best"),
+    [
+        ("abc", "d", "a"),  # each a little worse than the one before
+        ("bca", "d", None),  # the best is live, and compared with already
+        ("abc", "b", None),  # a rerun asks what the first run asked: then a was live
+        ("bc", "d", "b"),
+        ("bc", "a", "b"),  # the candidate is the best of all, yet was never released
+        ("abcg", "d", "a"),  # g was better, and is gone from the disk
+    ],
+)
+def test_best_is_the_most_accurate_of_the_released(tmp_path, history, candidate, best):
+    accuracy = {"a": 0.9, "b": 0.88, "c": 0.86, "d": 0.8, "g": 0.95}
+    models = [model(tmp_path, name, ord(name)) for name in "abcdg"]
+    shutil.rmtree(models[-1].uri)
+    releases, blessings = [], []
+    for number, name in enumerate(history, start=1):
+        release = Release()
+        release.id, release.version, release.identity, release.model_id = number, number, name, ord(name)
+        releases.append(release)
+    for found in models:
+        blessing = ModelBlessing()
+        blessing.uri = str(tmp_path / f"blessing-{found.id}")
+        bless(blessing, found, passed=True)
+        blessing.set_float_custom_property(ACCURACY, accuracy[chr(found.id)])
+        blessings.append(blessing)
+    resolved = LiveModelStrategy().resolve_artifacts(
+        None,
+        {
+            "candidate": [m for m in models if m.id == ord(candidate)],
+            "model": models,
+            "best": models,
+            "release": releases,
+            "blessing": blessings,
+        },
+    )
+    assert [chr(m.id) for m in resolved["best"]] == ([best] if best else [])

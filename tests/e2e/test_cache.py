@@ -52,13 +52,13 @@ def steps(tmp_path_factory) -> dict[str, Step]:
         shard.touch()
     run("shards delivered again")
     edit("trainer/layers.py")
-    run("trainer edited", "--set", "evaluation.max_accuracy_loss=1")
-    run("bar raised", "--set", "evaluation.max_accuracy_loss=1", "--set", "evaluation.min_accuracy=0.999")
-    run("bar lowered", "--set", "evaluation.max_accuracy_loss=1")
+    run("trainer edited", "--set", "evaluation.margin=1")
+    run("bar raised", "--set", "evaluation.margin=1", "--set", "evaluation.min_accuracy=0.999")
+    run("bar lowered", "--set", "evaluation.margin=1")
     edit("requirements.lock")
-    run("lock edited", "--set", "evaluation.max_accuracy_loss=1")
+    run("lock edited", "--set", "evaluation.margin=1")
     shutil.rmtree(root / "serving/maskline/3")
-    run("version removed by hand", "--set", "evaluation.max_accuracy_loss=1")
+    run("version removed by hand", "--set", "evaluation.margin=1")
     return taken
 
 
@@ -83,7 +83,7 @@ def test_model_that_is_trained_again_from_the_same_rows_is_not_published_again(s
 def test_edited_trainer_reruns_from_the_trainer_on(steps):
     step = steps["trainer edited"]
     assert step.code == 0, step.out
-    assert step.reran == {"Trainer", "Evaluator", "Pusher"}
+    assert step.reran == {"Trainer", "Evaluator", "ReleaseGate", "Pusher"}
     assert step.versions == ["1", "2"]
     assert set(step.run["metrics"]) == {"candidate", "baseline", "change"}
 
@@ -94,9 +94,9 @@ def test_model_below_the_bar_is_not_released_and_why_is_said(steps):
     assert step.versions == ["1", "2"]
     assert (step.run["blessed"], step.run["released_version"], step.run["live_version"]) == (False, None, 2)
     [why] = step.run["why"]
-    assert why.startswith("accuracy is 0.")
+    assert why.startswith("accuracy: 0.")
     assert why.endswith("at least 0.9990 is needed")
-    assert "Not blessed: accuracy is 0." in step.out
+    assert "Not blessed: accuracy: 0." in step.out
 
 
 def test_model_that_was_released_before_is_not_released_twice(steps):

@@ -68,7 +68,7 @@ def test_killed_anywhere_the_next_run_finishes(arguments, tmp_path):
     assert states(show(root)) | {"LiveModel": ""} == {
         "ExampleGen": "CACHED", "StatisticsGen": "CACHED", "ImportSchemaGen": "CACHED",
         "ExampleValidator": "CACHED", "Transform": "CACHED", "Trainer": "CACHED", "LiveModel": "",
-        "Evaluator": "COMPLETE", "Pusher": "COMPLETE",
+        "Evaluator": "COMPLETE", "ReleaseGate": "COMPLETE", "Pusher": "COMPLETE",
     }  # fmt: skip
     assert maskline(*arguments).returncode == 0
     assert versions(root) == ["1"]

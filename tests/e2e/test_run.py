@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 COMPONENTS = {
     "ExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator", "Transform", "Trainer",
-    "LiveModel", "Evaluator", "Pusher",
+    "LiveModel", "Evaluator", "ReleaseGate", "Pusher",
 }  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def test_second_run_has_nothing_to_do(finished):
         "run", "--data", finished.data, "--root", finished.root, "--set", "evaluation.min_accuracy=0.3"
     )
     assert again.returncode == 0
-    assert "all 9 components reused" in again.stdout
+    assert "all 10 components reused" in again.stdout
     assert versions(finished.root) == ["1"]
     assert len(list((finished.root / "logs").iterdir())) == 1
 
