@@ -1,8 +1,10 @@
-"""`maskline data`: sample shards."""
+"""`maskline data`: sample shards, and what shards hold."""
 
 from pathlib import Path
 
 import click
+
+from pipeline.commands.options import config_option, set_option
 
 
 @click.group(invoke_without_command=True)
@@ -12,7 +14,7 @@ import click
 @click.option("--max-value", type=click.IntRange(min=1), default=100, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.pass_context
-def data(context: click.Context, out: Path, **options: int) -> None:
+def data(context: click.Context, /, out: Path, **options: int) -> None:
     """Write sample shards: arithmetic exercises such as x=-12,y=24:y+x:12."""
     if context.invoked_subcommand:
         return
@@ -22,3 +24,23 @@ def data(context: click.Context, out: Path, **options: int) -> None:
     with quiet_tensorflow():
         paths = write_shards(out, **options)
     click.echo(f"{len(paths)} shards of {options['records']:,} records in {out}")
+
+
+@data.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@config_option
+@set_option
+def stats(path: Path, config_file: Path | None, overrides: tuple[str, ...]) -> None:
+    """Show rows, lengths, use of the vocabulary, and which sequence.length fits.
+
+    PATH is a shard, a directory of shards, or one split of an Examples artifact.
+    """
+    from rich.console import Console
+
+    from pipeline import data_report
+    from pipeline.config import load
+    from pipeline.data_stats import measure, shards_at
+
+    config = load(config_file, overrides)
+    measured = measure(shards_at(path, config.data), config.sequence)
+    data_report.show(measured, str(path), Console(highlight=False))
