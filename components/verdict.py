@@ -14,6 +14,7 @@ class Outcome(StrEnum):
     PASSED = "passed"
     WARNED = "warned"
     BLOCKED = "blocked"
+    IGNORED = "ignored"
 
 
 class Check(BaseModel):

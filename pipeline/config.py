@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 
 from components import spans
+from components.data_rules import DataGateConfig
 from components.release_rules import ReleaseRules
 from components.slices import SliceSpec, default_slices
 from pipeline.cluster import ClusterSettings
@@ -78,6 +79,7 @@ class Config(TrainerSettings):
     root: Path = Path("maskline-root")
     data: DataConfig = DataConfig()
     sequence: SequenceSpec = SequenceSpec()
+    gate: DataGateConfig = DataGateConfig()
     evaluation: ReleaseRules = ReleaseRules()
     beam: BeamConfig = BeamConfig()
     cluster: ClusterSettings = ClusterSettings()

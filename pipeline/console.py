@@ -16,6 +16,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from components.verdict import Outcome, Verdict
 from pipeline.config import Config
 from pipeline.history import DONE, Component, Run
 from transform.features import SequenceSpec
@@ -90,6 +91,11 @@ class Console:
         mark = "[green]✓[/]" if ok else "[red]✗[/]"
         self._print(f"{mark} {what:<18}{seconds:7.1f} s")
 
+    def skipped(self, what: str) -> None:
+        """A component had no reason to run."""
+        self._working.pop(what, None)
+        self._print(f"- {what:<18}skipped, and all that needs it")
+
     def tick(self) -> None:
         """Time has passed: moves the clocks of what is at work."""
         if self._live:
@@ -139,6 +145,10 @@ class Console:
         self.note(f"  set aside in {run.quarantine}")
 
     def _verdict(self, run: Run) -> None:
+        if "DataGate" in run.verdicts:
+            self._checks("DataGate", run.verdicts["DataGate"])
+        if run.blocked:
+            self._print("Nothing was trained or released.")
         for model, metrics in run.metrics.items():
             shown = ", ".join(f"{k} {v:.4g}" for k, v in metrics.items() if k != "example_count")
             self._print(f"{model}: {shown}")
@@ -155,6 +165,15 @@ class Console:
                 self._print(f"Live is version {run.live_version}: {escape(str(run.model))}")
             self._print(f"Next: {self._command('predict')} {self._example()}")
             self._print(f"      {self._command('show')}")
+
+    def _checks(self, node: str, verdict: Verdict) -> None:
+        """What a gate held against the data or the model; nothing where it held nothing."""
+        words = {Outcome.BLOCKED: f"[red]Blocked by {node}:[/]", Outcome.WARNED: f"[yellow]{node} warns:[/]"}
+        for check in verdict.checks:
+            if check.outcome in words:
+                self._print(f"{words[check.outcome]} {escape(str(check))}")
+                for line in check.details:
+                    self._print(f"  {escape(line)}")
 
     def _command(self, name: str) -> str:
         """A command as this user can type it here."""

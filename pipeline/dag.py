@@ -9,17 +9,25 @@ from tfx.components import (
 )
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.experimental.conditionals.conditional import Cond
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.types import Channel
-from tfx.types.standard_artifacts import Model, ModelBlessing
+from tfx.types.standard_artifacts import ExampleStatistics, Model, ModelBlessing
 
+from components.artifacts import VerdictArtifact
+from components.data_gate import DataGate
 from components.evaluator import Evaluator
 from components.example_gen import ShardExampleGen
 from components.pusher import Pusher
 from components.release_gate import ReleaseGate
 from components.releases import Release
-from components.resolvers import BaseModelStrategy, LiveModelStrategy
+from components.resolvers import (
+    AcceptedStrategy,
+    BaseModelStrategy,
+    LiveModelStrategy,
+    PreviousSpanStrategy,
+)
 from components.trainer import Trainer
 from pipeline import fingerprint
 from pipeline.config import Config
@@ -62,67 +70,92 @@ def create_pipeline(config: Config, *, schema_file: str, data_version: str = "")
         complete=config.data.complete,
         custom_config=ingest,
     ).with_id("ExampleGen")
-    statistics = StatisticsGen(examples.outputs["examples"])
     schema = ImportSchemaGen(schema_file)
+    # With the schema, ids are counted as categories; as numbers, their drift would read 0.
+    statistics = StatisticsGen(examples.outputs["examples"], schema=schema.outputs["schema"])
     validation = ExampleValidator(statistics.outputs["statistics"], schema.outputs["schema"])
-    transform = Transform(
-        examples.outputs["examples"],
-        schema.outputs["schema"],
-        preprocessing_fn="transform.preprocessing.preprocessing_fn",
-        custom_config=prepare,
-        # Statistics of padded rows say nothing that those of the raw features do not.
-        disable_statistics=True,
-        disable_analyzer_cache=True,
-    )
-    base = Resolver(
-        strategy_class=BaseModelStrategy,
-        examples=transform.outputs["transformed_examples"],
-        model=Channel(type=Model),
-        release=Channel(type=Release),
-    ).with_id("BaseModel")
-    trainer = Trainer(
-        examples=transform.outputs["transformed_examples"],
-        raw_examples=examples.outputs["examples"],
-        transform_graph=transform.outputs["transform_graph"],
-        schema=schema.outputs["schema"],
-        run_fn="trainer.task.run_fn",
-        custom_config=training,
-        base_model=base.outputs["model"] if config.training.warm_start else None,
-    )
-    live = Resolver(
-        strategy_class=LiveModelStrategy,
-        candidate=trainer.outputs["model"],
-        model=Channel(type=Model),
-        best=Channel(type=Model),
-        release=Channel(type=Release),
-        blessing=Channel(type=ModelBlessing),
-    ).with_id("LiveModel")
-    evaluator = Evaluator(
+    previous = Resolver(
+        strategy_class=PreviousSpanStrategy,
+        current=statistics.outputs["statistics"],
+        statistics=Channel(type=ExampleStatistics),
+        verdict=Channel(type=VerdictArtifact),
+    ).with_id("PreviousSpan")
+    gate = DataGate(
         examples=examples.outputs["examples"],
-        model=trainer.outputs["model"],
-        baseline_model=live.outputs["model"],
-        best_model=live.outputs["best"],
+        statistics=statistics.outputs["statistics"],
+        schema=schema.outputs["schema"],
+        anomalies=validation.outputs["anomalies"],
+        quarantine=examples.outputs["quarantine"],
+        previous=previous.outputs["statistics"],
+        config=config.gate,
         sequence=config.sequence,
-        slices=config.slices,
+        root=str(config.root),
         fingerprint=fingerprint.source("transform", "components"),
     )
-    release_gate = ReleaseGate(
-        model=trainer.outputs["model"],
-        evaluation=evaluator.outputs["evaluation"],
-        rules=config.evaluation,
-        fingerprint=fingerprint.source("components"),
-    )
-    pusher = Pusher(
-        model=trainer.outputs["model"],
-        model_blessing=release_gate.outputs["blessing"],
-        serving_dir=str(config.serving_dir),
-        fingerprint=fingerprint.source("components"),
-    )
+    accepted = Resolver(
+        strategy_class=AcceptedStrategy,
+        verdict=gate.outputs["verdict"],
+        earlier=Channel(type=VerdictArtifact),
+    ).with_id("Accepted")
+    with Cond(accepted.outputs["verdict"].future()[0].property("passed") == 1):
+        transform = Transform(
+            examples.outputs["examples"],
+            schema.outputs["schema"],
+            preprocessing_fn="transform.preprocessing.preprocessing_fn",
+            custom_config=prepare,
+            # Statistics of padded rows say nothing that those of the raw features do not.
+            disable_statistics=True,
+            disable_analyzer_cache=True,
+        )
+        base = Resolver(
+            strategy_class=BaseModelStrategy,
+            examples=transform.outputs["transformed_examples"],
+            model=Channel(type=Model),
+            release=Channel(type=Release),
+        ).with_id("BaseModel")
+        trainer = Trainer(
+            examples=transform.outputs["transformed_examples"],
+            raw_examples=examples.outputs["examples"],
+            transform_graph=transform.outputs["transform_graph"],
+            schema=schema.outputs["schema"],
+            run_fn="trainer.task.run_fn",
+            custom_config=training,
+            base_model=base.outputs["model"] if config.training.warm_start else None,
+        )
+        live = Resolver(
+            strategy_class=LiveModelStrategy,
+            candidate=trainer.outputs["model"],
+            model=Channel(type=Model),
+            best=Channel(type=Model),
+            release=Channel(type=Release),
+            blessing=Channel(type=ModelBlessing),
+        ).with_id("LiveModel")
+        evaluator = Evaluator(
+            examples=examples.outputs["examples"],
+            model=trainer.outputs["model"],
+            baseline_model=live.outputs["model"],
+            best_model=live.outputs["best"],
+            sequence=config.sequence,
+            slices=config.slices,
+            fingerprint=fingerprint.source("transform", "components"),
+        )
+        release_gate = ReleaseGate(
+            model=trainer.outputs["model"],
+            evaluation=evaluator.outputs["evaluation"],
+            rules=config.evaluation,
+            fingerprint=fingerprint.source("components"),
+        )
+        pusher = Pusher(
+            model=trainer.outputs["model"],
+            model_blessing=release_gate.outputs["blessing"],
+            serving_dir=str(config.serving_dir),
+            fingerprint=fingerprint.source("components"),
+        )
     return Pipeline(
         pipeline_name=PIPELINE_NAME,
         pipeline_root=str(config.root / "artifacts"),
         components=[
-            examples, statistics, schema, validation, transform,
+            examples, schema, statistics, validation, previous, gate, accepted, transform,
             *([base] if config.training.warm_start else []),
             trainer, live, evaluator, release_gate, pusher,
         ],

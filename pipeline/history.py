@@ -63,10 +63,15 @@ class Run(BaseModel):
     model: Path | None = None
 
     @property
+    def blocked(self) -> bool:
+        """True where the data gate stopped the run: what follows it was skipped."""
+        return "DataGate" in self.verdicts and not self.verdicts["DataGate"].passed
+
+    @property
     def ended(self) -> bool:
-        """True where every component, up to the last, is done."""
+        """True where every component, up to the last or to the gate that stopped the run, is done."""
         states = {component.name: component.state for component in self.components}
-        return "Pusher" in states and all(state in DONE for state in states.values())
+        return ("Pusher" in states or self.blocked) and all(state in DONE for state in states.values())
 
     @property
     def exit(self) -> Exit:

@@ -16,7 +16,10 @@ import traceback
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple, cast
 
+from tfx.orchestration import metadata
+from tfx.orchestration.local import runner_utils
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.portable.launcher import Launcher
 from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
 from tfx.proto.orchestration import pipeline_pb2
 
@@ -55,6 +58,8 @@ class ForkingRunner(LocalDagRunner):
     def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: Any = None) -> None:
         """Runs all nodes; after a failure none is begun, and those at work are waited for.
 
+        A node whose condition does not hold is skipped, and so is all that needs it.
+
         Raises:
           InputError: a node refused the user's input.
           RunError: a node failed, or its process was killed.
@@ -63,15 +68,20 @@ class ForkingRunner(LocalDagRunner):
         substitute_runtime_parameter(pipeline, {_RUN_ID: self._run_name})
         waiting = {node.pipeline_node.node_info.id: node.pipeline_node for node in pipeline.nodes}
         done: set[str] = set()
+        skipped: set[str] = set()
         failures: list[Exception] = []
         try:
             while self._working or (waiting and not failures):
                 for name, node in list(waiting.items()):
+                    if skipped.intersection(node.upstream_nodes):
+                        skipped.add(name)
+                        del waiting[name]
+                        continue
                     ready = not failures and done.issuperset(node.upstream_nodes)
                     if ready and len(self._working) < self._processes:
                         self._begin(pipeline, waiting.pop(name))
                 for connection in cast(list[Connection], wait(list(self._working), timeout=_TICK)):
-                    failure = self._hear(connection, done)
+                    failure = self._hear(connection, done, skipped)
                     failures += [failure] if failure else []
                 self._console.tick()
         finally:
@@ -96,7 +106,7 @@ class ForkingRunner(LocalDagRunner):
         self._working[here] = _Working(name, process, time.monotonic())
         self._console.began(name)
 
-    def _hear(self, connection: Connection, done: set[str]) -> Exception | None:
+    def _hear(self, connection: Connection, done: set[str], skipped: set[str]) -> Exception | None:
         """Takes one message of a node; gives its failure if that was its last."""
         work = self._working[connection]
         try:
@@ -111,6 +121,10 @@ class ForkingRunner(LocalDagRunner):
         work.process.join()
         del self._working[connection]
         connection.close()
+        if kind == "skipped":
+            self._console.skipped(work.node)
+            skipped.add(work.node)
+            return None
         self._console.ended(work.node, time.monotonic() - work.began, ok=kind == "done")
         if kind == "done":
             done.add(work.node)
@@ -119,7 +133,7 @@ class ForkingRunner(LocalDagRunner):
 
 
 def _run_node(alone: pipeline_pb2.Pipeline, connection: Connection, parent: int) -> None:
-    """The child: runs one node with TFX's runner and reports how it went."""
+    """The child: runs one node and reports how it went."""
     # A killed run takes its nodes with it, so that no orphan goes on to write or to publish.
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
     if os.getppid() != parent:
@@ -128,8 +142,7 @@ def _run_node(alone: pipeline_pb2.Pipeline, connection: Connection, parent: int)
     logging.getLogger("trainer").addHandler(_Reporter(connection))
     name = alone.nodes[0].pipeline_node.node_info.id
     try:
-        LocalDagRunner().run_with_ir(alone)
-        report = ("done", "")
+        report = ("done" if _launch(alone) else "skipped", "")
     except InputError as error:
         # Beam puts the step's name behind the text.
         report = ("input", str(error).split(" [while running")[0])
@@ -142,6 +155,22 @@ def _run_node(alone: pipeline_pb2.Pipeline, connection: Connection, parent: int)
     sys.stderr.flush()
     # Tearing TensorFlow down costs seconds and frees what the kernel frees anyway.
     os._exit(0)
+
+
+def _launch(alone: pipeline_pb2.Pipeline) -> bool:
+    """Runs the one node with TFX's launcher, as LocalDagRunner does; False where its condition is false."""
+    node = alone.nodes[0].pipeline_node
+    deployment = runner_utils.extract_local_deployment_config(alone)
+    connection = deployment.metadata_connection_config
+    execution = Launcher(
+        pipeline_node=node,
+        mlmd_connection=metadata.Metadata(getattr(connection, connection.WhichOneof("connection_config"))),
+        pipeline_info=alone.pipeline_info,
+        pipeline_runtime_spec=alone.runtime_spec,
+        executor_spec=runner_utils.extract_executor_spec(deployment, node.node_info.id),
+        custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node.node_info.id),
+    ).launch()
+    return execution.execution_id is not None
 
 
 class _Reporter(logging.Handler):

@@ -19,6 +19,9 @@ REPOSITORY = Path(__file__).parent.parent
 # Small and quick, where a test asks whether the pipeline works and not how well the model does.
 QUICK = ("--set", "training.epochs=1", "--set", "evaluation.min_accuracy=0.05")
 
+# They look at the metadata store anew in every run; all other nodes can come from the cache.
+RESOLVERS = {"PreviousSpan", "Accepted", "LiveModel"}
+
 
 def example(**features: Sequence[int]) -> bytes:
     """A tf.Example of int64 lists, encoded by hand from protobuf's wire format."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support import QUICK, REPOSITORY, maskline, show, states, versions
+from tests.support import QUICK, REPOSITORY, RESOLVERS, maskline, show, states, versions
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +22,7 @@ class Step(NamedTuple):
     @property
     def reran(self) -> set[str]:
         """Components that did not come from the cache; a resolver always asks anew."""
-        return {name for name, state in states(self.run).items() if state != "CACHED"} - {"LiveModel"}
+        return {name for name, state in states(self.run).items() if state != "CACHED"} - RESOLVERS
 
 
 @pytest.fixture(scope="module")

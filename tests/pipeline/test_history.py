@@ -2,12 +2,18 @@
 
 import pytest
 
+from components.verdict import Check, Verdict
 from pipeline.history import Component, Exit, Run
 
 
-def run(states, blessed=True):
+def run(states, blessed=True, gate=None):
     components = [Component(name=name, state=state, seconds=0) for name, state in states.items()]
-    return Run(run="r", components=components, blessed=blessed)
+    verdicts = {"DataGate": verdict(gate)} if gate else {}
+    return Run(run="r", components=components, blessed=blessed, verdicts=verdicts)
+
+
+def verdict(outcome):
+    return Verdict(checks=(Check(name="drift", asked="little", measured="much", outcome=outcome),))
 
 
 @pytest.mark.parametrize(
@@ -25,3 +31,17 @@ def run(states, blessed=True):
 )
 def test_exit_status(states, blessed, status):
     assert run(states, blessed).exit is status
+
+
+@pytest.mark.parametrize(
+    ("states", "outcome", "status"),
+    [
+        ({"DataGate": "COMPLETE"}, "blocked", Exit.NOT_BLESSED),
+        ({"DataGate": "CACHED"}, "blocked", Exit.NOT_BLESSED),
+        ({"DataGate": "COMPLETE", "ExampleValidator": "RUNNING"}, "blocked", Exit.ERROR),
+        ({"DataGate": "COMPLETE"}, "warned", Exit.ERROR),  # what follows the gate is still to run
+        ({"DataGate": "COMPLETE"}, "ignored", Exit.ERROR),
+    ],
+)
+def test_run_that_the_data_gate_stopped_is_at_its_end(states, outcome, status):
+    assert run(states, None, outcome).exit is status

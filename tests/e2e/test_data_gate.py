@@ -1,0 +1,78 @@
+"""Good data, then drifted data, then what an operator can do. One root, run after run."""
+
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.support import QUICK, maskline, show, states, versions
+
+pytestmark = pytest.mark.slow
+
+TRAINED = {"Transform", "Trainer", "Evaluator", "Pusher"}
+
+
+class Step(NamedTuple):
+    code: int
+    out: str
+    run: dict[str, Any]
+    versions: list[str]
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory) -> dict[str, Step]:
+    folder = tmp_path_factory.mktemp("gate")
+    root, good, drifted = folder / "root", folder / "good", folder / "drifted"
+    maskline("data", "--out", good, "--shards", 1, "--records", 400)
+    maskline("data", "--out", drifted, "--shards", 1, "--records", 400, "--seed", 1, "--max-value", 30)
+    taken: dict[str, Step] = {}
+
+    def run(name: str, data: Any, *options: str) -> None:
+        lenient = ("--set", "evaluation.margin=1")
+        done = maskline("run", "--data", data, "--root", root, *QUICK, *lenient, *options)
+        taken[name] = Step(done.returncode, done.stdout + done.stderr, show(root), versions(root))
+
+    run("good", good)
+    run("drifted", drifted)
+    run("drifted again", drifted)
+    run("mended", good, "--set", "gate.max_skew=0.02")
+    run("drift warns", drifted, "--set", "gate.severity.drift=warn")
+    return taken
+
+
+def test_good_data_pass(steps):
+    step = steps["good"]
+    assert (step.code, step.versions) == (0, ["1"]), step.out
+    assert all(check["outcome"] == "passed" for check in step.run["verdicts"]["DataGate"]["checks"])
+
+
+@pytest.mark.parametrize("name", ["drifted", "drifted again"])
+def test_drifted_data_are_blocked_and_nothing_is_trained_or_pushed(steps, name):
+    step = steps[name]
+    assert (step.code, step.versions, step.run["exit"]) == (3, ["1"], 3), step.out
+    assert not TRAINED & set(states(step.run))
+    assert set(states(step.run).values()) <= {"COMPLETE", "CACHED"}
+    assert step.run["released_version"] is None
+    assert "Blocked by DataGate: drift of 'defs': Jensen-Shannon divergence 0.0" in step.out
+    assert "% in the previous span" in step.out
+    assert "Nothing was trained or released." in step.out
+    command = step.out.split("more: maskline ")[1].splitlines()[0]
+    assert "rows in 1 shards" in maskline(*command.split()).stdout
+
+
+def test_blocked_run_says_so_once_and_again(steps):
+    assert "skipped, and all that needs it" in steps["drifted"].out
+    assert "Nothing changed since run " in steps["drifted again"].out
+    assert steps["drifted again"].run["run"] == steps["drifted"].run["run"]
+
+
+def test_mended_data_go_through_and_by_another_rule_nothing_is_trained_anew(steps):
+    step = steps["mended"]
+    assert (step.code, step.versions) == (0, ["1"]), step.out
+    found = states(step.run)
+    assert (found["DataGate"], found["Transform"], found["Trainer"]) == ("COMPLETE", "CACHED", "CACHED")
+
+
+def test_drift_that_only_warns_lets_the_run_through(steps):
+    step = steps["drift warns"]
+    assert (step.code, step.versions) == (0, ["1", "2"]), step.out
+    assert "DataGate warns: drift of 'defs': " in step.out
