@@ -64,7 +64,7 @@ def publish(
       folder: the serving directory; made where it is missing.
       why: the reason, for the audit log.
       model_id: its Model artifact in the metadata store.
-      facts: what is known of the model; goes with the version.
+      facts: what is known of the model, to go with it; an earlier version brings its own.
 
     Returns:
       the new version.
@@ -78,7 +78,8 @@ def publish(
         incoming = folder / f"{_INCOMING}{change.to}"
         try:
             _copy(saved_model, incoming)
-            _write(incoming / FACTS_FILE, json.dumps(facts or {}, indent=1))
+            if facts is not None:
+                _write(incoming / FACTS_FILE, json.dumps(facts, indent=1))
             _flush(incoming)
             _flush(folder, deep=False)
             audit.append(folder, change)
@@ -98,7 +99,7 @@ def repair(folder: Path) -> None:
     Raises:
       InputError: the directory cannot be written.
     """
-    if _leftovers(folder) or audit.is_torn(folder) or _unlogged(folder):
+    if _leftovers(folder) or audit.is_torn(folder) or unlogged(folder):
         with _changing(folder):
             _repair(folder)
 
@@ -157,7 +158,7 @@ def _repair(folder: Path) -> None:
         else:
             logger.warning("%s: removing what was left", path)
             shutil.rmtree(path)
-    for change in _unlogged(folder):
+    for change in unlogged(folder):
         logger.warning("%s: version %d was not logged", folder, change.to)
         audit.append(folder, change)
 
@@ -166,8 +167,8 @@ def _leftovers(folder: Path) -> list[Path]:
     return sorted([*folder.glob("incoming*"), *folder.glob(f"{_REMOVING}*")])
 
 
-def _unlogged(folder: Path) -> list[Change]:
-    """For versions that came by other hands, or before there was a log."""
+def unlogged(folder: Path) -> list[Change]:
+    """The changes that a log should tell and does not: of versions that came by other hands, or before it."""
     logged = {change.to for change in audit.changes(folder)}
     found, before = [], None
     for number, path, identity in versions(folder):

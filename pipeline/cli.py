@@ -10,6 +10,7 @@ import click
 
 from pipeline.commands.data import data
 from pipeline.commands.kubeflow import kubeflow
+from pipeline.commands.models import gc, models, rollback
 from pipeline.commands.options import config_option, root_option, set_option
 
 
@@ -22,8 +23,8 @@ def cli() -> None:
     """
 
 
-cli.add_command(data)
-cli.add_command(kubeflow)
+for command in (data, kubeflow, models, rollback, gc):
+    cli.add_command(command)
 
 
 @cli.command()

@@ -13,6 +13,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components import audit, serving
 from components.serving import Version
+from transform.errors import InputError
 
 _RELEASE = "MasklineRelease"
 _EXECUTION = "maskline.release"
@@ -36,7 +37,7 @@ def make_live(
       folder: the serving directory.
       why: the reason, for the audit log.
       model_id: its Model artifact.
-      facts: what is known of the model; goes with the version.
+      facts: what is known of the model, to go with it; an earlier version brings its own.
 
     Returns:
       the new version, which is live.
@@ -47,6 +48,53 @@ def make_live(
     version = serving.publish(saved_model, folder, why=why, model_id=model_id, facts=facts)
     _record(store, version, folder, model_id)
     return version
+
+
+def roll_back(
+    store: MetadataStore, folder: Path, number: int | None, reason: str = ""
+) -> tuple[Version, int]:
+    """Makes an earlier model live again by publishing it under the next number, as a server expects.
+
+    Args:
+      store: the metadata store, for writing; hold the root's lock.
+      folder: the serving directory.
+      number: the version to go back to; None is the one that was live before the live model first was.
+      reason: for the audit log.
+
+    Returns:
+      the new version, and the number that it had before.
+
+    Raises:
+      InputError: there is no such version, it is the live model, or the directory cannot be written.
+    """
+    reconcile(store, folder)
+    source = _way_back(folder, number)
+    why = f"rolled back to version {source.number}" + (f": {reason}" if reason else "")
+    model_id = next(c.model_id for c in audit.changes(folder) if c.to == source.number)
+    return make_live(store, source.path, folder, why=why, model_id=model_id), source.number
+
+
+def _way_back(folder: Path, number: int | None) -> Version:
+    present = serving.versions(folder)
+    if not present:
+        raise InputError(f"{folder}: no model was released yet; there is nothing to go back to")
+    live = present[-1]
+    if number is None:
+        first = min(c.to for c in audit.changes(folder) if c.identity == live.identity)
+        earlier = [v for v in present if v.number < first]
+        if not earlier:
+            raise InputError(
+                f"{folder}: no version is left from before the live model, version {live.number}"
+            )
+        return earlier[-1]
+    found = [v for v in present if v.number == number]
+    if not found:
+        raise InputError(
+            f"{folder}: no version {number}; there are {', '.join(str(v.number) for v in present)}"
+        )
+    if found[0].identity == live.identity:
+        raise InputError(f"{folder}: version {number} is the live model already, as version {live.number}")
+    return found[0]
 
 
 def reconcile(store: MetadataStore, folder: Path) -> None:

@@ -1,0 +1,85 @@
+"""`maskline models`, `rollback` and `gc`: what was released, the way back, and the room it takes."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.commands.options import config_option, root_option
+
+if TYPE_CHECKING:
+    from ml_metadata.metadata_store import MetadataStore
+
+    from pipeline.config import Config
+
+
+@click.command()
+@config_option
+@root_option
+@click.option("--json", "as_json", is_flag=True, help="for programs")
+def models(config_file: Path | None, root: Path | None, as_json: bool) -> None:
+    """List the released versions: metrics, data, which one is live and since when."""
+    from pipeline.config import load
+    from pipeline.models import in_words, released
+
+    found = released(load(config_file, root=root).serving_dir)
+    if as_json:
+        click.echo(json.dumps([model.model_dump(mode="json") for model in found], indent=1))
+    else:
+        click.echo("\n".join(in_words(found)))
+
+
+@click.command()
+@config_option
+@root_option
+@click.argument("version", type=click.IntRange(min=1), required=False)
+@click.option("--reason", default="", help="for the audit log")
+def rollback(config_file: Path | None, root: Path | None, version: int | None, reason: str) -> None:
+    """Make an earlier model live again, under the next number.
+
+    Without VERSION: the model that was live before the present one was first released.
+    """
+    from pipeline.config import load
+    from pipeline.releases import roll_back
+
+    config = load(config_file, root=root)
+    with _alone(config) as store:
+        live, source = roll_back(store, config.serving_dir, version, reason)
+    click.echo(f"Live is version {live.number}, which is version {source} again: {live.path}")
+
+
+@click.command()
+@config_option
+@root_option
+@click.option("--keep", type=click.IntRange(min=1), required=True, help="versions to keep, the newest ones")
+@click.option("--dry-run", is_flag=True, help="say what would go")
+def gc(config_file: Path | None, root: Path | None, keep: int, dry_run: bool) -> None:
+    """Remove old versions, artifacts, logs and abandoned checkpoints.
+
+    The live version stays, and all that it and the last run came from.
+    """
+    from pipeline import garbage
+    from pipeline.config import load
+
+    config = load(config_file, root=root)
+    with _alone(config) as store:
+        found = garbage.find(store, config, keep=keep)
+        click.echo(f"{'would remove' if dry_run else 'removing'} {found}")
+        if not dry_run:
+            garbage.remove(store, config, found)
+
+
+@contextmanager
+def _alone(config: "Config") -> Iterator["MetadataStore"]:
+    """The metadata store of a root that has runs, while none works on it."""
+    from pipeline import lock
+    from pipeline.history import connect
+    from transform.errors import InputError
+
+    if not config.metadata_file.exists():
+        raise InputError(f"{config.root}: no run yet; start one with `maskline run`")
+    with lock.hold(config.root):
+        yield connect(config.metadata_file)
