@@ -16,8 +16,9 @@ from components import audit, serving
 from pipeline.config import Config
 from pipeline.releases import releases
 
-# Records without files worth a word, and rows of the user that were set aside and may be wanted again.
-_NEVER = {"MasklineRelease", "MasklineQuarantine"}
+# Records with no files worth a word, by which the live and the best model are found; and rows of the user
+# that were set aside and may be wanted again.
+_NEVER = {"MasklineRelease", "ModelBlessing", "MasklineQuarantine"}
 
 
 class Garbage(NamedTuple):
@@ -41,14 +42,15 @@ def find(store: MetadataStore, config: Config, *, keep: int) -> Garbage:
     """What can go when the newest `keep` versions stay; hold the root's lock, so that no run works.
 
     The live version is the newest one. What stays with a version: its model, all that went into it, and
-    everything else in the runs that made it and published it. The last run stays too.
+    everything else in the runs that made it and published it. The last run stays too, and the most
+    accurate model that was ever released, which the release gate asks for.
     """
     present = serving.versions(config.serving_dir)
     going = present[:-keep]
     stay = {version.number for version in present[-keep:]}
     runs = _kept_runs(store, config.serving_dir, stay)
     kept = {a.id for run in runs for a in store.get_artifacts_by_context(run.id)}
-    kept |= _came_from(store, _models(config.serving_dir, stay))
+    kept |= _came_from(store, _models(config.serving_dir, stay)) | _best(store)
     artifacts = [
         a
         for a in store.get_artifacts()
@@ -90,6 +92,17 @@ def _mark(store: MetadataStore, artifacts: list[mlmd.Artifact], state: int) -> N
 def _models(folder: Path, numbers: set[int]) -> set[int]:
     """The Model artifacts behind some versions."""
     return {change.model_id for change in audit.changes(folder) if change.to in numbers}
+
+
+def _best(store: MetadataStore) -> set[int]:
+    """The Model artifact of the most accurate model that was released."""
+    released = {release.properties["model_id"].int_value for release in releases(store)}
+    accuracy = {
+        blessing.custom_properties["current_model_id"].int_value: value.double_value
+        for blessing in store.get_artifacts_by_type("ModelBlessing")
+        if (value := blessing.custom_properties.get("accuracy"))
+    }
+    return set(sorted(released & accuracy.keys(), key=lambda model: accuracy[model])[-1:])
 
 
 def _kept_runs(store: MetadataStore, folder: Path, numbers: set[int]) -> list[mlmd.Context]:
