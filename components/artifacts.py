@@ -5,6 +5,9 @@ from tfx.types.artifact import Artifact, Property, PropertyType
 
 from components.verdict import FILE, Verdict
 
+# Custom property of the Examples that the ingest made, and of no others: rows read, good and bad.
+ROWS_READ = "rows_read"
+
 
 class VerdictArtifact(Artifact):
     """A gate's verdict: `verdict.json`, and `passed` (1 or 0) for conditions in the pipeline."""

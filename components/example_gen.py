@@ -1,5 +1,6 @@
 """ExampleGen for TFRecord shards: finds the span, ingests it, and tells what became of its rows."""
 
+import glob
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,13 +19,10 @@ from tfx.types.component_spec import ChannelParameter
 from tfx.utils import io_utils, proto_utils
 
 from components import spans
-from components.artifacts import QuarantineArtifact
+from components.artifacts import ROWS_READ, QuarantineArtifact
 from components.ingest import SPLITS, Ingest, ReadShard
 from components.quarantine import REPORT_FILE, Report
 from transform.features import SequenceSpec
-
-# The examples artifact's property: rows read, good and bad.
-ROWS_READ = "rows_read"
 
 
 class Driver(FileBasedDriver):
@@ -49,8 +47,9 @@ class Driver(FileBasedDriver):
         fingerprints = []
         for split in given.splits:
             below = split.pattern.removeprefix(config["span"]["pattern"])
-            split.pattern = f"{folder.relative_to(base)}{below}"
-            fingerprints.append(io_utils.generate_fingerprint(split.name, f"{base}/{split.pattern}"))
+            split.pattern = f"{glob.escape(str(folder.relative_to(base)))}{below}"
+            files = f"{glob.escape(base)}/{split.pattern}"
+            fingerprints.append(io_utils.generate_fingerprint(split.name, files))
         return exec_properties | {
             "input_config": proto_utils.proto_to_json(given),
             "input_fingerprint": "\n".join(fingerprints),
@@ -90,7 +89,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             keep_readable=config["on_corrupt"] == "quarantine",
         )
         patterns = {
-            "" if by_hash else split.name: f"{exec_properties['input_base']}/{split.pattern}"
+            "" if by_hash else split.name: f"{glob.escape(exec_properties['input_base'])}/{split.pattern}"
             for split in given.splits
         }
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))

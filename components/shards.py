@@ -1,13 +1,11 @@
 """Reads TFRecord shards record by record, knowing file, position and offset. No TFX."""
 
-import gzip
-import io
 import os
 import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, Protocol
 
 import google_crc32c
 from apache_beam.io.filesystem import CompressionTypes
@@ -21,6 +19,7 @@ _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_FORMAT = 31  # zlib's number for a gzip header and trailer, with the largest window
+_CHUNK = 1 << 16  # stored bytes that are decompressed in one call
 _AT_ONCE = 1 << 24  # bytes; a damaged length must not reserve memory that the file cannot fill
 
 
@@ -49,6 +48,10 @@ class CorruptShard(InputError):
         self.reason = reason
         self.offset = offset
         self.unread_bytes = unread_bytes
+
+
+class _Content(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 class _Broken(Exception):
@@ -98,7 +101,7 @@ def _in_words(error: Exception, number: int, offset: int) -> str:
 
 
 @contextmanager
-def _open(path: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+def _open(path: str) -> Iterator[tuple["_Content", IO[bytes]]]:
     """The content of a file, and the file as it is stored."""
     try:
         stored = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
@@ -108,9 +111,7 @@ def _open(path: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
         start = stored.read(_HEADER.size)
         stored.seek(0)
         if start[:2] == _GZIP_MAGIC and not _is_header(start):
-            # Read record by record, GzipFile itself is slow.
-            with gzip.open(stored) as plain, io.BufferedReader(plain, 1 << 16) as content:
-                yield content, stored
+            yield _Inflated(stored), stored
         else:
             yield stored, stored
 
@@ -119,7 +120,7 @@ def _is_header(data: bytes) -> bool:
     return len(data) == _HEADER.size and _HEADER.unpack(data)[1] == _masked_crc(data[:8])
 
 
-def _next(content: IO[bytes]) -> bytes | None:
+def _next(content: _Content) -> bytes | None:
     """The data of the next record; None at the end."""
     header = content.read(_HEADER.size)
     if not header:
@@ -135,7 +136,7 @@ def _next(content: IO[bytes]) -> bytes | None:
     return data
 
 
-def _read(content: IO[bytes], size: int) -> bytes:
+def _read(content: _Content, size: int) -> bytes:
     """Reads exactly `size` bytes."""
     data = content.read(min(size, _AT_ONCE))
     chunks, missing = [data], size - len(data)
@@ -147,18 +148,72 @@ def _read(content: IO[bytes], size: int) -> bytes:
     return b"".join(chunks) if len(chunks) > 1 else chunks[0]
 
 
+class _Inflated:
+    """The content of a gzip file. All that comes before a damage can be read; GzipFile drops some of it."""
+
+    def __init__(self, stored: IO[bytes]) -> None:
+        self._stored = stored
+        self._inflate = zlib.decompressobj(_GZIP_FORMAT)
+        self._buffer = bytearray()
+        self._used = 0  # bytes of the buffer that were read
+        self._begun = False  # inside a part: files may be gzipped in parts
+        self._error: Exception | None = None
+        self._ended = False
+
+    def read(self, size: int) -> bytes:
+        """Reads `size` bytes, fewer only at the end."""
+        while len(self._buffer) - self._used < size and not self._ended:
+            self._fill()
+        if self._error and len(self._buffer) - self._used < size:
+            raise self._error
+        data = bytes(self._buffer[self._used : self._used + size])
+        self._used += len(data)
+        if self._used > _CHUNK:
+            del self._buffer[: self._used]
+            self._used = 0
+        return data
+
+    def _fill(self) -> None:
+        chunk = self._inflate.unused_data.lstrip(b"\0") or self._stored.read(_CHUNK)
+        if self._inflate.eof:
+            self._inflate, self._begun = zlib.decompressobj(_GZIP_FORMAT), False
+        if not chunk:
+            self._ended = True
+            self._error = EOFError("the end is missing") if self._begun else None
+            return
+        self._begun = True
+        before = self._inflate.copy()
+        try:
+            self._buffer += self._inflate.decompress(chunk)
+        except zlib.error as error:
+            self._ended, self._error = True, error
+            self._salvage(before, chunk)
+
+    def _salvage(self, inflate: "zlib._Decompress", chunk: bytes) -> None:
+        """Decompresses what comes before a damage byte by byte: zlib gives nothing of a call that fails."""
+        try:
+            for byte in range(len(chunk)):
+                self._buffer += inflate.decompress(chunk[byte : byte + 1])
+        except zlib.error:
+            pass  # the same one
+
+
 def _stored_bytes(stored: IO[bytes], size: int) -> int:
     """How many bytes of a gzip file the first `size` bytes of its content come from."""
     stored.seek(0)
     inflate, left, tail = zlib.decompressobj(_GZIP_FORMAT), size, b""
-    try:
-        while left and (tail := tail or stored.read(1 << 16)):
+    while left and (tail := tail or stored.read(_CHUNK)):
+        before = inflate.copy()
+        try:
             left -= len(inflate.decompress(tail, left))
-            tail = inflate.unconsumed_tail
-            if inflate.eof:  # files may be gzipped in parts
-                tail, inflate = inflate.unused_data, zlib.decompressobj(_GZIP_FORMAT)
-    except zlib.error:
-        pass  # damage just behind: what was fed so far is what was used
+        except zlib.error:  # just behind what was asked for, so it comes byte by byte before it
+            while left > 0:
+                left -= len(before.decompress(tail[:1]))
+                tail = tail[1:]
+            break
+        tail = inflate.unconsumed_tail
+        if inflate.eof:
+            tail, inflate = inflate.unused_data.lstrip(b"\0"), zlib.decompressobj(_GZIP_FORMAT)
     return stored.tell() - len(tail)
 
 

@@ -82,6 +82,9 @@ def find_shards(folder: Path, data: DataConfig) -> list[Path]:
         if {"train", "eval"}.issubset(others):
             holds = "it holds train and eval; data.presplit=true takes them"
         raise InputError(f"{folder}: no shard matches '{data.pattern}' (data.pattern); {holds}")
+    for shard in shards:
+        if not shard.name.isprintable():  # Beam takes no other names than UTF-8
+            raise InputError(f"{folder}: {shard.name!a} is not a printable name; rename the file")
     return shards
 
 

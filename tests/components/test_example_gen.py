@@ -2,8 +2,12 @@
 
 import apache_beam as beam
 import pytest
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.types import standard_artifacts
+from tfx.utils import proto_utils
 
-from components.example_gen import pack_config, unpack_config
+from components.artifacts import QuarantineArtifact
+from components.example_gen import Executor, ShardExampleGen, pack_config, unpack_config
 from components.ingest import SPLITS, Ingest, ReadShard, ShardResult, _report, record_problem
 from components.quarantine import QuarantinedRow, read_report
 from components.shards import read_shard
@@ -88,6 +92,31 @@ def test_report_names_the_first_five_of_a_kind(tmp_path):
     assert [(row.file, row.record) for row in report.examples] == [(str(path), n) for n in range(5)]
 
 
+# Beam makes a regular expression of the escaped name that Python finds odd; it means what it should.
+@pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
+def test_a_folder_whose_name_looks_like_a_pattern(tmp_path):
+    path = write_shard(tmp_path / "a[1]*b" / "x", [GOOD | {"op": []}])
+    component = ShardExampleGen(
+        str(path.parent), pattern="*", eval_percent=20,
+        custom_config={"sequence": SPEC.model_dump(mode="json"), "on_corrupt": "fail"},
+    )  # fmt: skip
+    properties = {
+        key: value if isinstance(value, int | str) else proto_utils.proto_to_json(value)
+        for key, value in component.exec_properties.items()
+        if value is not None
+    }
+    outputs = {"examples": [standard_artifacts.Examples()], "quarantine": [QuarantineArtifact()]}
+    for key, [artifact] in outputs.items():
+        artifact.uri = str(tmp_path / key)
+    context = BaseBeamExecutor.Context(["--runner=FnApiRunner"], unique_id="0", tmp_dir=str(tmp_path))
+    Executor(context).Do({}, outputs, properties | {"span": 4, "version": 2})
+    [examples], [quarantine] = outputs.values()
+    report = read_report(tmp_path / "quarantine")
+    assert report.quarantined == {"missing": 1}
+    assert report.examples[0].file == str(path)
+    assert (examples.span, examples.version, quarantine.span, report.version) == (4, 2, 4, 2)
+
+
 def test_rows_of_given_splits_stay_in_them(tmp_path):
     write_shard(tmp_path / "data/train/a", numbered(9)[:6])
     write_shard(tmp_path / "data/eval/a", numbered(9)[6:])
@@ -144,6 +173,4 @@ def test_other_types_are_named(data, reason, text):
 
 def test_configuration_keeps_whole_numbers():
     config = {"sequence": {"length": 20}, "names": ["a"]}
-    from tfx.utils import proto_utils
-
     assert unpack_config(proto_utils.proto_to_json(pack_config(config))) == config

@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from components.shards import read_shard
+from components.shards import CorruptShard, read_shard
 from tests.support import GOOD, example, tfrecord
 from transform.errors import InputError
 
@@ -67,3 +67,12 @@ def test_a_flipped_bit_is_noticed(tmp_path, position):
     (tmp_path / "a").write_bytes(damaged)
     with pytest.raises(InputError, match=r"is damaged at byte|is not a TFRecord"):
         read(tmp_path / "a")
+
+
+def test_what_was_not_read_is_counted_as_it_is_stored(tmp_path):
+    first, second = gzip.compress(DATA), gzip.compress(tfrecord(RECORDS * 9))
+    (tmp_path / "a").write_bytes(first + second[:10] + b"damage" + second[16:])
+    with pytest.raises(CorruptShard, match="after 3 whole records") as error:
+        read(tmp_path / "a")
+    assert error.value.offset == len(DATA)
+    assert error.value.unread_bytes == len(second)

@@ -35,6 +35,12 @@ def test_no_data_is_named(tmp_path):
         find_shards(tmp_path, DataConfig())
 
 
+def test_a_name_that_is_not_utf8_is_refused(tmp_path):
+    (tmp_path / b"\xff.tfrecord".decode(errors="surrogateescape")).touch()
+    with pytest.raises(InputError, match=r"'\\udcff.tfrecord' is not a printable name; rename the file"):
+        find_shards(tmp_path, DataConfig())
+
+
 def test_data_version_changes_with_any_shard(tmp_path):
     (tmp_path / "a").write_text("1")
     (tmp_path / "b").write_text("2")
