@@ -12,6 +12,7 @@ from pipeline.commands.data import data
 from pipeline.commands.kubeflow import kubeflow
 from pipeline.commands.models import gc, models, rollback
 from pipeline.commands.options import config_option, root_option, set_option
+from pipeline.commands.schema import schema
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -23,7 +24,7 @@ def cli() -> None:
     """
 
 
-for command in (data, kubeflow, models, rollback, gc):
+for command in (data, schema, kubeflow, models, rollback, gc):
     cli.add_command(command)
 
 

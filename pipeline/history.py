@@ -55,6 +55,7 @@ class Run(BaseModel):
     metrics: dict[str, dict[str, float]] = {}
     ingest: Report | None = None
     quarantine: Path | None = None
+    statistics: Path | None = None
     verdicts: dict[str, Verdict] = {}
     blessed: bool | None = None
     why: list[str] = []
@@ -172,7 +173,8 @@ class History:
             if (run.quarantine / REPORT_FILE).exists():
                 run.ingest = read_report(run.quarantine)
         for artifact in _of_type(outputs.get("StatisticsGen"), "ExampleStatistics"):
-            splits = _count_splits(Path(artifact.uri))
+            run.statistics = Path(artifact.uri)
+            splits = _count_splits(run.statistics)
             component["StatisticsGen"].records_in = splits
             component["ExampleGen"].records_out = splits
             if "Transform" in component:

@@ -228,4 +228,6 @@ def schema_problem(schema: Any, spec: SequenceSpec) -> str | None:
                 f"feature '{name}' allows ids up to {feature.int_domain.max}, "
                 f"the vocabulary ends at {spec.size - 1}"
             )
+        if not feature.int_domain.is_categorical:
+            return f"feature '{name}' has no int_domain with is_categorical: true, so its drift would read 0"
     return None

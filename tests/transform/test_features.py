@@ -113,6 +113,8 @@ def test_curated_schema_is_the_reference_language():
         ("feature { name: 'defs' type: BYTES }", "feature 'defs' is not of type INT"),
         ("feature { name: 'defs' type: INT shape { dim { size: 3 } } }", "fixed shape"),
         ("feature { name: 'defs' type: INT int_domain { max: 20 } }", "allows ids up to 20"),
+        ("feature { name: 'defs' type: INT int_domain { max: 19 } }", "no int_domain with is_categorical"),
+        ("feature { name: 'defs' type: INT }", "no int_domain with is_categorical"),
     ],
 )
 def test_schema_that_disagrees_is_named(text, problem):
