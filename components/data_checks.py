@@ -1,12 +1,12 @@
 """What the data gate looks at: rows set aside, the schema's rules, drift and skew. No TFX, no TensorFlow."""
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 from components.data_rules import Rules
+from components.divergence import chance
 from components.quarantine import Report
 from components.verdict import Check
 
@@ -128,7 +128,7 @@ def divergence_checks(
     before = "in the previous span" if kind == "drift" else "in eval"
     for name, divergence in sorted(measured.items()):
         a, b = _ids(_feature(ours, name)), _ids(_feature(theirs, name))
-        allowed = limit + chance(len(a.keys() | b.keys()), sum(a.values()), sum(b.values()))
+        allowed = limit + chance(a, b)
         yield rules.check(
             kind,
             f"'{name}'",
@@ -137,30 +137,6 @@ def divergence_checks(
             measured=f"Jensen-Shannon divergence {divergence:.4f}",
             details=[f"{text} {before}" for text in _shifts(rules, a, b)],
         )
-
-
-def chance(values: int, ours: int, theirs: int) -> float:
-    """The Jensen-Shannon divergence that chance alone exceeds once in 10,000 times.
-
-    Between two samples from one distribution, 8·ln 2·divergence / (1/n + 1/m) is, in the limit, chi-square
-    distributed with values-1 degrees of freedom: the G-test of homogeneity in bits, exact for n = m
-    (https://en.wikipedia.org/wiki/G-test). Its quantile is Wilson and Hilferty's (PNAS 17, 1931).
-
-    Args:
-      values: distinct values in both samples together.
-      ours: size of one sample, n.
-      theirs: size of the other, m.
-
-    Returns:
-      the bound, in bits; 1 where a sample is empty.
-    """
-    if not ours or not theirs:
-        return 1.0
-    if values < 2:
-        return 0.0
-    freedom, z = values - 1, 3.719  # the normal distribution's 0.9999 quantile
-    quantile = freedom * (1 - 2 / (9 * freedom) + z * math.sqrt(2 / (9 * freedom))) ** 3
-    return min(1.0, quantile * (1 / ours + 1 / theirs) / (8 * math.log(2)))
 
 
 def _shifts(rules: Rules, ours: Mapping[str, int], theirs: Mapping[str, int]) -> list[str]:
@@ -216,7 +192,7 @@ def _feature(statistics: Dataset, name: str) -> Any:
 
 
 def _ids(feature: Any) -> dict[str, int]:
-    """Id, as text → how often it occurs; the most frequent first. TFDV keeps the first 1,000."""
+    """Id, as text → how often it occurs; the most frequent first."""
     if feature is None:
         return {}
     return {b.label: int(b.sample_count) for b in feature.string_stats.rank_histogram.buckets}

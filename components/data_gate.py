@@ -159,6 +159,11 @@ def _report(quarantine: types.Artifact) -> Report:
         return Report.model_validate_json(content.read())
 
 
+def statistics_options(spec: SequenceSpec) -> tfdv.StatsOptions:
+    """What StatisticsGen is asked for: every id's count. By itself TFDV keeps those of 1,000 ids."""
+    return tfdv.StatsOptions(num_rank_histogram_buckets=max(1000, spec.size))
+
+
 class DataGate(base_component.BaseComponent):
     """Turns all that is known about one ingest into a verdict.
 

@@ -16,7 +16,7 @@ from tfx.types import Channel
 from tfx.types.standard_artifacts import ExampleStatistics, Model, ModelBlessing
 
 from components.artifacts import VerdictArtifact
-from components.data_gate import DataGate
+from components.data_gate import DataGate, statistics_options
 from components.evaluator import Evaluator
 from components.example_gen import ShardExampleGen
 from components.pusher import Pusher
@@ -72,7 +72,11 @@ def create_pipeline(config: Config, *, schema_file: str, data_version: str = "")
     ).with_id("ExampleGen")
     schema = ImportSchemaGen(schema_file)
     # With the schema, ids are counted as categories; as numbers, their drift would read 0.
-    statistics = StatisticsGen(examples.outputs["examples"], schema=schema.outputs["schema"])
+    statistics = StatisticsGen(
+        examples.outputs["examples"],
+        schema=schema.outputs["schema"],
+        stats_options=statistics_options(config.sequence),
+    )
     validation = ExampleValidator(statistics.outputs["statistics"], schema.outputs["schema"])
     previous = Resolver(
         strategy_class=PreviousSpanStrategy,

@@ -15,8 +15,9 @@ from tensorflow_data_validation.statistics.stats_impl import generate_statistics
 
 from components.artifacts import QuarantineArtifact, VerdictArtifact
 from components.data_checks import divergence_checks
-from components.data_gate import Executor, divergences
+from components.data_gate import Executor, divergences, statistics_options
 from components.data_rules import DataGateConfig, Rules
+from components.divergence import chance, jensen_shannon
 from components.quarantine import Report
 from components.resolvers import AcceptedStrategy, PreviousSpanStrategy
 from components.verdict import Outcome, read
@@ -38,7 +39,9 @@ def statistics(rows, schema=SCHEMA):
     columns = [pa.array(column, type=pa.list_(pa.int64())) for column in zip(*rows, strict=True)]
     columns = columns or [pa.array([], type=pa.list_(pa.int64()))] * len(NAMES)
     batch = pa.RecordBatch.from_arrays(columns, NAMES)
-    return generate_statistics_in_memory(batch, tfdv.StatsOptions(schema=schema))
+    options = statistics_options(SPEC)
+    options.schema = schema
+    return generate_statistics_in_memory(batch, options)
 
 
 def alarms(ours, theirs, config=DEFAULTS):
@@ -54,9 +57,9 @@ def alarms(ours, theirs, config=DEFAULTS):
 def test_spans_of_one_generator_do_not_alarm_in_100_trials():
     sizes = np.random.default_rng(5).integers(50, 1000, size=101)
     spans = [statistics(rows(int(size), [1, trial])) for trial, size in enumerate(sizes)]
-    strictest = DataGateConfig(max_drift=0)  # even the allowance for chance is enough by itself
-    for config in (DEFAULTS, strictest):
-        assert [alarms(a, b, config) for a, b in pairwise(spans)] == [{}] * 100
+    # The allowance for chance is enough by itself; the default limit only adds to it.
+    strictest = DataGateConfig(max_drift=0)
+    assert [alarms(a, b, strictest) for a, b in pairwise(spans)] == [{}] * 100
 
 
 SWAPPED = {SPEC.ids[a]: SPEC.ids[b] for a, b in ("+-", "-+")}
@@ -71,11 +74,52 @@ SHIFTS = {
 
 
 @pytest.mark.parametrize("shift", SHIFTS)
-@pytest.mark.parametrize("count", [100, 500, 5000])
+@pytest.mark.parametrize("count", [200, 500, 2000])
 def test_shift_is_caught_and_named(shift, count):
     change, features = SHIFTS[shift]
     found = alarms(statistics(rows(count, [2, count], **change)), statistics(rows(count, [3, count])))
     assert set(found) >= features
+
+
+WORDS = SequenceSpec(vocabulary=(" ", ":", *(f"w{i}" for i in range(4998))))
+
+
+def words(count, seed, low):
+    """A row of `defs` holds 20 of 4,000 words."""
+    drawn = np.random.default_rng(seed).integers(low, low + 4000, size=(count, 20)).tolist()
+    batch = pa.RecordBatch.from_arrays([pa.array(drawn, type=pa.list_(pa.int64()))], ["defs"])
+    options = statistics_options(WORDS)
+    options.schema = make_schema(WORDS)
+    return generate_statistics_in_memory(batch, options).datasets[0]
+
+
+@pytest.mark.parametrize("count", [200, 2000])
+@pytest.mark.parametrize(("low", "outcome"), [(2, Outcome.PASSED), (1000, Outcome.BLOCKED)])
+def test_most_of_a_large_vocabulary_is_rare_and_its_drift_is_judged_all_the_same(count, low, outcome):
+    ours, theirs = words(count, 1, 2), words(count, 2, low)
+    measured = divergences(make_schema(WORDS), ours, skew=theirs)["skew"]
+    rules = Rules(DataGateConfig(max_skew=0), make_schema(WORDS), WORDS)
+    [check] = divergence_checks(rules, "skew", measured, ours, theirs)
+    assert check.outcome is outcome
+
+
+def test_our_divergence_is_the_one_that_tfdv_measures():
+    ours, theirs = words(200, 1, 2), words(300, 2, 1000)
+    counts = [
+        {b.label: b.sample_count for b in d.features[0].string_stats.rank_histogram.buckets}
+        for d in (ours, theirs)
+    ]
+    values = counts[0].keys() | counts[1].keys()
+    arrays = (np.array([count.get(value, 0) for value in values]) for count in counts)
+    measured = divergences(make_schema(WORDS), ours, skew=theirs)["skew"]["defs"]
+    assert jensen_shannon(*arrays) == pytest.approx(measured, rel=1e-6)
+
+
+def test_nothing_is_expected_of_an_empty_sample_and_little_of_large_ones():
+    assert chance({}, {"3": 5}) == chance({"3": 5}, {}) == 1
+    assert chance({"3": 5}, {"3": 9}) == 0
+    large = chance({"3": 10**9, "4": 10**9}, {"3": 10**9, "4": 10**9})
+    assert 0 < large < 1e-6
 
 
 def test_drift_names_the_ids_whose_share_changed_most():

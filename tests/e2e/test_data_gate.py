@@ -55,7 +55,10 @@ def test_drifted_data_are_blocked_and_nothing_is_trained_or_pushed(steps, name):
     assert "Blocked by DataGate: drift of 'defs': Jensen-Shannon divergence 0.0" in step.out
     assert "% in the previous span" in step.out
     assert "Nothing was trained or released." in step.out
-    command = step.out.split("more: maskline ")[1].splitlines()[0]
+
+
+def test_the_command_that_shows_more_does(steps):
+    command = steps["drifted"].out.split("more: maskline ")[1].splitlines()[0]
     assert "rows in 1 shards" in maskline(*command.split()).stdout
 
 
