@@ -134,10 +134,10 @@ def _slices(report: Report, rules: ReleaseRules) -> Iterator[Check]:
         lost = pairs.difference < -rules.slice_margin and p < (1 - rules.confidence) / max(1, able)
         outcome, details = _outcome(part, rules, passed=not lost)
         yield Check(
-            name="accuracy against the live model",
+            name="accuracy",
             subject=part.name,
             asked=f"a loss of up to {rules.slice_margin:.4g}, or one that may be chance, is allowed",
-            measured=f"{pairs.difference:+.4f} on {part.rows:,} rows (McNemar p {p:.2g})",
+            measured=f"{pairs.difference:+.4f} against the live model on {part.rows:,} rows (p {p:.2g})",
             outcome=outcome,
             details=details,
         )

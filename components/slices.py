@@ -17,7 +17,7 @@ class SliceSpec(BaseModel):
 
     `contains`: the first of these symbols that `feature` holds; `begins`: its first symbol, if it is one of
     these; else `other`. `lengths`: the bucket of the number of ids in `feature`, or in the joined row where
-    no feature is named; `[10, 15]` gives `-10`, `11-15` and `16-`.
+    no feature is named; `[10, 15]` gives `1-10`, `11-15` and `16+`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,9 +63,11 @@ class SliceSpec(BaseModel):
 
     def _bucket(self, length: int) -> str:
         place = bisect_left(self.lengths, length)
-        low = str(self.lengths[place - 1] + 1) if place else ""
-        high = str(self.lengths[place]) if place < len(self.lengths) else ""
-        return low if low == high else f"{low}-{high}"
+        low = self.lengths[place - 1] + 1 if place else 1
+        if place == len(self.lengths):
+            return f"{low}+"
+        high = self.lengths[place]
+        return f"{low}" if low == high else f"{low}-{high}"
 
 
 def _joined_length(row: Mapping[str, Sequence[int]], spec: SequenceSpec) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from pipeline.commands.bless import bless
 from pipeline.commands.data import data
 from pipeline.commands.kubeflow import kubeflow
 from pipeline.commands.models import gc, models, rollback
@@ -24,7 +25,7 @@ def cli() -> None:
     """
 
 
-for command in (data, schema, kubeflow, models, rollback, gc):
+for command in (data, schema, kubeflow, models, rollback, gc, bless):
     cli.add_command(command)
 
 
@@ -65,7 +66,7 @@ def predict(config_file: Path | None, root: Path | None, text: tuple[str, ...]) 
 @root_option
 @click.option("--json", "as_json", is_flag=True, help="for programs")
 def show(config_file: Path | None, root: Path | None, as_json: bool) -> None:
-    """Show the last run: states, seconds, records, metrics, verdict, model."""
+    """Show the last run: states, seconds, records, metrics, what each gate asked and measured, model."""
     from pipeline import lock
     from pipeline.config import load
     from pipeline.console import Console
@@ -85,8 +86,11 @@ def show(config_file: Path | None, root: Path | None, as_json: bool) -> None:
         click.echo(json.dumps({**values, "exit": int(last.exit)}, indent=1))
         return
     ending = f"at work in process {working}" if working else "" if last.ended else "did not come to its end"
+    console = Console(config)
+    console.headline(last)
     click.echo(f"run {last.run}" + (f", {ending}" if ending else ""))
-    Console(config).summary(last, log)
+    console.gates(last)
+    console.summary(last, log)
 
 
 def main() -> Any:

@@ -21,6 +21,13 @@ from pipeline.config import Config
 from pipeline.history import DONE, Component, Run
 from transform.features import SequenceSpec
 
+_MARKS = {
+    Outcome.PASSED: "[green]✓[/]",
+    Outcome.WARNED: "[yellow]![/]",
+    Outcome.BLOCKED: "[red]✗[/]",
+    Outcome.IGNORED: "-",
+}
+
 
 class Console:
     """Shows progress and results on standard output.
@@ -152,8 +159,7 @@ class Console:
         for model, metrics in run.metrics.items():
             shown = ", ".join(f"{k} {v:.4g}" for k, v in metrics.items() if k != "example_count")
             self._print(f"{model}: {shown}")
-        if run.blessed is False:
-            self._print("[red]Not blessed:[/] " + escape("; ".join(run.why)))
+        self._blessing(run)
         if run.released_version and run.released_version == run.live_version:
             self._print(
                 f"[green]Blessed and released[/] as version {run.released_version}: {escape(str(run.model))}"
@@ -174,6 +180,33 @@ class Console:
                 self._print(f"{words[check.outcome]} {escape(str(check))}")
                 for line in check.details:
                     self._print(f"  {escape(line)}")
+
+    def _blessing(self, run: Run) -> None:
+        if run.blessed is not False:
+            return
+        self.headline(run)
+        for check in run.verdicts["ReleaseGate"].blocking:
+            for line in check.details:
+                self.note(f"  {line}")
+        if run.override:
+            by, when = run.override.who, f"{run.override.time:%Y-%m-%d %H:%M} UTC"
+            self._print(f"Released on purpose by {by}, {when}: {escape(run.override.reason)}")
+        else:
+            self._print(f"To release it all the same: {self._command('bless')} {run.run} --reason '…'")
+
+    def headline(self, run: Run) -> None:
+        """Why a model was not blessed; nothing for one that was."""
+        if run.blessed is False:
+            self._print(f"[red]Not blessed:[/] {escape('; '.join(run.why))}")
+
+    def gates(self, run: Run) -> None:
+        """What each gate asked and measured."""
+        for name, verdict in run.verdicts.items():
+            self._print(f"{name}: {'passed' if verdict.passed else '[red]not passed[/]'}")
+            for check in verdict.checks:
+                self._print(f"  {_MARKS[check.outcome]} {escape(str(check))}")
+                for line in check.details:
+                    self.note(f"      {line}")
 
     def _command(self, name: str) -> str:
         """A command as this user can type it here."""

@@ -18,6 +18,8 @@ from components.evaluation import read as read_evaluation
 from components.quarantine import REPORT_FILE, Report, read_report
 from components.verdict import Verdict
 from components.verdict import read as read_verdict
+from pipeline import overrides
+from pipeline.overrides import Override
 from pipeline.releases import releases
 from transform.errors import InputError
 
@@ -58,10 +60,13 @@ class Run(BaseModel):
     statistics: Path | None = None
     verdicts: dict[str, Verdict] = {}
     blessed: bool | None = None
+    override: Override | None = None
     why: list[str] = []
     released_version: int | None = None
     live_version: int | None = None
     model: Path | None = None
+    candidate: Path | None = None
+    candidate_id: int = 0
 
     @property
     def blocked(self) -> bool:
@@ -79,7 +84,7 @@ class Run(BaseModel):
         """The run's outcome, from the recorded states alone."""
         if not self.ended:
             return Exit.ERROR
-        return Exit.OK if self.blessed else Exit.NOT_BLESSED
+        return Exit.OK if self.blessed or self.override else Exit.NOT_BLESSED
 
 
 class History:
@@ -151,6 +156,7 @@ class History:
             outputs[name] = self._outputs(execution)
         self._add_counts(run, outputs)
         self._add_verdict(run, outputs)
+        self._add_candidate(run, outputs)
         self._add_release(run, outputs)
         return run
 
@@ -197,6 +203,11 @@ class History:
         evaluator = next((c for c in run.components if c.name == "Evaluator"), None)
         if evaluator and run.metrics:
             evaluator.records_in = {"eval": int(run.metrics["candidate"]["example_count"])}
+
+    def _add_candidate(self, run: Run, outputs: dict[str, list[mlmd.Artifact]]) -> None:
+        for artifact in _of_type(outputs.get("Trainer"), "Model"):
+            run.candidate, run.candidate_id = Path(artifact.uri, "Format-Serving"), artifact.id
+            run.override = overrides.of_model(self._serving_dir, artifact.id)
 
     def _add_release(self, run: Run, outputs: dict[str, list[mlmd.Artifact]]) -> None:
         for artifact in _of_type(outputs.get("Pusher"), "MasklineRelease"):

@@ -82,7 +82,7 @@ def test_regression_on_one_slice_is_refused_and_named():
     overall = part(OVERALL, ROWS, 200, 180)
     times, plus = part("operator=*", 700, 40, 110), part("operator=+", 650, 90, 20)
     [why] = blocking(overall, times, plus)
-    assert why.startswith("accuracy against the live model of operator=*: -0.1000 on 700 rows")
+    assert why.startswith("accuracy of operator=*: -0.1000 against the live model on 700 rows")
 
 
 def test_small_slice_informs_and_does_not_block():
