@@ -1,5 +1,8 @@
 """Evaluator: TFMA on candidate, live model and best released model. Measures, and decides nothing."""
 
+import tfx.components  # noqa: F401, before TFMA, which does not import whole without it
+
+# isort: split
 import json
 from collections.abc import Sequence
 from typing import Any

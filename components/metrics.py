@@ -1,5 +1,8 @@
 """Metrics that TFMA lacks, as TFMA metrics: calibration of a softmax, and how two models' answers pair."""
 
+import tfx.components  # noqa: F401, before TFMA, which does not import whole without it
+
+# isort: split
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
