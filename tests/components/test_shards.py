@@ -69,6 +69,18 @@ def test_a_flipped_bit_is_noticed(tmp_path, position):
         read(tmp_path / "a")
 
 
+@pytest.mark.parametrize("cut", [True, False], ids=["truncated", "damaged"])
+def test_every_row_before_a_damage_in_gzip_is_read(tmp_path, cut):
+    # One chunk of stored bytes holds them all: zlib gives nothing of a call that fails.
+    rows = [bytes([n]) * 40 for n in range(200)]
+    stored = gzip.compress(tfrecord(rows))
+    (tmp_path / "a").write_bytes(stored[:-8] + (b"" if cut else b"\0" * 8))
+    records, found = read_shard(str(tmp_path / "a")), []
+    with pytest.raises(CorruptShard, match="after 200 whole records"):
+        found.extend(record.data for record in records)
+    assert found == rows
+
+
 def test_what_was_not_read_is_counted_as_it_is_stored(tmp_path):
     first, second = gzip.compress(DATA), gzip.compress(tfrecord(RECORDS * 9))
     (tmp_path / "a").write_bytes(first + second[:10] + b"damage" + second[16:])
