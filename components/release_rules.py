@@ -116,7 +116,8 @@ def _paired(pairs: Pairs, model: str, margin: float, require: Requirement, confi
         measured=f"{found.finding}: {pairs.difference:+.4f}, between {found.low:+.4f} and {found.high:+.4f} "
         f"on {pairs.rows:,} rows (McNemar p {found.p:.2g})",
         outcome=_blocked_unless(enough),
-        details=(few,) if found.rows_needed > pairs.rows else (),
+        # More rows would not help a model that is worse for certain.
+        details=(few,) if found.rows_needed > pairs.rows and found.high > -margin else (),
     )
 
 

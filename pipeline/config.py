@@ -88,7 +88,7 @@ class Config(TrainerSettings):
     def _slices_are_of_the_data(self) -> Self:
         for problem in (s.problem(self.sequence) for s in self.evaluation.slices or ()):
             if problem:
-                raise ValueError(f"evaluation.{problem}")
+                raise ValueError(f"evaluation.slices: {problem}")
         return self
 
     @property

@@ -67,6 +67,8 @@ def test_too_few_rows_are_said_with_the_number_needed():
     )
     [_, enough, *_] = judge(Report(slices=[part(OVERALL, ROWS, 150, 150)]), RULES).checks
     assert enough.details == ()
+    [certain] = judge(Report(slices=[part(OVERALL, 400, 10, 90)]), RULES).blocking
+    assert certain.details == ()
 
 
 def test_chain_of_small_losses_is_caught_against_the_best():

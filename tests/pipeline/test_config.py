@@ -98,6 +98,15 @@ def test_vocabulary_may_be_a_file(elsewhere):
             "training.epochs: 0 is not allowed: Input should be greater than or equal to 1",
         ),
         ("training: 3", "training: 3 is not allowed"),
+        (
+            "evaluation: {slices: [{name: a, begin: x}]}",
+            "slices.0.begin: no such setting; did you mean begins?",
+        ),
+        (
+            "evaluation: {slices: [{name: a, feature: shape, begins: [x]}]}",
+            "evaluation.slices: slice 'a': no feature 'shape'; there are defs, op, res",
+        ),
+        ("evaluation: {thresholds: [{metric: acuracy}]}", "evaluation.thresholds.0.metric: 'acuracy' is not"),
         ("sequence: {label: op}", "sequence: label 'op' is also an input in features"),
         ("sequence: {features: [a-b]}", "sequence.features.0: 'a-b' is not allowed"),
         ("sequence: {vocabulary: none.txt}", "sequence.vocabulary: "),
