@@ -79,7 +79,7 @@ def show(config_file: Path | None, root: Path | None, as_json: bool) -> None:
         last = History(config.metadata_file, config.serving_dir, read_only=True).latest()
     if last is None:
         raise InputError(f"{config.root}: no run yet; start one with `maskline run`")
-    log = config.root / "logs" / f"{last.run}.log"
+    log = config.root / "logs" / last.log_name
     working = lock.holder(config.root)
     if as_json:
         values = {**last.model_dump(mode="json"), "log": str(log), "working": working}

@@ -37,6 +37,8 @@ def compile_ir(config: Config) -> tuple[str, dict[str, str]]:
     Raises:
       InputError: the schema is wrong, or a setting names a node or parameter that is not there.
     """
+    if config.data.window > 1:
+        raise InputError("data.window: on a cluster a run trains on one span; set data.window=1")
     schema = inputs.read_schema(config.data.schema_file, config.sequence)
     schema_name = f"schema-{hashlib.sha256(schema.encode()).hexdigest()[:16]}.pbtxt"
     with tempfile.TemporaryDirectory() as folder:

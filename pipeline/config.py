@@ -32,7 +32,7 @@ class DataConfig(_Settings):
     pattern: str = Field("*.tfrecord*", min_length=1)
     presplit: bool = False
     span: int | str = spans.LATEST
-    window: int = Field(1, ge=1, le=1)
+    window: int = Field(1, ge=1)
     allow_fewer: bool = False
     success_marker: str = ""
     unchanged_for: float = Field(60, ge=0)

@@ -16,6 +16,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from components.spans import name as span_name
 from components.verdict import Outcome, Verdict
 from pipeline.config import Config
 from pipeline.history import DONE, Component, Run
@@ -135,6 +136,12 @@ class Console:
         self._verdict(run)
         self.note(f"log: {log}")
 
+    def ingested(self, run: Run) -> None:
+        """What became of an older span that a window needs."""
+        self._ingest(run)
+        if "DataGate" in run.verdicts:
+            self._checks("DataGate", run.verdicts["DataGate"])
+
     def _ingest(self, run: Run) -> None:
         report = run.ingest
         if not report or not (report.bad_rows or report.corrupt):
@@ -154,6 +161,10 @@ class Console:
     def _verdict(self, run: Run) -> None:
         if "DataGate" in run.verdicts:
             self._checks("DataGate", run.verdicts["DataGate"])
+        if run.window:
+            path = self._config.data.path
+            named = [span_name(path, s.span) + f" version {s.version}" * bool(s.version) for s in run.window]
+            self.note(f"Window of spans: {', '.join(named)}")
         if run.blocked:
             self._print("Nothing was trained or released.")
         for model, metrics in run.metrics.items():

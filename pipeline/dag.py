@@ -1,5 +1,6 @@
 """The pipeline, from shards to a released model. Reads from top to bottom as the data flow."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from tfx.components import (
@@ -13,7 +14,7 @@ from tfx.dsl.experimental.conditionals.conditional import Cond
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.types import Channel
-from tfx.types.standard_artifacts import ExampleStatistics, Model, ModelBlessing
+from tfx.types.standard_artifacts import Examples, ExampleStatistics, Model, ModelBlessing
 
 from components.artifacts import VerdictArtifact
 from components.data_gate import DataGate, statistics_options
@@ -29,19 +30,29 @@ from components.resolvers import (
     PreviousSpanStrategy,
 )
 from components.trainer import Trainer
+from components.window import WindowStrategy
 from pipeline import fingerprint
 from pipeline.config import Config
 
 PIPELINE_NAME = "maskline"
 
 
-def create_pipeline(config: Config, *, schema_file: str, data_version: str = "") -> Pipeline:
+def create_pipeline(
+    config: Config,
+    *,
+    schema_file: str,
+    data_version: str = "",
+    window: Sequence[int] = (),
+    only_ingest: bool = False,
+) -> Pipeline:
     """Builds the pipeline; any TFX runner can run it.
 
     Args:
       config: the run's settings.
       schema_file: a schema whose file name changes with its content, since TFX caches by name.
       data_version: changes where the shards do; TFX's own fingerprint of files sees whole seconds.
+      window: the spans to train on, all ingested but the last, which is this run's; empty for that alone.
+      only_ingest: stop at the data gate.
 
     Returns:
       the pipeline, with caching on.
@@ -96,14 +107,23 @@ def create_pipeline(config: Config, *, schema_file: str, data_version: str = "")
         root=str(config.root),
         fingerprint=fingerprint.source("transform", "components"),
     )
+    ingest_nodes = [examples, schema, statistics, validation, previous, gate]
+    if only_ingest:
+        return _pipeline(config, ingest_nodes)
     accepted = Resolver(
         strategy_class=AcceptedStrategy,
         verdict=gate.outputs["verdict"],
         earlier=Channel(type=VerdictArtifact),
     ).with_id("Accepted")
     with Cond(accepted.outputs["verdict"].future()[0].property("passed") == 1):
+        spans = Resolver(
+            strategy_class=WindowStrategy,
+            config={"spans": list(window)},
+            examples=Channel(type=Examples),
+            verdict=Channel(type=VerdictArtifact),
+        ).with_id("Window")
         transform = Transform(
-            examples.outputs["examples"],
+            spans.outputs["examples"] if window else examples.outputs["examples"],
             schema.outputs["schema"],
             preprocessing_fn="transform.preprocessing.preprocessing_fn",
             custom_config=prepare,
@@ -155,17 +175,24 @@ def create_pipeline(config: Config, *, schema_file: str, data_version: str = "")
             serving_dir=str(config.serving_dir),
             fingerprint=fingerprint.source("components"),
         )
-    return Pipeline(
-        pipeline_name=PIPELINE_NAME,
-        pipeline_root=str(config.root / "artifacts"),
-        components=[
-            examples, schema, statistics, validation, previous, gate, accepted, transform,
+    return _pipeline(
+        config,
+        [
+            *ingest_nodes, accepted,
+            *([spans] if window else []),
+            transform,
             *([base] if config.training.warm_start else []),
             trainer, live, evaluator, release_gate, pusher,
         ],
-        enable_cache=True,
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(
-            str(config.metadata_file)
-        ),
-        beam_pipeline_args=list(config.beam.args),
     )  # fmt: skip
+
+
+def _pipeline(config: Config, nodes: list[Any]) -> Pipeline:
+    return Pipeline(
+        pipeline_name=PIPELINE_NAME,
+        pipeline_root=str(config.root / "artifacts"),
+        components=nodes,
+        enable_cache=True,
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(config.metadata_file)),
+        beam_pipeline_args=list(config.beam.args),
+    )

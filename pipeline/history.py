@@ -28,6 +28,8 @@ DONE = ("COMPLETE", "CACHED")
 _RUN, _NODE = "pipeline_run", "node"
 # On a run's context: what it depended on, written when it has come to its end.
 _INPUTS = "inputs"
+# In the name of a run that ingested an older span for another run: its name stands before, the span behind.
+OF_SPAN = "-span-"
 
 
 class Exit(IntEnum):
@@ -49,6 +51,13 @@ class Component(BaseModel):
     records_out: dict[str, int] = {}
 
 
+class TrainedSpan(BaseModel):
+    """A span of the window that was trained on."""
+
+    span: int
+    version: int
+
+
 class Run(BaseModel):
     """What one run did."""
 
@@ -57,6 +66,7 @@ class Run(BaseModel):
     metrics: dict[str, dict[str, float]] = {}
     ingest: Report | None = None
     quarantine: Path | None = None
+    window: list[TrainedSpan] = []
     statistics: Path | None = None
     verdicts: dict[str, Verdict] = {}
     blessed: bool | None = None
@@ -67,6 +77,11 @@ class Run(BaseModel):
     model: Path | None = None
     candidate: Path | None = None
     candidate_id: int = 0
+
+    @property
+    def log_name(self) -> str:
+        """The file of its log, which it may share with the run that it served."""
+        return f"{self.run.split(OF_SPAN)[0]}.log"
 
     @property
     def blocked(self) -> bool:
@@ -154,6 +169,9 @@ class History:
                 )
             )
             outputs[name] = self._outputs(execution)
+            if name == "Window":
+                spans = _of_type(self._outputs(execution, mlmd.Event.INTERNAL_OUTPUT), "Examples")
+                run.window = sorted(map(_trained_span, spans), key=lambda span: span.span)
         self._add_counts(run, outputs)
         self._add_verdict(run, outputs)
         self._add_candidate(run, outputs)
@@ -164,9 +182,10 @@ class History:
         contexts = self._store.get_contexts_by_execution(execution.id)
         return next(c.name.split(".")[-1] for c in contexts if c.type == _NODE)
 
-    def _outputs(self, execution: mlmd.Execution) -> list[mlmd.Artifact]:
+    def _outputs(self, execution: mlmd.Execution, kind: int = mlmd.Event.OUTPUT) -> list[mlmd.Artifact]:
+        """What an execution gave out; `kind` is another for a resolver."""
         events = self._store.get_events_by_execution_ids([execution.id])
-        made = [e.artifact_id for e in events if e.type == mlmd.Event.OUTPUT]
+        made = [e.artifact_id for e in events if e.type == kind]
         return self._store.get_artifacts_by_id(made)
 
     def _add_counts(self, run: Run, outputs: dict[str, list[mlmd.Artifact]]) -> None:
@@ -183,7 +202,7 @@ class History:
             splits = _count_splits(run.statistics)
             component["StatisticsGen"].records_in = splits
             component["ExampleGen"].records_out = splits
-            if "Transform" in component:
+            if "Transform" in component and "Window" not in component:
                 component["Transform"].records_in = splits
         for artifact in _of_type(outputs.get("Trainer"), "MasklineTrainingHistory"):
             rows_trained = _read_json(Path(artifact.uri, "history.json")).get("rows", {})
@@ -245,6 +264,11 @@ def _check(file: Path, *, read_only: bool) -> None:
 
 def _of_type(artifacts: Iterable[mlmd.Artifact] | None, name: str) -> list[mlmd.Artifact]:
     return [artifact for artifact in artifacts or () if artifact.type == name]
+
+
+def _trained_span(examples: mlmd.Artifact) -> TrainedSpan:
+    values = examples.properties
+    return TrainedSpan(span=values["span"].int_value, version=values["version"].int_value)
 
 
 def _seconds(execution: mlmd.Execution) -> float:

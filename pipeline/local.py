@@ -5,7 +5,7 @@ import hashlib
 import logging
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from pipeline.config import Config
 from pipeline.console import Console
 from pipeline.errors import RunError
 from pipeline.history import Exit, History, Run, connect
+from pipeline.inputs import Delivery
 from pipeline.streams import sent_to
 from transform.errors import InputError
 
@@ -33,13 +34,14 @@ def run(config: Config, console: Console) -> Exit:
       InputError: the user's input is wrong.
       BusyError: another run works on the root.
     """
-    [*_, newest], notes = inputs.find_data(config.data)
+    spans, notes = inputs.find_data(config.data)
     for note in notes:
         console.warn(note)
-    config = config.model_copy(update={"data": newest.data})
+    config = config.model_copy(update={"data": spans[-1].data})
     schema = inputs.read_schema(config.data.schema_file, config.sequence)
     source = fingerprint.source(*fingerprint.ROOMS)
-    depends_on = _digest(config.model_dump_json(exclude={"cluster"}), schema, newest.version, source)
+    versions = [span.version for span in spans]
+    depends_on = _digest(config.model_dump_json(exclude={"cluster"}), schema, *versions, source)
     with lock.hold(config.root):
         if previous := _unchanged(config, depends_on):
             console.unchanged(previous)
@@ -47,7 +49,7 @@ def run(config: Config, console: Console) -> Exit:
         name = datetime.now().strftime("%Y-%m-%dT%H-%M-%S.%f")
         log = config.root / "logs" / f"{name}.log"
         with _everything_logged_to(log, console):
-            failure = _attempt(config, name, schema, newest.version, console)
+            failure = _attempt(config, name, schema, spans, console)
         if isinstance(failure, InputError):
             console.note(f"log: {log}")
             raise failure
@@ -70,17 +72,27 @@ def _unchanged(config: Config, depends_on: str) -> Run | None:
 
 
 def _attempt(
-    config: Config, name: str, schema: str, shards_version: str, console: Console
+    config: Config, name: str, schema: str, spans: Sequence[Delivery], console: Console
 ) -> Exception | None:
-    """Builds the pipeline and runs it; gives what stopped it."""
+    """Builds the pipeline and runs it, older spans of the window before; gives what stopped it."""
     schema_file = config.root / "schemas" / f"{_digest(schema)}.pbtxt"
     schema_file.parent.mkdir(parents=True, exist_ok=True)
     schema_file.write_text(schema, encoding="utf-8")
     try:
         with console.working("loading TFX"), _imports_uncollected():
+            from pipeline import window
             from pipeline.dag import create_pipeline
             from pipeline.nodes import ForkingRunner
-        pipeline = create_pipeline(config, schema_file=str(schema_file), data_version=shards_version)
+        *older, newest = spans
+        if older:
+            window.ingest(config, older, name, str(schema_file), console)
+            console.note(f"span {newest.name}:")
+        pipeline = create_pipeline(
+            config,
+            schema_file=str(schema_file),
+            data_version=newest.version,
+            window=[int(span.data.span) for span in spans] if config.data.window > 1 else (),
+        )
         ForkingRunner(name, console).run(pipeline)
     except (InputError, RunError) as error:
         return error

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands.options import config_option, set_option
+from pipeline.commands.options import config_option, root_option, set_option
 
 
 @click.group(invoke_without_command=True)
@@ -44,3 +44,41 @@ def stats(path: Path, config_file: Path | None, overrides: tuple[str, ...]) -> N
     config = load(config_file, overrides)
     measured = measure(shards_at(path, config.data), config.sequence)
     data_report.show(measured, str(path), Console(highlight=False))
+
+
+@data.command()
+@click.argument("quarantine", type=click.Path(path_type=Path), required=False)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="folder for the shard")
+@config_option
+@root_option
+@set_option
+def replay(
+    quarantine: Path | None,
+    out: Path,
+    config_file: Path | None,
+    root: Path | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Write the quarantined rows that are good by today's settings as a shard.
+
+    QUARANTINE is the folder that `maskline show` names; without it, that of the last run.
+    """
+    from pipeline.config import load
+    from pipeline.history import History
+    from pipeline.streams import quiet_tensorflow
+    from transform.errors import InputError
+
+    config = load(config_file, overrides, root=root)
+    if quarantine is None:
+        if config.metadata_file.exists():
+            last = History(config.metadata_file, config.serving_dir, read_only=True).latest()
+            quarantine = last.quarantine if last else None
+        if quarantine is None:
+            raise InputError(f"{config.root}: no run set rows aside there; give the folder of a quarantine")
+    with quiet_tensorflow():
+        from pipeline.replay import replay as write
+
+        done = write(quarantine, out, config.sequence)
+    click.echo(f"{done.rows:,} rows written to {done.shard}")
+    for reason, count in sorted(done.bad.items()):
+        click.echo(f"  still bad: {reason}: {count:,}")

@@ -157,6 +157,18 @@ def test_a_span_that_is_left_out_is_told(tmp_path):
     assert notes == [f"{tmp_path}/span-2: is not complete and left out: it has no _SUCCESS"]
 
 
+def test_a_window_is_the_last_spans_up_to_the_one_asked_for(tmp_path):
+    path = exports(tmp_path, "span-1", "span-2", "span-4")
+    data = DataConfig(path=path, unchanged_for=0, window=2)
+    assert [span.data.span for span in find_data(data)[0]] == [2, 4]
+    before = data.model_copy(update={"span": 2})
+    assert [span.data.span for span in find_data(before)[0]] == [1, 2]
+    first = data.model_copy(update={"span": 1})
+    with pytest.raises(InputError, match=r"asks for 2 spans, complete are 1 \(1\); wait for more, or set"):
+        find_data(first)
+    assert [s.name for s in find_data(first.model_copy(update={"allow_fewer": True}))[0]] == ["1"]
+
+
 def test_split_data_need_both_splits(tmp_path):
     exports(tmp_path, "train")
     with pytest.raises(InputError, match="eval: no such data directory"):
@@ -171,6 +183,7 @@ def test_split_data_need_both_splits(tmp_path):
     ("values", "problem"),
     [
         ({"span": 3}, r"span needs a path with \{SPAN\}"),
+        ({"window": 2}, r"window needs a path with \{SPAN\}"),
         ({"path": "a/{SPAN}/{SPAN}"}, "a placeholder stands twice"),
     ],
 )

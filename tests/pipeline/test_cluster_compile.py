@@ -218,6 +218,7 @@ def test_retries_outlive_an_hour(spec):
         (["cluster.schedule.cron='0 3 * * *'"], "write six fields"),
         (["cluster.node.memory=lots"], "cluster.node.memory: 'lots' is not allowed"),
         (["cluster.secrets=[{secret: A_B, key: k, env: E}]"], "cluster.secrets.0.secret: 'A_B'"),
+        (["data.path='a/{SPAN}'", "data.window=2"], "data.window: on a cluster a run trains on one span"),
         (["cluster.metadata.kind=sqlite"], "cluster.metadata.kind: 'sqlite' is not allowed"),
     ],
 )

@@ -1,0 +1,103 @@
+"""What a window of spans resolves to, on a metadata store as runs leave it."""
+
+import pytest
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from components.window import choose
+
+
+class Store:
+    """Ingests and verdicts in the order in which runs record them."""
+
+    def __init__(self):
+        config = mlmd.ConnectionConfig()
+        config.fake_database.SetInParent()
+        self.store = MetadataStore(config)
+        self._examples = self._type("Examples", span=mlmd.INT, version=mlmd.INT)
+        self._verdict = self._type("MasklineVerdict", passed=mlmd.INT)
+        self._execution = self.store.put_execution_type(mlmd.ExecutionType(name="any"))
+
+    def _type(self, name, **properties):
+        return self.store.put_artifact_type(mlmd.ArtifactType(name=name, properties=properties))
+
+    def examples(self, span, version=0, **custom):
+        artifact = mlmd.Artifact(type_id=self._examples, uri="u")
+        artifact.properties["span"].int_value = span
+        artifact.properties["version"].int_value = version
+        for key, value in (custom or {"rows_read": 9}).items():
+            artifact.custom_properties[key].int_value = value
+        return self.gives_out(artifact)
+
+    def verdict(self, examples, passed):
+        artifact = mlmd.Artifact(type_id=self._verdict, uri="u")
+        artifact.properties["passed"].int_value = passed
+        artifact.custom_properties["examples_id"].int_value = examples
+        return self.gives_out(artifact)
+
+    def ingest(self, span, version=0, *, passed=1):
+        examples = self.examples(span, version)
+        self.verdict(examples, passed)
+        return examples
+
+    def gives_out(self, artifact):
+        if isinstance(artifact, int):  # from the cache
+            [artifact] = self.store.get_artifacts_by_id([artifact])
+        event = mlmd.Event(type=mlmd.Event.OUTPUT)
+        execution = mlmd.Execution(type_id=self._execution)
+        _, [number], _ = self.store.put_execution(execution, [(artifact, event)], [])
+        return number
+
+    def window(self, *spans):
+        examples, verdicts = map(self.store.get_artifacts_by_type, ("Examples", "MasklineVerdict"))
+        return [artifact.id for artifact in choose(self.store, examples, verdicts, spans)]
+
+
+@pytest.fixture
+def store():
+    return Store()
+
+
+def test_each_span_once_in_order_and_no_other(store):
+    first, second, third = (store.ingest(span) for span in (1, 2, 3))
+    store.examples(2, transformed=1)  # as Transform's, which carry a span too
+    assert store.window(2, 3) == [second, third]
+    assert store.window(1, 3) == [first, third]
+    assert store.window(3, 4) == [third]
+
+
+def test_a_late_version_takes_the_place_of_the_earlier_one(store):
+    store.ingest(2, 1)
+    newer, third = store.ingest(2, 2), store.ingest(3)
+    assert store.window(2, 3) == [newer, third]
+
+
+def test_a_blocked_version_leaves_the_one_before_and_a_blocked_span_nothing(store):
+    older = store.ingest(2, 1)
+    store.ingest(2, 2, passed=0)
+    store.ingest(3, passed=0)
+    assert store.window(2, 3) == [older]
+
+
+def test_a_version_that_was_withdrawn_does_not_count(store):
+    older = store.ingest(2, 1)
+    store.ingest(2, 2)
+    store.gives_out(older)
+    assert store.window(2) == [older]
+
+
+def test_the_same_span_ingested_by_other_settings_is_the_one_used_last(store):
+    first, other = store.ingest(1), store.ingest(1)
+    assert store.window(1) == [other]
+    store.gives_out(first)
+    assert store.window(1) == [first]
+
+
+def test_the_verdict_of_the_last_rules_counts(store):
+    examples = store.examples(1)
+    strict, lenient = store.verdict(examples, 0), store.verdict(examples, 1)
+    assert store.window(1) == [examples]
+    store.gives_out(strict)
+    assert store.window(1) == []
+    store.gives_out(lenient)
+    assert store.window(1) == [examples]
