@@ -30,6 +30,9 @@ class LiveModelStrategy(ResolverStrategy):
           `model` and `release`: one artifact each, or none; `best`: one, or none where it is the live one
           or is gone; `candidate` and `blessing`: none.
         """
+        if not input_dict["candidate"]:
+            # The data gate stopped the run; TFX asks for the inputs before it looks at the condition.
+            return {key: [] for key in input_dict}
         identity = candidate_identity(input_dict["candidate"][0])
         releases = sorted(input_dict["release"], key=lambda release: release.id)
         own = [release.identity == identity for release in releases]

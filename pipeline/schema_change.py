@@ -141,6 +141,8 @@ def _notes(run: Run) -> Iterable[str]:
         if check.name in ("drift", "skew"):
             settings = f"gate.max_{check.name} and gate.severity.{check.name}"
             yield f"no schema accepts {check.name}, {settings} do: {check}"
+        if check.name == "new feature":
+            yield f"the pipeline does not read features that `sequence` does not name: {check}"
         if check.name == "bad rows":
             yield f"quarantined rows are outside `sequence`, and no schema accepts them: {check}"
 

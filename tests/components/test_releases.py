@@ -115,6 +115,12 @@ def test_baseline_is_the_live_model_and_never_the_candidate(tmp_path, history, c
     assert set(resolved) == {"candidate", "model", "best", "release", "blessing"}
 
 
+def test_without_a_candidate_there_is_nothing_to_compare_with(tmp_path):
+    found = {key: [model(tmp_path, "a", 97)] for key in ("model", "best", "release", "blessing")}
+    resolved = LiveModelStrategy().resolve_artifacts(None, found | {"candidate": []})
+    assert resolved == {"candidate": [], "model": [], "best": [], "release": [], "blessing": []}
+
+
 @pytest.mark.parametrize(
     ("history", "candidate", "best"),
     [

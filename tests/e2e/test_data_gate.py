@@ -1,14 +1,30 @@
 """Good data, then drifted data, then what an operator can do. One root, run after run."""
 
+import subprocess
+import sys
 from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support import QUICK, maskline, show, states, versions
+from tests.support import QUICK, REPOSITORY, environment, maskline, show, states, versions
 
 pytestmark = pytest.mark.slow
 
 TRAINED = {"Transform", "Trainer", "Evaluator", "Pusher"}
+
+
+# The pipeline on TFX's own local runner, which knows nothing of blocked runs.
+STOCK = """
+import sys
+from pathlib import Path
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from pipeline.config import load
+from pipeline.dag import create_pipeline
+
+root, data = map(Path, sys.argv[1:])
+[schema] = (root / "schemas").iterdir()
+LocalDagRunner().run(create_pipeline(load(root=root, data=data), schema_file=str(schema)))
+"""
 
 
 class Step(NamedTuple):
@@ -35,6 +51,11 @@ def steps(tmp_path_factory) -> dict[str, Step]:
     run("drifted", drifted)
     run("drifted again", drifted)
     run("mended", good, "--set", "gate.max_skew=0.02")
+    stock = subprocess.run(
+        [sys.executable, "-c", STOCK, root, drifted],
+        cwd=REPOSITORY, env=environment(), capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    taken["stock runner"] = Step(stock.returncode, stock.stderr, show(root), versions(root))
     run("drift warns", drifted, "--set", "gate.severity.drift=warn")
     return taken
 
@@ -73,6 +94,13 @@ def test_mended_data_go_through_and_by_another_rule_nothing_is_trained_anew(step
     assert (step.code, step.versions) == (0, ["1"]), step.out
     found = states(step.run)
     assert (found["DataGate"], found["Transform"], found["Trainer"]) == ("COMPLETE", "CACHED", "CACHED")
+
+
+def test_any_runner_of_tfx_stops_there(steps):
+    step = steps["stock runner"]
+    assert (step.code, step.run["exit"], step.versions) == (0, 3, ["1"]), step.out
+    assert step.run["run"] != steps["drifted"].run["run"]
+    assert set(states(step.run)) == set(states(steps["drifted"].run))
 
 
 def test_drift_that_only_warns_lets_the_run_through(steps):
