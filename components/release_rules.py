@@ -56,6 +56,7 @@ class ReleaseRules(BaseModel):
     slice_margin: float = Field(0.05, ge=0, le=1)
     confidence: float = Field(0.95, ge=0.5, lt=1)
     min_slice_rows: int = Field(100, ge=1)
+    pool_window: bool = False
     slices: tuple[SliceSpec, ...] | None = None
     thresholds: tuple[Threshold, ...] = ()
 
@@ -108,7 +109,8 @@ def _paired(pairs: Pairs, model: str, margin: float, require: Requirement, confi
     wanted = "better" if require is Requirement.BETTER else f"not worse by more than {margin:.4g}"
     few = (
         f"{pairs.rows:,} eval rows are too few for a margin of {margin:.4g} where the models disagree on "
-        f"{pairs.disagreement:.1%} of them; {found.rows_needed:,} are needed: more data, or a wider margin"
+        f"{pairs.disagreement:.1%} of them; {found.rows_needed:,} are needed: more data, the rows of "
+        "more spans (evaluation.pool_window), or a wider margin"
     )
     return Check(
         name=f"accuracy against {_NAMES[model]}",

@@ -154,8 +154,9 @@ def create_pipeline(
             release=Channel(type=Release),
             blessing=Channel(type=ModelBlessing),
         ).with_id("LiveModel")
+        pooled = window and config.evaluation.pool_window
         evaluator = Evaluator(
-            examples=examples.outputs["examples"],
+            examples=spans.outputs["examples"] if pooled else examples.outputs["examples"],
             model=trainer.outputs["model"],
             baseline_model=live.outputs["model"],
             best_model=live.outputs["best"],

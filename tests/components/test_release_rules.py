@@ -63,7 +63,7 @@ def test_too_few_rows_are_said_with_the_number_needed():
     [check] = judge(Report(slices=[part(OVERALL, 400, 30, 30)]), RULES).blocking
     assert check.details == (
         "400 eval rows are too few for a margin of 0.035 where the models disagree on 15.0% of them; "
-        "1,287 are needed: more data, or a wider margin",
+        "1,287 are needed: more data, the rows of more spans (evaluation.pool_window), or a wider margin",
     )
     [_, enough, *_] = judge(Report(slices=[part(OVERALL, ROWS, 150, 150)]), RULES).checks
     assert enough.details == ()
