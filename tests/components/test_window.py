@@ -59,8 +59,8 @@ def store():
 
 
 def test_each_span_once_in_order_and_no_other(store):
-    first, second, third = (store.ingest(span) for span in (1, 2, 3))
-    store.examples(2, transformed=1)  # as Transform's, which carry a span too
+    first, second, third = (store.ingest(span, 1) for span in (1, 2, 3))
+    store.examples(2, transformed=1)  # as Transform's, which carry a span and version 0
     assert store.window(2, 3) == [second, third]
     assert store.window(1, 3) == [first, third]
     assert store.window(3, 4) == [third]
