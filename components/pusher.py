@@ -1,21 +1,45 @@
 """Pusher: releases a blessed model once, and records what is live."""
 
+import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
 from tfx import types
 from tfx.components.pusher.executor import Executor as StockExecutor
 from tfx.dsl.components.base import base_component, executor_spec
+from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components import audit
+from components import audit, spans
+from components.artifacts import ROWS_READ, VerdictArtifact
+from components.evaluation import CANDIDATE, Report
+from components.evaluation import FILE as EVALUATION_FILE
+from components.model_card import FACTS_FILE, Data, Facts, stack
 from components.releases import Release, candidate_identity
 from components.serving import Version, publish, repair, versions
+from components.trainer import TrainingHistory
+from components.verdict import FILE as VERDICT_FILE
+from components.verdict import Verdict
 
 logger = logging.getLogger(__name__)
+
+
+# The gates' verdicts, by input, with the names of the nodes that gave them.
+GATES = {"data_verdict": "DataGate", "checks_verdict": "ModelChecks", "release_verdict": "ReleaseGate"}
+
+
+class MadeBy(BaseModel):
+    """What the artifacts do not tell: settings, `code` (SHA-256 by what it made) and how spans are named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    configuration: dict[str, Any]
+    code: dict[str, str]
+    spans: str = ""
 
 
 class PusherSpec(ComponentSpec):
@@ -23,11 +47,17 @@ class PusherSpec(ComponentSpec):
 
     PARAMETERS = {
         "serving_dir": ExecutionParameter(type=str),
+        "made_by": ExecutionParameter(type=str),
         "fingerprint": ExecutionParameter(type=str),
     }
     INPUTS = {
         "model": ChannelParameter(type=standard_artifacts.Model),
         "model_blessing": ChannelParameter(type=standard_artifacts.ModelBlessing),
+        "infra_blessing": ChannelParameter(type=standard_artifacts.InfraBlessing),
+        "examples": ChannelParameter(type=standard_artifacts.Examples),
+        "history": ChannelParameter(type=TrainingHistory),
+        "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        **{gate: ChannelParameter(type=VerdictArtifact) for gate in GATES},
     }
     OUTPUTS = {
         "pushed_model": ChannelParameter(type=standard_artifacts.PushedModel),
@@ -47,9 +77,14 @@ class Executor(StockExecutor):
         """Publishes and records; leaves `release` without an artifact where nothing went live."""
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
         model = artifact_utils.get_single_instance(input_dict["model"])
+        facts = describe(input_dict, MadeBy.model_validate_json(exec_properties["made_by"]))
+        # Also for a model that is held back: a person may publish it later.
+        fileio.makedirs(pushed.uri)
+        with fileio.open(f"{pushed.uri}/{FACTS_FILE}", "w") as file:
+            file.write(facts.model_dump_json(indent=1))
         version = None
         if self.CheckBlessing(input_dict):
-            version = self._publish_once(model, Path(exec_properties["serving_dir"]))
+            version = self._publish_once(model, Path(exec_properties["serving_dir"]), facts)
         if version is None:
             self._MarkNotPushed(pushed)
             output_dict["release"] = []
@@ -60,7 +95,7 @@ class Executor(StockExecutor):
         release.identity = version.identity
         release.model_id = model.id
 
-    def _publish_once(self, model: types.Artifact, folder: Path) -> Version | None:
+    def _publish_once(self, model: types.Artifact, folder: Path, facts: Facts) -> Version | None:
         identity = candidate_identity(model)
         repair(folder)
         present = versions(folder)
@@ -74,7 +109,40 @@ class Executor(StockExecutor):
             return None
         run = self._context.pipeline_run_id if self._context else None
         why = f"blessed in run {run}" if run else "blessed"
-        return publish(Path(self.GetModelPath({"model": [model]})), folder, why=why, model_id=model.id)
+        saved_model = Path(self.GetModelPath({"model": [model]}))
+        return publish(saved_model, folder, why=why, model_id=model.id, facts=facts)
+
+
+def describe(inputs: Mapping[str, list[types.Artifact]], made_by: MadeBy) -> Facts:
+    """What is known of a model, from the artifacts that Pusher is given."""
+    history = json.loads(_text(inputs["history"], "history.json"))
+    report = Report.model_validate_json(_text(inputs["evaluation"], EVALUATION_FILE))
+    return Facts(
+        data=_data(inputs["examples"], history["rows"], made_by.spans),
+        parameters=history["parameters"],
+        metrics=report.metrics[CANDIDATE],
+        evaluation=report,
+        gates={
+            name: Verdict.model_validate_json(_text(inputs[gate], VERDICT_FILE))
+            for gate, name in GATES.items()
+        },
+        configuration=made_by.configuration,
+        code=made_by.code,
+        stack=stack(),
+    )
+
+
+def _data(examples: list[types.Artifact], rows: dict[str, int], pattern: str) -> Data:
+    read = sum(artifact.get_int_custom_property(ROWS_READ) for artifact in examples)
+    numbers = sorted(artifact.span for artifact in examples)
+    names = [spans.name(pattern, number) for number in numbers] if pattern else []
+    span = "" if not names else f"span {names[0]}" if len(names) == 1 else f"spans {names[0]} to {names[-1]}"
+    return Data(span=span, rows=rows, read=read, set_aside=read - sum(rows.values()))
+
+
+def _text(artifacts: list[types.Artifact], file: str) -> str:
+    with fileio.open(f"{artifact_utils.get_single_uri(artifacts)}/{file}") as opened:
+        return opened.read()
 
 
 class Pusher(base_component.BaseComponent):
@@ -82,7 +150,13 @@ class Pusher(base_component.BaseComponent):
 
     Args:
       model: the candidate.
-      model_blessing: the verdict on it.
+      model_blessing: the release gate's.
+      infra_blessing: that of the model checks.
+      examples: the rows, with their span.
+      history: of the training.
+      evaluation: the Evaluator's.
+      data_verdict: by which the rows were let through; `checks_verdict` and `release_verdict` likewise.
+      made_by: settings and source, for the model card.
       serving_dir: the directory of versions.
       fingerprint: of the source; part of the cache key.
     """
@@ -95,12 +169,28 @@ class Pusher(base_component.BaseComponent):
         *,
         model: types.BaseChannel,
         model_blessing: types.BaseChannel,
+        infra_blessing: types.BaseChannel,
+        examples: types.BaseChannel,
+        history: types.BaseChannel,
+        evaluation: types.BaseChannel,
+        data_verdict: types.BaseChannel,
+        checks_verdict: types.BaseChannel,
+        release_verdict: types.BaseChannel,
+        made_by: MadeBy,
         serving_dir: str,
         fingerprint: str,
     ) -> None:
         spec = PusherSpec(
             model=model,
             model_blessing=model_blessing,
+            infra_blessing=infra_blessing,
+            examples=examples,
+            history=history,
+            evaluation=evaluation,
+            data_verdict=data_verdict,
+            checks_verdict=checks_verdict,
+            release_verdict=release_verdict,
+            made_by=made_by.model_dump_json(),
             serving_dir=serving_dir,
             fingerprint=fingerprint,
             pushed_model=types.Channel(type=standard_artifacts.PushedModel),

@@ -9,21 +9,22 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from components import audit
+from components import audit, model_card
 from components.audit import Change
+from components.model_card import Facts
 from transform.errors import InputError
 from transform.features import IDENTITY_FILE
 
 logger = logging.getLogger(__name__)
 
 LOCK_FILE = ".lock"
-FACTS_FILE = "assets.extra/facts.json"  # in each version, beside the model's identity
+FACTS_FILE = f"assets.extra/{model_card.FACTS_FILE}"  # in each version, beside the model's identity
 _INCOMING, _REMOVING = "incoming-", "removing-"
 
 
@@ -50,7 +51,7 @@ def identity_of(saved_model: Path) -> str:
 
 
 def publish(
-    saved_model: Path, folder: Path, *, why: str, model_id: int = 0, facts: Mapping[str, Any] | None = None
+    saved_model: Path, folder: Path, *, why: str, model_id: int = 0, facts: Facts | None = None
 ) -> Version:
     """Makes a model live: copies it into the serving directory under the next number, and logs it.
 
@@ -64,7 +65,7 @@ def publish(
       folder: the serving directory; made where it is missing.
       why: the reason, for the audit log.
       model_id: its Model artifact in the metadata store.
-      facts: what is known of the model, to go with it; an earlier version brings its own.
+      facts: what is known of the model; it goes with it, and as a card. An earlier version brings both.
 
     Returns:
       the new version.
@@ -79,7 +80,8 @@ def publish(
         try:
             _copy(saved_model, incoming)
             if facts is not None:
-                _write(incoming / FACTS_FILE, json.dumps(facts, indent=1))
+                _write(incoming / FACTS_FILE, facts.model_dump_json(indent=1))
+                _write(incoming / model_card.CARD_FILE, model_card.card(facts, change))
             _flush(incoming)
             _flush(folder, deep=False)
             audit.append(folder, change)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 
 from components import spans
+from components.checks import ModelChecksSettings
 from components.data_rules import DataGateConfig
 from components.release_rules import ReleaseRules
 from components.slices import SliceSpec, default_slices
@@ -81,6 +82,7 @@ class Config(TrainerSettings):
     sequence: SequenceSpec = SequenceSpec()
     gate: DataGateConfig = DataGateConfig()
     evaluation: ReleaseRules = ReleaseRules()
+    checks: ModelChecksSettings = ModelChecksSettings()
     beam: BeamConfig = BeamConfig()
     cluster: ClusterSettings = ClusterSettings()
 

@@ -20,7 +20,8 @@ from components.artifacts import VerdictArtifact
 from components.data_gate import DataGate, statistics_options
 from components.evaluator import Evaluator
 from components.example_gen import ShardExampleGen
-from components.pusher import Pusher
+from components.model_checks import ModelChecks
+from components.pusher import MadeBy, Pusher
 from components.release_gate import ReleaseGate
 from components.releases import Release
 from components.resolvers import (
@@ -29,6 +30,7 @@ from components.resolvers import (
     LiveModelStrategy,
     PreviousSpanStrategy,
 )
+from components.spans import is_pattern, split_pattern
 from components.trainer import Trainer
 from components.window import WindowStrategy
 from pipeline import fingerprint
@@ -170,9 +172,23 @@ def create_pipeline(
             rules=config.evaluation,
             fingerprint=fingerprint.source("components"),
         )
+        model_checks = ModelChecks(
+            model=trainer.outputs["model"],
+            golden_rows=trainer.outputs["golden_rows"],
+            settings=config.checks.for_model(padding_leaks=config.model.padding_leaks),
+            fingerprint=fingerprint.source("components"),
+        )
         pusher = Pusher(
             model=trainer.outputs["model"],
             model_blessing=release_gate.outputs["blessing"],
+            infra_blessing=model_checks.outputs["blessing"],
+            examples=spans.outputs["examples"] if window else examples.outputs["examples"],
+            history=trainer.outputs["history"],
+            evaluation=evaluator.outputs["evaluation"],
+            data_verdict=accepted.outputs["verdict"],
+            checks_verdict=model_checks.outputs["verdict"],
+            release_verdict=release_gate.outputs["verdict"],
+            made_by=_made_by(config),
             serving_dir=str(config.serving_dir),
             fingerprint=fingerprint.source("components"),
         )
@@ -183,7 +199,7 @@ def create_pipeline(
             *([spans] if window else []),
             transform,
             *([base] if config.training.warm_start else []),
-            trainer, live, evaluator, release_gate, pusher,
+            trainer, live, evaluator, release_gate, model_checks, pusher,
         ],
     )  # fmt: skip
 
@@ -196,4 +212,20 @@ def _pipeline(config: Config, nodes: list[Any]) -> Pipeline:
         enable_cache=True,
         metadata_connection_config=metadata.sqlite_metadata_connection_config(str(config.metadata_file)),
         beam_pipeline_args=list(config.beam.args),
+    )
+
+
+def _made_by(config: Config) -> MadeBy:
+    """For the model card: what made the model, and nothing that only says where or how a run worked."""
+    told = {"sequence", "model", "training", "evaluation", "checks"}
+    part = {"pattern", "presplit", "eval_percent", "on_corrupt", "window"}
+    path = config.data.path
+    settings = config.model_dump(mode="json", include={**dict.fromkeys(told, True), "data": part})
+    return MadeBy(
+        configuration=settings,
+        code={
+            "training": fingerprint.source("transform", "trainer"),
+            "gates": fingerprint.source("components"),
+        },
+        spans="/".join(split_pattern(path)[1]) if is_pattern(path) else "",
     )

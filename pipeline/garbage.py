@@ -16,9 +16,9 @@ from components import audit, serving
 from pipeline.config import Config
 from pipeline.releases import releases
 
-# Records with no files worth a word, by which the live and the best model are found; and rows of the user
-# that were set aside and may be wanted again.
-_NEVER = {"MasklineRelease", "ModelBlessing", "MasklineQuarantine"}
+# Small records, by which the live and the best model are found and what was decided is remembered; and rows
+# of the user that were set aside and may be wanted again.
+_NEVER = {"MasklineRelease", "MasklineVerdict", "ModelBlessing", "MasklineQuarantine"}
 
 
 class Garbage(NamedTuple):

@@ -215,6 +215,8 @@ class History:
                 run.verdicts[name] = read_verdict(Path(artifact.uri))
         for artifact in _of_type(outputs.get("ReleaseGate"), "ModelBlessing"):
             run.blessed = artifact.custom_properties["blessed"].int_value == 1
+        for artifact in _of_type(outputs.get("ModelChecks"), "InfraBlessing"):
+            run.blessed = run.blessed and artifact.custom_properties["blessed"].int_value == 1
         for artifact in _of_type(outputs.get("Evaluator"), "ModelEvaluation"):
             if Path(artifact.uri, FILE).exists():  # it is not while the Evaluator works
                 run.metrics = read_evaluation(Path(artifact.uri)).metrics

@@ -3,15 +3,14 @@
 Neither TFX nor TensorFlow: what TFX's resolvers will read is written with ml-metadata itself.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ml_metadata.errors import NotFoundError
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components import audit, serving
+from components.model_card import FACTS_FILE, Facts
 from components.serving import Version
 from transform.errors import InputError
 
@@ -27,7 +26,6 @@ def make_live(
     *,
     why: str,
     model_id: int,
-    facts: Mapping[str, Any] | None = None,
 ) -> Version:
     """Publishes a model and records it, as Pusher does; hold the root's lock around it.
 
@@ -37,7 +35,6 @@ def make_live(
       folder: the serving directory.
       why: the reason, for the audit log.
       model_id: its Model artifact.
-      facts: what is known of the model, to go with it; an earlier version brings its own.
 
     Returns:
       the new version, which is live.
@@ -45,6 +42,7 @@ def make_live(
     Raises:
       InputError: the directory cannot be written; what was live is live.
     """
+    facts = None if (saved_model / serving.FACTS_FILE).exists() else _facts(store, model_id)
     version = serving.publish(saved_model, folder, why=why, model_id=model_id, facts=facts)
     _record(store, version, folder, model_id)
     return version
@@ -120,6 +118,20 @@ def releases(store: MetadataStore) -> list[mlmd.Artifact]:
     except NotFoundError:  # no release was ever made, so the type is not known yet
         return []
     return sorted(found, key=lambda artifact: artifact.id)
+
+
+def _facts(store: MetadataStore, model_id: int) -> Facts | None:
+    """What Pusher knew of a model that it was given, whether it published it or not."""
+    asked = [
+        e.execution_id for e in store.get_events_by_artifact_ids([model_id]) if e.type == mlmd.Event.INPUT
+    ]
+    made = [e.artifact_id for e in store.get_events_by_execution_ids(asked) if e.type == mlmd.Event.OUTPUT]
+    files = [
+        Path(artifact.uri, FACTS_FILE)
+        for artifact in store.get_artifacts_by_id(sorted(set(made)))
+        if artifact.type == "PushedModel" and Path(artifact.uri, FACTS_FILE).exists()
+    ]
+    return Facts.model_validate_json(files[-1].read_text(encoding="utf-8")) if files else None
 
 
 def _record(store: MetadataStore, version: Version, folder: Path, model_id: int) -> None:

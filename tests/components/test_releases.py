@@ -1,18 +1,28 @@
 """Publishing by identity, and finding the live model."""
 
 import json
+import re
 import shutil
+from importlib import metadata
 from pathlib import Path
 
 import pytest
-from tfx.types.standard_artifacts import Model, ModelBlessing, PushedModel
+from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelEvaluation, PushedModel
 
-from components.pusher import Executor
+from components.artifacts import ROWS_READ, VerdictArtifact
+from components.evaluation import FILE as EVALUATION_FILE
+from components.evaluation import Report, SliceReport
+from components.model_card import CARD_FILE, FACTS_FILE, Facts
+from components.paired import Pairs
+from components.pusher import GATES, Executor, MadeBy
 from components.release_gate import ACCURACY, bless
 from components.releases import Release
 from components.resolvers import LiveModelStrategy
 from components.serving import remove, versions
-from transform.features import IDENTITY_FILE
+from components.trainer import TrainingHistory
+from components.verdict import Check, Verdict
+from pipeline.models import released
+from transform.features import IDENTITY_FILE, SequenceSpec
 
 
 def saved_model(folder: Path, identity: str) -> Path:
@@ -32,14 +42,52 @@ def model(tmp_path, identity, number):
     return artifact
 
 
+def known(tmp_path):
+    """What the nodes before it tell the Pusher of a model, as they write it."""
+    folder = tmp_path / "known"
+    folder.mkdir(exist_ok=True)
+    rows = {"train": 80, "eval": 15}
+    (folder / "history.json").write_text(json.dumps({"rows": rows, "parameters": 1234}))
+    (folder / EVALUATION_FILE).write_text(REPORT.model_dump_json())
+    examples, history, evaluation = Examples(), TrainingHistory(), ModelEvaluation()
+    examples.span = 20_000
+    examples.set_int_custom_property(ROWS_READ, 100)
+    history.uri = evaluation.uri = str(folder)
+    inputs = {"examples": [examples], "history": [history], "evaluation": [evaluation]}
+    for gate in GATES:
+        verdict = VerdictArtifact()
+        verdict.uri = str(folder / gate)
+        verdict.write(Verdict(checks=(Check(name=gate, asked="a lot", measured="b|c", outcome="warned"),)))
+        inputs[gate] = [verdict]
+    return inputs
+
+
 def push(tmp_path, identity, number, *, blessed=True):
     """Runs the Pusher; gives its Release and PushedModel."""
     blessing = ModelBlessing()
     blessing.set_int_custom_property("blessed", int(blessed))
     outputs = {"pushed_model": [PushedModel()], "release": [Release()]}
-    inputs = {"model": [model(tmp_path, identity, number)], "model_blessing": [blessing]}
-    Executor().Do(inputs, outputs, {"serving_dir": str(tmp_path / "serving")})
+    outputs["pushed_model"][0].uri = str(tmp_path / f"pushed-{number}")
+    inputs = {"model": [model(tmp_path, identity, number)], "model_blessing": [blessing], **known(tmp_path)}
+    made_by = MadeBy(configuration=CONFIGURATION, code={"training": "0" * 16}, spans="{YYYY}-{MM}-{DD}")
+    given = {"serving_dir": str(tmp_path / "serving"), "made_by": made_by.model_dump_json()}
+    Executor().Do(inputs, outputs, given)
     return outputs["release"], outputs["pushed_model"][0]
+
+
+METRICS = {"accuracy": 0.8, "loss": 0.5, "calibration_error": 0.02, "example_count": 15.0}
+REPORT = Report(
+    slices=(
+        SliceReport(name="", rows=15, metrics={"candidate": METRICS}),
+        SliceReport(
+            name="operator=+",
+            rows=10,
+            metrics={"candidate": METRICS},
+            pairs={"baseline": Pairs(rows=10, better=1, worse=3)},
+        ),
+    )
+)
+CONFIGURATION = {"sequence": SequenceSpec().model_dump(mode="json"), "training": {"seed": 7, "epochs": 3}}
 
 
 def identities(tmp_path):
@@ -51,6 +99,38 @@ def test_pusher_records_what_went_live(tmp_path):
     assert (release.version, release.identity, release.model_id) == (1, "a", 5)
     assert pushed.get_int_custom_property("pushed") == 1
     assert pushed.get_string_custom_property("pushed_destination") == str(tmp_path / "serving" / "1")
+
+
+def test_version_carries_its_card_and_its_facts(tmp_path):
+    push(tmp_path, "abc", 5)
+    card = (tmp_path / "serving/1" / CARD_FILE).read_text()
+    for line in (
+        "# Model abc",
+        "span 2024-10-04. Rows: 80 train + 15 eval. Read were 100, of which 5 were set aside as bad.",
+        "| slice | rows | accuracy | 95% interval | change from live | interval | loss | calibration error |",
+        # Wilson's interval of 12 in 15, and of 8 in 10, as in tables
+        "| all | 15 | 0.8000 | 0.5481 … 0.9295 | no live model |  | 0.5000 | 0.0200 |",
+        "| ReleaseGate | release_verdict | b\\|c | a lot | warned |",
+        "- ModelChecks warned: checks_verdict: b|c; a lot.",
+        "`training 0000000000000000`",
+        ' "training": {',
+    ):
+        assert line in card.splitlines() or line in card, line
+    assert "| operator=+ | 10 | 0.8000 | 0.4902 … 0.9433 | -0.2000 | -0." in card
+    assert "1,234 parameters, seed 7;" in card
+    assert f"tensorflow {metadata.version('tensorflow')}, " in card
+    assert re.search(r"^Published as version 1 at 20\d\d-.* UTC by \S+: blessed\. Its identity", card, re.M)
+    [told] = released(tmp_path / "serving")
+    assert told.metrics == METRICS
+    assert told.data == {
+        "span": "span 2024-10-04", "rows": {"train": 80, "eval": 15}, "read": 100, "set_aside": 5,
+    }  # fmt: skip
+
+
+def test_facts_of_a_model_that_is_held_back_are_kept_for_whoever_publishes_it_later(tmp_path):
+    _, pushed = push(tmp_path, "a", 5, blessed=False)
+    facts = Facts.model_validate_json(Path(pushed.uri, FACTS_FILE).read_text())
+    assert (facts.parameters, facts.gates["DataGate"].checks[0].name) == (1234, "data_verdict")
 
 
 def test_model_without_blessing_is_not_pushed(tmp_path):

@@ -83,7 +83,7 @@ def test_model_that_is_trained_again_from_the_same_rows_is_not_published_again(s
 def test_edited_trainer_reruns_from_the_trainer_on(steps):
     step = steps["trainer edited"]
     assert step.code == 0, step.out
-    assert step.reran == {"Trainer", "Evaluator", "ReleaseGate", "Pusher"}
+    assert step.reran == {"Trainer", "Evaluator", "ReleaseGate", "ModelChecks", "Pusher"}
     assert step.versions == ["1", "2"]
     assert set(step.run["metrics"]) == {"candidate", "baseline", "change"}
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 COMPONENTS = {
     "ExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator", "DataGate", "Transform",
-    "Trainer", "Evaluator", "ReleaseGate", "Pusher", *RESOLVERS,
+    "Trainer", "Evaluator", "ReleaseGate", "ModelChecks", "Pusher", *RESOLVERS,
 }  # fmt: skip
 
 
