@@ -17,9 +17,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+if __name__ == "__main__":  # at once, for the imports below take seconds: a killed run leaves nothing at work
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+from tensorflow.python.framework.convert_to_constants import (
+    convert_variables_to_constants_v2,
+)
 
 ALONE, TIMED, LOOKED_INTO = 32, 200, 64  # rows that are asked one by one, timed, looked into
 NOISE = (1e3, np.nan)
@@ -297,7 +302,6 @@ def _in_short(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: a killed run leaves nothing at work
     with open(sys.argv[1]) as asked:
         told = main(json.load(asked))
     with open(sys.argv[2], "w") as file:

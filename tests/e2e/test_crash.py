@@ -68,7 +68,7 @@ def test_killed_anywhere_the_next_run_finishes(arguments, tmp_path):
     assert states(show(root)) == {
         "ExampleGen": "CACHED", "StatisticsGen": "CACHED", "ImportSchemaGen": "CACHED",
         "ExampleValidator": "CACHED", "DataGate": "CACHED", "Transform": "CACHED", "Trainer": "CACHED",
-        "ModelChecks": "CACHED", "Evaluator": "COMPLETE", "ReleaseGate": "COMPLETE", "Pusher": "COMPLETE",
+        "ModelChecks": "COMPLETE", "Evaluator": "COMPLETE", "ReleaseGate": "COMPLETE", "Pusher": "COMPLETE",
         **dict.fromkeys(RESOLVERS, "COMPLETE"),
     }  # fmt: skip
     assert maskline(*arguments).returncode == 0
