@@ -53,7 +53,7 @@ def test_killed_anywhere_the_next_run_finishes(arguments, tmp_path):
     for point in ("  ExampleGen …", "  Transform …", "  Trainer …", "  Evaluator …"):
         with Working(*arguments) as run:
             run.wait_for(point)
-            time.sleep(0.3)  # into its middle
+            time.sleep(1)  # into its middle; a busy machine takes as long to begin it
             children = run.kill()
         _, alive = psutil.wait_procs(children, timeout=60)
         assert not alive, "a killed run leaves no node at work"
