@@ -27,6 +27,11 @@ class Compiled:
     nodes: dict[str, str]
     gates: frozenset[str]
 
+    @property
+    def description(self) -> str:
+        """Says of a version what it was made from."""
+        return f"compiled pipeline {self.digest[:12]}, image {self.config.cluster.image}"
+
     def write_bundle(self, folder: Path) -> None:
         """Writes what the image holds beside the node entry point."""
         from pipeline import cluster_ir

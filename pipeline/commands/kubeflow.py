@@ -1,10 +1,15 @@
 """`maskline kubeflow`: the same pipeline on open-source Kubeflow Pipelines."""
 
+from datetime import datetime
 from pathlib import Path
 
 import click
 
 from pipeline.commands.options import config_option, set_option
+
+parameter_option = click.option(
+    "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="of the run, as data=/mnt/new"
+)
 
 
 @click.group()
@@ -40,3 +45,82 @@ def compile_(config_file: Path | None, overrides: tuple[str, ...], output: Path)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text, encoding="utf-8")
     click.echo(f"{len(compiled.nodes)} tasks, sha256 {compiled.digest[:12]}, in {output}")
+
+
+@kubeflow.command()
+@config_option
+@set_option
+@parameter_option
+@click.option("--wait/--no-wait", default=True, help="follow the run to its end  [default: wait]")
+def submit(
+    config_file: Path | None, overrides: tuple[str, ...], parameters: tuple[str, ...], wait: bool
+) -> int:
+    """Upload the pipeline, run it and follow it.
+
+    Exit status: 0 succeeded, 3 a gate blocked, 2 wrong input, 1 anything else.
+    """
+    from pipeline.cluster_client import Client, read_parameters
+    from pipeline.cluster_compile import compile_pipeline
+    from pipeline.cluster_follow import follow
+    from pipeline.config import load
+
+    compiled = compile_pipeline(load(config_file, overrides))
+    document = compiled.document()
+    values = read_parameters(document, parameters)
+    settings = compiled.config.cluster
+    client = Client(settings)
+    pipeline, version = client.upload(compiled.name, document, compiled.description)
+    run = client.run(pipeline, version, f"{compiled.name} {datetime.now():%Y-%m-%d %H:%M:%S}", values)
+    click.echo(f"run {run}: {settings.host}/#/runs/details/{run}")
+    return follow(client, compiled, run, click.echo) if wait else 0
+
+
+@kubeflow.command()
+@config_option
+@set_option
+@parameter_option
+def schedule(config_file: Path | None, overrides: tuple[str, ...], parameters: tuple[str, ...]) -> None:
+    """Run the pipeline by cluster.schedule.cron: one run at a time, no catch-up. Twice gives one."""
+    from pipeline.cluster_client import Client, read_parameters
+    from pipeline.cluster_compile import compile_pipeline
+    from pipeline.config import load
+
+    compiled = compile_pipeline(load(config_file, overrides))
+    document = compiled.document()
+    values = read_parameters(document, parameters)
+    wanted = compiled.config.cluster.schedule
+    client = Client(compiled.config.cluster)
+    pipeline, version = client.upload(compiled.name, document, compiled.description)
+    made, new = client.schedule(pipeline, version, values)
+    click.echo(f"schedule {wanted.name}: {wanted.cron} ({made}){'' if new else ', as before'}")
+
+
+@kubeflow.command()
+@config_option
+@set_option
+def schedules(config_file: Path | None, overrides: tuple[str, ...]) -> None:
+    """List the schedules of the host."""
+    from pipeline.cluster_client import Client
+    from pipeline.config import load
+
+    for run in Client(load(config_file, overrides).cluster).schedules():
+        cron = run.trigger.cron_schedule.cron if run.trigger and run.trigger.cron_schedule else "-"
+        click.echo(f"{run.display_name}\t{cron}\t{run.status or run.mode}\t{run.recurring_run_id}")
+
+
+@kubeflow.command()
+@config_option
+@set_option
+def unschedule(config_file: Path | None, overrides: tuple[str, ...]) -> None:
+    """Remove the schedule named cluster.schedule.name; runs that it started go on."""
+    from pipeline.cluster_client import Client
+    from pipeline.config import load
+
+    settings = load(config_file, overrides).cluster
+    client = Client(settings)
+    present = client.schedules(settings.schedule.name)
+    for run in present:
+        client.unschedule(run.recurring_run_id)
+    click.echo(
+        f"{len(present)} schedule{'' if len(present) == 1 else 's'} of {settings.schedule.name} removed"
+    )

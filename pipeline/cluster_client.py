@@ -1,0 +1,192 @@
+"""Talks to Kubeflow Pipelines through its own SDK: pipelines, versions, runs and schedules."""
+
+import contextlib
+import hashlib
+import io
+import json
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import kfp
+import kfp_server_api
+import urllib3
+import yaml
+
+from pipeline.cluster import ClusterSettings
+from pipeline.errors import RunError
+from transform.errors import InputError
+
+_READ: dict[str, Callable[[str], Any]] = {"STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUBLE": float}
+_PAGE = 100
+
+
+def read_parameters(document: str, given: Sequence[str]) -> dict[str, Any]:
+    """Reads `name=value` by the types that the pipeline declares.
+
+    Raises:
+      InputError: no such parameter, or a value of another type.
+    """
+    declared = next(yaml.safe_load_all(document))["root"]["inputDefinitions"].get("parameters", {})
+    values = {}
+    for item in given:
+        name, equals, text = item.partition("=")
+        if not equals or name not in declared:
+            raise InputError(
+                f"--parameter {item}: write name=value; there are {', '.join(declared) or 'none'}"
+            )
+        kind = declared[name]["parameterType"]
+        try:
+            values[name] = _READ[kind](text)
+        except ValueError:
+            raise InputError(f"--parameter {item}: '{text}' is no {kind}") from None
+    return values
+
+
+class Client:
+    """A Kubeflow Pipelines host.
+
+    Args:
+      settings: say where the host is.
+
+    Raises:
+      RunError: the host cannot be reached, or refuses; says which and why.
+    """
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        self._settings = settings
+        with self._answers():
+            self._kfp = kfp.Client(host=self._settings.host)
+            # A backend for one user refuses requests that name a namespace.
+            many = self._kfp.get_kfp_healthz().multi_user
+        self._namespace = self._settings.namespace if many else None
+
+    def upload(self, name: str, document: str, description: str) -> tuple[str, str]:
+        """Makes the pipeline where there is none, and a version where this document is not one yet.
+
+        Returns:
+          the ids of pipeline and version.
+        """
+        version = hashlib.sha256(document.encode()).hexdigest()[:12]
+        with self._answers(), tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "pipeline.yaml")
+            file.write_text(document, encoding="utf-8")
+            pipeline = self._kfp.get_pipeline_id(name)
+            if pipeline is None:
+                made = self._kfp.upload_pipeline(str(file), pipeline_name=name, namespace=self._namespace)
+                pipeline = made.pipeline_id
+            known = self._kfp.list_pipeline_versions(pipeline, filter=_named(version)).pipeline_versions
+            if known:
+                return pipeline, known[0].pipeline_version_id
+            uploaded = self._kfp.upload_pipeline_version(
+                str(file), version, pipeline_id=pipeline, description=description
+            )
+            return pipeline, uploaded.pipeline_version_id
+
+    def run(self, pipeline: str, version: str, name: str, parameters: Mapping[str, Any]) -> str:
+        """Starts a run and gives its id."""
+        with self._answers():
+            return self._kfp.run_pipeline(
+                self._experiment(), name, params=dict(parameters), pipeline_id=pipeline, version_id=version,
+                service_account=self._settings.service_account,
+            ).run_id  # fmt: skip
+
+    def get(self, run: str) -> kfp_server_api.V2beta1Run:
+        """A run as it stands."""
+        with self._answers():
+            return self._kfp.get_run(run)
+
+    def log(self, run: str, pod: str) -> str:
+        """What a pod wrote; empty where the backend has it no more."""
+        try:
+            answer = self._kfp._run_api.api_client.call_api(
+                f"/apis/v1alpha1/runs/{run}/nodes/{pod}/log", "GET",
+                auth_settings=["Bearer"], _preload_content=False, _return_http_data_only=True,
+            )  # fmt: skip
+            return answer.data.decode(errors="replace")
+        except (kfp_server_api.ApiException, urllib3.exceptions.HTTPError):
+            return ""
+
+    def schedules(self, name: str | None = None) -> list[kfp_server_api.V2beta1RecurringRun]:
+        """The recurring runs of this name, or all."""
+        found: list[kfp_server_api.V2beta1RecurringRun] = []
+        token = ""
+        with self._answers():
+            while True:
+                page = self._kfp.list_recurring_runs(
+                    page_token=token, page_size=_PAGE, namespace=self._namespace,
+                    filter=_named(name) if name else None,
+                )  # fmt: skip
+                found += page.recurring_runs or []
+                token = page.next_page_token or ""
+                if not token:
+                    return found
+
+    def schedule(self, pipeline: str, version: str, parameters: Mapping[str, Any]) -> tuple[str, bool]:
+        """Makes the schedule of the settings' name what the settings say; there is one of it afterwards.
+
+        Returns:
+          its id, and whether it is new.
+        """
+        wanted = self._settings.schedule
+        present = self.schedules(wanted.name)
+        same = [r for r in present if _is(r, wanted.cron, version, parameters)]
+        with self._answers():
+            kept = same[0] if same else self._kfp.create_recurring_run(
+                self._experiment(), wanted.name, cron_expression=wanted.cron, max_concurrency=1,
+                no_catchup=True, params=dict(parameters), pipeline_id=pipeline, version_id=version,
+                service_account=self._settings.service_account,
+            )  # fmt: skip
+        # Afterwards, so that a failure on the way never leaves no schedule at all.
+        for other in present:
+            if other.recurring_run_id != kept.recurring_run_id:
+                self.unschedule(other.recurring_run_id)
+        return kept.recurring_run_id, not same
+
+    def unschedule(self, recurring_run: str) -> None:
+        """Removes a recurring run; runs that it started go on."""
+        with self._answers():
+            self._kfp.delete_recurring_run(recurring_run)
+
+    def _experiment(self) -> str:
+        return self._kfp.create_experiment(self._settings.experiment, namespace=self._namespace).experiment_id
+
+    @contextlib.contextmanager
+    def _answers(self) -> Iterator[None]:
+        """Turns what the SDK raises into one line, and keeps it from printing."""
+        try:
+            with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that it needs a backend of version 2
+                yield
+        except kfp_server_api.ApiException as error:
+            raise RunError(f"{self._settings.host}: {_told(error)}") from None
+        except (urllib3.exceptions.HTTPError, TimeoutError) as error:
+            raise RunError(f"{self._settings.host}: cannot be reached ({type(error).__name__})") from None
+
+
+def _named(name: str) -> str:
+    return json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]})
+
+
+def _is(run: kfp_server_api.V2beta1RecurringRun, cron: str, version: str, parameters: Any) -> bool:
+    return (
+        run.trigger.cron_schedule is not None
+        and run.trigger.cron_schedule.cron == cron
+        and run.pipeline_version_reference.pipeline_version_id == version
+        and (run.runtime_config.parameters or {}) == parameters
+        and int(run.max_concurrency) == 1
+        and bool(run.no_catchup)
+        and run.mode == "ENABLE"
+    )
+
+
+def _told(error: kfp_server_api.ApiException) -> str:
+    """The backend's own words, which stand in different places."""
+    try:
+        body = json.loads(error.body)
+        text = body.get("message") or body.get("error_message") or body.get("error") or ""
+    except (TypeError, ValueError, AttributeError):
+        text = str(error.body or "")
+    return f"{error.status} {error.reason}: {' '.join(str(text).split())}"

@@ -1,0 +1,64 @@
+"""The metadata store of a cluster: how to reach it, and its schema. Imports neither TFX nor TensorFlow."""
+
+import time
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from ml_metadata.errors import StatusError
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from pipeline.cluster_store import Store
+from transform.errors import InputError
+
+USER, PASSWORD = "MASKLINE_METADATA_USER", "MASKLINE_METADATA_PASSWORD"
+
+
+def connection(address: str, environment: Mapping[str, str]) -> mlmd.ConnectionConfig:
+    """How to reach the store: where it is from the arguments, credentials from a Secret.
+
+    Args:
+      address: postgresql://host:port/database, or mysql://….
+      environment: holds user and password.
+
+    Raises:
+      InputError: of a kind that ml-metadata does not know, or without credentials.
+    """
+    url, config = urlsplit(address), mlmd.ConnectionConfig()
+    if not environment.get(USER) or not environment.get(PASSWORD):
+        raise InputError(f"{USER} and {PASSWORD} are not set; a Secret holds them")
+    if url.username or url.password:
+        raise InputError("the metadata store's address holds credentials; they belong in a Secret")
+    host, database = str(url.hostname), url.path.strip("/")
+    if url.scheme == "postgresql":
+        config.postgresql.host, config.postgresql.port = host, str(url.port or 5432)
+        config.postgresql.dbname = database
+        config.postgresql.user, config.postgresql.password = environment[USER], environment[PASSWORD]
+    elif url.scheme == "mysql":
+        config.mysql.host, config.mysql.port, config.mysql.database = host, url.port or 3306, database
+        config.mysql.user, config.mysql.password = environment[USER], environment[PASSWORD]
+    else:
+        raise InputError(f"metadata store '{address}': neither postgresql:// nor mysql://")
+    return config
+
+
+def create_schema(config: mlmd.ConnectionConfig, *, patience: float = 300) -> None:
+    """Makes the tables where there are none, waiting for a database that is still starting.
+
+    ml-metadata makes them at the first connection, and fails where two connect first at the same time.
+
+    Args:
+      config: how to reach the store.
+      patience: seconds.
+
+    Raises:
+      StatusError: the last failure when patience ran out.
+    """
+    until = time.monotonic() + patience
+    while True:
+        try:
+            Store(config).get_context_types()
+            return
+        except StatusError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(2)

@@ -1,0 +1,227 @@
+"""The whole pipeline as Kubeflow Pipelines runs it: the SDK's client, a process a node, PostgreSQL."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import kfp_server_api
+import pytest
+import tensorflow as tf
+from click.testing import CliRunner
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from pipeline.cli import cli
+from pipeline.cluster_metadata import connection, create_schema
+from pipeline.cluster_store import Store
+from tests.conftest import Finished
+from tests.kfp_cluster import Cluster, Execution
+from tests.kfp_server import KfpServer
+from tests.postgres import Postgres
+from tests.support import REPOSITORY, versions
+
+pytestmark = pytest.mark.slow
+IMAGE = "registry.example/maskline@sha256:" + "0" * 64
+
+
+class Site(NamedTuple):
+    """What a platform engineer has set up, and two runs on it."""
+
+    folder: Path
+    server: KfpServer
+    store: Store
+    password: str
+    options: list[str]
+    first: Any
+    second: Any
+
+    @property
+    def executions(self) -> list[Execution]:
+        return list(self.server.executions.values())
+
+    def recorded(self, run: Execution) -> dict[str, list[mlmd.Execution]]:
+        """What the metadata store holds of a run, by node."""
+        context = self.store.get_context_by_type_and_name("pipeline_run", run._run_id)
+        found: dict[str, list[mlmd.Execution]] = {}
+        for execution in self.store.get_executions_by_context(context.id):
+            contexts = self.store.get_contexts_by_execution(execution.id)
+            node = next(c.name.split(".")[-1] for c in contexts if c.type == "node")
+            found.setdefault(node, []).append(execution)
+        return found
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    server = Postgres()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def site(postgres, finished: Finished, tmp_path_factory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("site")
+    address = postgres.database("maskline")
+    config = connection(address, postgres.credentials)
+    create_schema(config)
+    shutil.copytree(finished.data, folder / "volume/data")
+    (folder / "home").mkdir()
+    shutil.copy(REPOSITORY / "kubeflow/node.py", folder / "home")
+    secrets = {"maskline-metadata": {"user": "maskline", "password": postgres.password}}
+    server = KfpServer(Cluster(folder, secrets=secrets, claims={"maskline"}))
+    settings = {
+        "host": server.url, "image": IMAGE, "home": f"{folder}/home", "data": f"{folder}/volume/data",
+        "pipeline_root": f"{folder}/volume/root", "volumes": {"maskline": f"{folder}/volume"},
+        "metadata.host": "127.0.0.1", "metadata.port": postgres.port, "node.retry_seconds": 0,
+    }  # fmt: skip
+    options = [f"--set=cluster.{key}={json.dumps(value)}" for key, value in settings.items()]
+    options += ["--set=evaluation.min_accuracy=0.3"]
+    bundled = call("bundle", *options, "--output", f"{folder}/home/bundle")
+    assert bundled.exit_code == 0, bundled.output
+    killer = threading.Thread(target=kill_trainer, args=(server,))
+    killer.start()
+    first = call("submit", *options)
+    killer.join()
+    second = call("submit", *options)
+    yield Site(folder, server, Store(config), postgres.password, options, first, second)
+    server.close()
+
+
+def call(command: str, *options: str) -> Any:
+    """The command line, in this process: importing TFX once is enough."""
+    return CliRunner().invoke(cli, ["kubeflow", command, "--config", "maskline.yaml", *options])
+
+
+def kill_trainer(server: KfpServer) -> None:
+    """SIGKILL in the middle of the first training."""
+    until = time.monotonic() + 400
+    while time.monotonic() < until:
+        for run in list(server.executions.values()):
+            attempts = run.tasks["trainer"].attempts
+            if attempts and b"epoch 2/" in attempts[0].log.read_bytes():
+                os.kill(attempts[0].process.pid, signal.SIGKILL)
+                return
+        time.sleep(0.1)
+
+
+def test_run_ends_pushed_though_a_node_was_killed(site):
+    assert site.first.exit_code == 0, site.first.output
+    assert versions(site.folder / "volume/root") == ["1"]
+    assert re.search(r"^✓ pusher +\d+ s$", site.first.output, re.M)
+    trainer = site.executions[0].tasks["trainer"]
+    assert [attempt.process.returncode for attempt in trainer.attempts] == [-signal.SIGKILL, 0]
+    for name, task in site.executions[0].tasks.items():
+        assert len(task.attempts) == (2 if name == "trainer" else 1), name
+
+
+def test_killed_node_has_one_execution_record(site):
+    recorded = site.recorded(site.executions[0])
+    assert {node: len(executions) for node, executions in recorded.items()} == dict.fromkeys(recorded, 1)
+    assert {e.last_known_state for [e] in recorded.values()} == {mlmd.Execution.COMPLETE}
+    assert "takes up execution" in site.executions[0].tasks["trainer"].attempts[1].log.read_text()
+
+
+def test_second_run_is_all_cached(site):
+    assert site.second.exit_code == 0, site.second.output
+    assert versions(site.folder / "volume/root") == ["1"]
+    for node, [execution] in site.recorded(site.executions[1]).items():
+        [kind] = site.store.get_execution_types_by_id([execution.type_id])
+        asked = kind.name == "tfx.dsl.components.common.resolver.Resolver"  # always anew
+        expected = mlmd.Execution.COMPLETE if asked else mlmd.Execution.CACHED
+        assert execution.last_known_state == expected, node
+
+
+def test_independent_nodes_ran_at_the_same_time(site):
+    tasks = site.executions[0].tasks
+    one, other = tasks["statistics-gen"], tasks["transform"]
+    assert max(one.began, other.began) < min(one.ended, other.ended)
+
+
+def test_second_submit_uploads_nothing_new(site):
+    [pipeline] = site.server.pipelines.values()
+    assert pipeline["display_name"] == "maskline"
+    names = [v["display_name"] for v in site.server.versions.values()]
+    assert len(names) == len(set(names)) == 2, "the pipeline's first, and the one that ran twice"
+
+
+def test_log_lines_are_json_and_name_node_and_run(site):
+    for run in site.executions:
+        for task in run.tasks.values():
+            lines = [json.loads(line) for line in task.attempts[-1].log.read_text().splitlines()]
+            assert {line["run"] for line in lines} == {run._run_id}
+            assert lines[-1]["event"] == "ended"
+            assert lines[-1]["state"] in ("COMPLETE", "CACHED")
+
+
+def test_no_secret_in_logs_document_or_arguments(site):
+    texts = [path.read_text() for path in site.folder.glob("*.log")]
+    texts += [version["text"] for version in site.server.versions.values()]
+    texts += [(site.folder / "home/bundle/pipeline.ir.json").read_text(), site.first.output]
+    texts += [str(process.args) for process in site.server.cluster.working]
+    assert len(texts) > 20
+    assert not any(site.password in text for text in texts)
+
+
+def test_cluster_and_laptop_make_the_same_artifacts(site, finished):
+    here, there = finished.root / "artifacts", site.folder / "volume/root/artifacts"
+    for place in ("ExampleGen/examples/*/Split-*", "Transform/transformed_examples/*/Split-*"):
+        assert rows(here, place) == rows(there, place)
+    ours, theirs = (
+        [json.loads(file.read_text()) for file in root.glob("Trainer/history/*/history.json")]
+        for root in (here, there)
+    )
+    assert [h["identity"] for h in ours] == [h["identity"] for h in theirs]
+
+
+def rows(root: Path, place: str) -> dict[str, list[bytes]]:
+    """Records by split, as examples rather than bytes: two runs never write the same bytes."""
+    found = {}
+    for split in sorted(root.glob(place)):
+        files = [str(file) for file in sorted(split.iterdir())]
+        records = [r.numpy() for r in tf.data.TFRecordDataset(files, compression_type="GZIP")]
+        examples = [tf.train.Example.FromString(record) for record in records]
+        found[split.name] = sorted(e.SerializeToString(deterministic=True) for e in examples)
+    assert sorted(found) == ["Split-eval", "Split-train"]
+    assert all(found.values())
+    return found
+
+
+def test_schedule_twice_is_one_and_unschedule_removes_it(site):
+    first, second = call("schedule", *site.options), call("schedule", *site.options)
+    assert (first.exit_code, second.exit_code) == (0, 0), first.output + second.output
+    assert second.output.endswith(", as before\n")
+    [run] = site.server.recurring.values()
+    assert run["trigger"]["cron_schedule"]["cron"] == "0 0 3 * * *"
+    assert (int(run["max_concurrency"]), run["no_catchup"], run["mode"]) == (1, True, "ENABLE")
+
+    changed = call("schedule", *site.options, "--set=cluster.schedule.cron='0 30 4 * * *'")
+    assert changed.exit_code == 0, changed.output
+    [run] = site.server.recurring.values()
+    assert run["trigger"]["cron_schedule"]["cron"] == "0 30 4 * * *"
+    listed = call("schedules", *site.options).output
+    assert listed.startswith("maskline\t0 30 4 * * *\tENABLED\t")
+    assert call("unschedule", *site.options).output == "1 schedule of maskline removed\n"
+    assert call("unschedule", *site.options).output == "0 schedules of maskline removed\n"
+    assert not site.server.recurring
+
+
+def test_bad_parameter_is_refused_here_and_by_the_backend(site):
+    refused = call("submit", *site.options, "--parameter", "span=3")
+    assert "--parameter span=3: write name=value; there are data" in str(refused.exception)
+    import kfp
+
+    with pytest.warns(FutureWarning):
+        client = kfp.Client(host=site.server.url)
+    version = list(site.server.versions.values())[-1]
+    ids = {"pipeline_id": version["pipeline_id"], "version_id": version["pipeline_version_id"]}
+    experiment = next(iter(site.server.experiments))
+    for parameters, words in (({"span": 3}, "not required by pipeline: span"), ({"data": 3}, "type string")):
+        with pytest.raises(kfp_server_api.ApiException) as told:
+            client.run_pipeline(experiment, "x", params=parameters, **ids)
+        assert told.value.status == 400
+        assert words in told.value.body
