@@ -1,14 +1,18 @@
-"""Makes the metadata store's tables, once, before any node connects: `python init_metadata.py ADDRESS`."""
+"""Makes the metadata store's tables, once, before any node connects: `python init_metadata.py ADDRESS`.
+
+ml-metadata makes them at the first connection, and fails where two connect first at the same time.
+"""
 
 import os
 import sys
 
-from pipeline.cluster_metadata import connection, create_schema
+from pipeline.cluster_metadata import connection
+from pipeline.cluster_store import open_store
 from transform.errors import InputError
 
 if __name__ == "__main__":
     try:
-        create_schema(connection(sys.argv[1], os.environ))
+        open_store(connection(sys.argv[1], os.environ), patience=300)
     except InputError as error:
         sys.exit(f"{error}")
     print("the metadata store is ready")

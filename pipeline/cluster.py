@@ -82,7 +82,7 @@ class ClusterSettings(_Settings):
     """Where and how the pipeline runs on Kubeflow Pipelines."""
 
     host: str = Field("http://localhost:8080", pattern=r"^https?://\S+$")
-    namespace: KubernetesName = "maskline"
+    namespace: KubernetesName = "kubeflow"
     experiment: str = Field("maskline", min_length=1)
     service_account: KubernetesName = "maskline-runner"
     image: str = ""

@@ -1,13 +1,10 @@
-"""The metadata store of a cluster: how to reach it, and its schema. Imports neither TFX nor TensorFlow."""
+"""The metadata store of a cluster: how to reach it. Imports neither TFX nor TensorFlow."""
 
-import time
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from ml_metadata.errors import StatusError
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline.cluster_store import Store
 from transform.errors import InputError
 
 USER, PASSWORD = "MASKLINE_METADATA_USER", "MASKLINE_METADATA_PASSWORD"
@@ -39,26 +36,3 @@ def connection(address: str, environment: Mapping[str, str]) -> mlmd.ConnectionC
     else:
         raise InputError(f"metadata store '{address}': neither postgresql:// nor mysql://")
     return config
-
-
-def create_schema(config: mlmd.ConnectionConfig, *, patience: float = 300) -> None:
-    """Makes the tables where there are none, waiting for a database that is still starting.
-
-    ml-metadata makes them at the first connection, and fails where two connect first at the same time.
-
-    Args:
-      config: how to reach the store.
-      patience: seconds.
-
-    Raises:
-      StatusError: the last failure when patience ran out.
-    """
-    until = time.monotonic() + patience
-    while True:
-        try:
-            Store(config).get_context_types()
-            return
-        except StatusError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(2)

@@ -15,7 +15,7 @@ from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtim
 from tfx.proto.orchestration import execution_result_pb2, pipeline_pb2
 
 from components.verdict import FILE, Verdict
-from pipeline.cluster_store import Store
+from pipeline.cluster_store import open_store
 from transform.errors import InputError
 
 OK, FAILED, BLOCKED = 0, 1, 3
@@ -97,7 +97,7 @@ class Metadata(metadata.Metadata):
 
     def __enter__(self) -> "Metadata":
         if self._store is None:
-            self._store: Any = Store(self._connection_config)
+            self._store: Any = open_store(self._connection_config, patience=60)
         self._users += 1
         return self
 

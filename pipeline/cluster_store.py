@@ -6,10 +6,13 @@ backslashes as a matter of course, and so does every recorded traceback. Here th
 character and read back as themselves.
 """
 
+import random
+import time
 from collections.abc import Callable
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+from ml_metadata.errors import StatusError
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
@@ -37,6 +40,27 @@ class Store(MetadataStore):
         change_strings(stored, lambda text: text.replace("\\", _STAND_IN))
         super()._call_method(method_name, stored, response)
         change_strings(response, lambda text: text.replace(_STAND_IN, "\\"))
+
+
+def open_store(config: mlmd.ConnectionConfig, *, patience: float) -> Store:
+    """Connects, and waits for a database that is starting or gone for a moment.
+
+    Args:
+      config: how to reach the database.
+      patience: seconds.
+
+    Raises:
+      RuntimeError: it could not be reached in that time; says why.
+      StatusError: it could, and the tables could not be made or read.
+    """
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return Store(config)
+        except (RuntimeError, StatusError):
+            if time.monotonic() > until:
+                raise
+            time.sleep(random.uniform(0.5, 2))
 
 
 def change_strings(message: Message, change: Callable[[str], str]) -> None:

@@ -1,11 +1,13 @@
 """One pipeline run that all end-to-end tests share."""
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from tests.postgres import Postgres
 from tests.support import maskline
 
 
@@ -44,3 +46,11 @@ def finished(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished
     process = maskline("run", "--data", shards, "--root", root, "--set", "evaluation.min_accuracy=0.3")
     assert process.returncode == 0, process.stdout + process.stderr
     return Finished(root, shards, process)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A database server of the tests' own; without PostgreSQL its tests are skipped, and say so."""
+    server = Postgres()
+    yield server
+    server.close()

@@ -18,12 +18,11 @@ from click.testing import CliRunner
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.cli import cli
-from pipeline.cluster_metadata import connection, create_schema
-from pipeline.cluster_store import Store
+from pipeline.cluster_metadata import connection
+from pipeline.cluster_store import Store, open_store
 from tests.conftest import Finished
 from tests.kfp_cluster import Cluster, Execution
 from tests.kfp_server import KfpServer
-from tests.postgres import Postgres
 from tests.support import REPOSITORY, versions
 
 pytestmark = pytest.mark.slow
@@ -57,18 +56,11 @@ class Site(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
 def site(postgres, finished: Finished, tmp_path_factory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     address = postgres.database("maskline")
     config = connection(address, postgres.credentials)
-    create_schema(config)
+    store = open_store(config, patience=60)
     shutil.copytree(finished.data, folder / "volume/data")
     (folder / "home").mkdir()
     shutil.copy(REPOSITORY / "kubeflow/node.py", folder / "home")
@@ -88,7 +80,7 @@ def site(postgres, finished: Finished, tmp_path_factory) -> Iterator[Site]:
     first = call("submit", *options)
     killer.join()
     second = call("submit", *options)
-    yield Site(folder, server, Store(config), postgres.password, options, first, second)
+    yield Site(folder, server, store, postgres.password, options, first, second)
     server.close()
 
 

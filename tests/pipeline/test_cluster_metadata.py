@@ -1,0 +1,117 @@
+"""The metadata store of a cluster: addresses, PostgreSQL's first connections, and any string."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+from ml_metadata.errors import InternalError
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from pipeline.cluster_metadata import connection
+from pipeline.cluster_store import Store, open_store
+from tests.support import REPOSITORY, environment
+from transform.errors import InputError
+
+WHO = {"MASKLINE_METADATA_USER": "u", "MASKLINE_METADATA_PASSWORD": "p"}
+CONNECT = """
+import os, sys, time
+from pipeline.cluster_metadata import connection
+from pipeline.cluster_store import Store
+config = connection(sys.argv[1], os.environ)
+time.sleep(max(0, float(sys.argv[2]) - time.time()))
+Store(config).get_context_types()
+"""
+
+
+def test_address_and_credentials_become_a_connection():
+    postgresql = connection("postgresql://db:5433/meta", WHO).postgresql
+    assert (postgresql.host, postgresql.port, postgresql.dbname) == ("db", "5433", "meta")
+    assert (postgresql.user, postgresql.password) == ("u", "p")
+    mysql = connection("mysql://db:3307/meta", WHO).mysql
+    assert (mysql.host, mysql.port, mysql.database, mysql.user, mysql.password) == (
+        "db",
+        3307,
+        "meta",
+        "u",
+        "p",
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "environment", "problem"),
+    [
+        ("sqlite:///x", WHO, "neither postgresql:// nor mysql://"),
+        ("postgresql://db/meta", {}, "MASKLINE_METADATA_USER and MASKLINE_METADATA_PASSWORD are not set"),
+        ("postgresql://u:p@db/meta", WHO, "address holds credentials; they belong in a Secret"),
+    ],
+)
+def test_connection_is_refused(address, environment, problem):
+    with pytest.raises(InputError, match=problem):
+        connection(address, environment)
+
+
+def connect_at_once(postgres, address: str) -> list[int]:
+    """Exit statuses of eight pods that connect at the same moment."""
+    at = str(time.time() + 2)
+    pods = [
+        subprocess.Popen(
+            [sys.executable, "-c", CONNECT, address, at], cwd=REPOSITORY, stderr=subprocess.DEVNULL,
+            env=environment() | postgres.credentials,
+        )
+        for _ in range(8)
+    ]  # fmt: skip
+    return [pod.wait(timeout=120) for pod in pods]
+
+
+def test_first_connections_at_once_fail_on_an_empty_database_and_the_init_job_prevents_it(postgres):
+    tried = (connect_at_once(postgres, postgres.database(f"empty{number}")) for number in range(5))
+    assert any(any(statuses) for statuses in tried), "the trap is gone, and with it the need for the job"
+
+    address = postgres.database("prepared")
+    job = subprocess.run(
+        [sys.executable, REPOSITORY / "kubeflow/init_metadata.py", address],
+        capture_output=True, text=True, env=environment() | postgres.credentials,
+    )  # fmt: skip
+    assert (job.returncode, job.stdout) == (0, "the metadata store is ready\n"), job.stderr
+    assert connect_at_once(postgres, address) == [0] * 8
+
+
+def test_database_that_is_not_there_is_waited_for_only_so_long():
+    began = time.monotonic()
+    with pytest.raises(RuntimeError, match="PostgreSQL"):
+        open_store(connection("postgresql://127.0.0.1:1/x", WHO), patience=1)
+    assert time.monotonic() - began > 1
+
+
+TEXTS = [
+    "\\",
+    '{"a": "{\\"b\\": \\"c\\nd\\"}"}',
+    "it's",
+    '\'; drop table "Artifact"; --\\',
+    "ü → \\x",
+    "E'\\'",
+    "",
+]
+
+
+def test_any_string_comes_back_as_it_was(postgres):
+    config = connection(postgres.database("strings"), postgres.credentials)
+    store = Store(config)
+    kind = store.put_execution_type(mlmd.ExecutionType(name="t", properties={"a": mlmd.STRING}))
+    for text in TEXTS:
+        execution = mlmd.Execution(type_id=kind, name=f"n{text}")
+        execution.properties["a"].string_value = text
+        execution.custom_properties["b"].string_value = text
+        [made] = store.put_executions([execution])
+        assert execution.properties["a"].string_value == text, "the caller's own stays as it was"
+        [read] = store.get_executions_by_id([made])
+        assert (read.properties["a"].string_value, read.custom_properties["b"].string_value) == (text, text)
+        assert store.get_execution_by_type_and_name("t", f"n{text}").id == made
+
+    # The reason for our client: without it, ml-metadata's own makes a statement that is no SQL.
+    execution = mlmd.Execution(type_id=kind)
+    execution.properties["a"].string_value = "{\\"
+    with pytest.raises(InternalError, match="syntax error"):
+        MetadataStore(config).put_executions([execution])

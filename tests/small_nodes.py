@@ -1,0 +1,42 @@
+"""Nodes for tests of the entry point: quick ones, which do what real ones do once in a while."""
+
+import logging
+import time
+
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types.standard_artifacts import String
+
+from components.artifacts import VerdictArtifact
+from components.verdict import Check, Outcome, Verdict
+
+
+@component
+def Gate(passed: Parameter[int], verdict: OutputArtifact[VerdictArtifact]) -> None:
+    outcome = Outcome.PASSED if passed else Outcome.BLOCKED
+    check = Check(name="rows", subject="eval", asked="at least 10", measured="3 rows", outcome=outcome)
+    verdict.write(Verdict(checks=(check,)))
+
+
+@component
+def Writer(
+    text: Parameter[str], number: Parameter[int], share: Parameter[float], out: OutputArtifact[String]
+) -> None:
+    out.value = f"{text} {number} {share}"
+
+
+@component
+def Reader(verdict: InputArtifact[VerdictArtifact], out: OutputArtifact[String]) -> None:
+    out.value = verdict.uri
+
+
+@component
+def Sleeper(seconds: Parameter[float], out: OutputArtifact[String]) -> None:
+    logging.getLogger("sleeper").info("asleep")
+    time.sleep(seconds)
+    out.value = "awake"
+
+
+@component
+def Broken(out: OutputArtifact[String]) -> None:
+    raise ValueError('no "luck" today\\')
