@@ -1,14 +1,18 @@
-"""ml-metadata's client without its fault in PostgreSQL. Imports neither TFX nor TensorFlow.
+"""ml-metadata's client without its faults in PostgreSQL. Imports neither TFX nor TensorFlow.
 
 ml-metadata 1.17.1 lets libpq quote a string and cuts one character off both ends. With a backslash in it
 libpq writes ` E'…'`, and the statement that is left is no SQL. JSON in an execution property holds
 backslashes as a matter of course, and so does every recorded traceback. Here they are stored as another
 character and read back as themselves.
+
+PostgreSQL gives rows that were asked for by id in an order of its own, and TFX pairs a cached node's outputs with
+their names by position: they come here in the order in which they were asked for.
 """
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
@@ -21,7 +25,7 @@ _STAND_IN = "\ue05c"
 
 
 class Store(MetadataStore):
-    """MetadataStore for any string.
+    """MetadataStore for any string, and in a certain order.
 
     Args:
       config: how to reach the database.
@@ -40,6 +44,12 @@ class Store(MetadataStore):
         change_strings(stored, lambda text: text.replace("\\", _STAND_IN))
         super()._call_method(method_name, stored, response)
         change_strings(response, lambda text: text.replace(_STAND_IN, "\\"))
+
+    def get_artifacts_by_id(self, artifact_ids: Iterable[int], *options: Any, **more: Any) -> Any:
+        """The artifacts, in the order of `artifact_ids`."""
+        ids = list(artifact_ids)
+        found = {artifact.id: artifact for artifact in super().get_artifacts_by_id(ids, *options, **more)}
+        return [found[i] for i in dict.fromkeys(ids) if i in found]
 
 
 def open_store(config: mlmd.ConnectionConfig, *, patience: float) -> Store:

@@ -115,3 +115,12 @@ def test_any_string_comes_back_as_it_was(postgres):
     execution.properties["a"].string_value = "{\\"
     with pytest.raises(InternalError, match="syntax error"):
         MetadataStore(config).put_executions([execution])
+
+
+def test_artifacts_come_in_the_order_in_which_they_are_asked_for(postgres):
+    store = Store(connection(postgres.database("order"), postgres.credentials))
+    kind = store.put_artifact_type(mlmd.ArtifactType(name="t"))
+    first, second = store.put_artifacts([mlmd.Artifact(type_id=kind, uri=uri) for uri in "ab"])
+    for ids in ([first, second], [second, first]):
+        assert [artifact.id for artifact in store.get_artifacts_by_id(ids)] == ids
+    assert store.get_artifacts_by_id([second, 99]) == store.get_artifacts_by_id([second])
