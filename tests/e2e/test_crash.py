@@ -19,8 +19,9 @@ class Working:
 
     def __init__(self, *arguments: object) -> None:
         self.process = subprocess.Popen(
-            command(*arguments), cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, env=environment()
-        )
+            command(*arguments), cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, env=environment(),
+            preexec_fn=_heed_interrupts,
+        )  # fmt: skip
 
     def __enter__(self) -> "Working":
         return self
@@ -41,6 +42,11 @@ class Working:
         self.process.send_signal(signal.SIGKILL)
         self.process.communicate()
         return children
+
+
+def _heed_interrupts() -> None:
+    """A shell's background job ignores SIGINT, and so would all that it starts, these tests included."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture
@@ -80,7 +86,7 @@ def test_killed_node_fails_the_run_and_is_named(arguments, tmp_path):
         run.wait_for("Trainer: epoch 1/")
         [node] = psutil.Process(run.process.pid).children()
         os.kill(node.pid, signal.SIGKILL)
-        out, _ = run.process.communicate(timeout=240)
+        out, _ = run.process.communicate(timeout=120)
         assert run.process.returncode == 1
     assert "Trainer's process was ended by signal 9" in out
     assert versions(tmp_path / "root") == []
@@ -101,7 +107,7 @@ def test_interrupt_ends_the_run_and_its_nodes(arguments, tmp_path):
         run.wait_for("Trainer: epoch 1/")
         children = psutil.Process(run.process.pid).children()
         run.process.send_signal(signal.SIGINT)
-        run.process.communicate(timeout=240)
+        run.process.communicate(timeout=120)
         assert run.process.returncode == 130
     _, alive = psutil.wait_procs(children, timeout=60)
     assert not alive
