@@ -23,6 +23,7 @@ class Finished(NamedTuple):
         return self.root / "serving" / "maskline" / "1"
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keeps on one worker what shares a run: all that uses `finished`, and else the tests of a file."""
     for item in items:
