@@ -37,8 +37,8 @@ run: setup ## make the reference data where there is none, train, evaluate, push
 	@[[ -d data/reference ]] || $(BIN)/maskline data --out data/reference
 	@$(BIN)/maskline run
 
-test: setup ## all tests, in two processes
-	@$(BIN)/pytest -n 2 --dist loadgroup
+test: setup ## all tests, in two processes; those of a file stay together, and share their run
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 quick: setup ## the tests that need no pipeline run
 	@$(BIN)/pytest -m "not slow"

@@ -23,14 +23,6 @@ class Finished(NamedTuple):
         return self.root / "serving" / "maskline" / "1"
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in a hook of the same name
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps on one worker what shares a run: all that uses `finished`, and else the tests of a file."""
-    for item in items:
-        shared = "finished" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("finished" if shared else item.path.name))
-
-
 @pytest.fixture(scope="session")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four sample shards of 500 records."""
