@@ -182,7 +182,7 @@ def row_checks(rules: Rules, report: Report, rows: int) -> Iterator[Check]:
             "corrupt_file",
             holds=False,
             asked="every file should be read to its end",
-            measured=f"{len(report.corrupt):,} files were not",
+            measured="1 file was not" if len(report.corrupt) == 1 else f"{len(report.corrupt):,} files were not",
             details=[f"{f.file}: {f.reason}; {f.unread_bytes:,} bytes were not read" for f in report.corrupt],
         )
 

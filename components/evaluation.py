@@ -26,7 +26,8 @@ class ClassCounts(BaseModel):
 class SliceReport(BaseModel):
     """One slice, `operator=+` say; all rows are the slice `""`.
 
-    `metrics` and `classes` by model, `pairs` by the model that the candidate is compared with.
+    `metrics`, `standard_errors` and `classes` by model, `pairs` by the model that the candidate is
+    compared with.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,6 +35,7 @@ class SliceReport(BaseModel):
     name: str
     rows: int
     metrics: dict[str, dict[str, float]]
+    standard_errors: dict[str, dict[str, float]] = {}
     pairs: dict[str, Pairs] = {}
     classes: dict[str, dict[str, ClassCounts]] = {}
 

@@ -125,6 +125,7 @@ def eval_config(models: list[str], slices: list[SliceSpec]) -> tfma.EvalConfig:
         _keras("SparseCategoricalAccuracy", name="accuracy"),
         _keras("SparseTopKCategoricalAccuracy", name="top3_accuracy", k=3),
         tfma.MetricConfig(class_name="ExpectedCalibrationError", module=metrics.__name__),
+        tfma.MetricConfig(class_name="StandardErrors", module=metrics.__name__),
         # Of logits, none of which is lower than that: every row has an answer.
         _keras("MultiClassConfusionMatrixAtThresholds", name=_CONFUSION, thresholds=[-1e30]),
     ]
@@ -180,6 +181,7 @@ def read_report(folder: str, spec: SequenceSpec) -> Report:
 
 def _slice_report(entry: Any, spec: SequenceSpec) -> SliceReport:
     figures: dict[str, dict[str, float]] = {}
+    errors: dict[str, dict[str, float]] = {}
     classes: dict[str, dict[str, ClassCounts]] = {}
     for item in entry.metric_keys_and_values:
         model = item.key.model_name or CANDIDATE
@@ -189,7 +191,9 @@ def _slice_report(entry: Any, spec: SequenceSpec) -> SliceReport:
             [matrix] = item.value.multi_class_confusion_matrix_at_thresholds.matrices
             classes[model] = _class_counts(matrix.entries, spec)
         else:
-            figures.setdefault(model, {})[item.key.name] = item.value.double_value.value
+            found = errors if item.key.name.startswith(metrics.STANDARD_ERROR) else figures
+            metric = item.key.name.removeprefix(metrics.STANDARD_ERROR)
+            found.setdefault(model, {})[metric] = item.value.double_value.value
     rows = int(figures[CANDIDATE][_COUNT])
     only = (metrics.ONLY_CANDIDATE_RIGHT, metrics.ONLY_OTHER_RIGHT)
     pairs = {
@@ -198,7 +202,12 @@ def _slice_report(entry: Any, spec: SequenceSpec) -> SliceReport:
         if only[0] in values
     }
     return SliceReport(
-        name=_slice_name(entry.slice_key), rows=rows, metrics=figures, pairs=pairs, classes=classes
+        name=_slice_name(entry.slice_key),
+        rows=rows,
+        metrics=figures,
+        standard_errors=errors,
+        pairs=pairs,
+        classes=classes,
     )
 
 

@@ -1,8 +1,9 @@
-"""Metrics that TFMA lacks, as TFMA metrics: calibration of a softmax, and how two models' answers pair."""
+"""Metrics that TFMA lacks, as TFMA metrics: calibration of a softmax, standard errors, and paired answers."""
 
 import tfx.components  # noqa: F401, before TFMA, which does not import whole without it
 
 # isort: split
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 
 CALIBRATION_ERROR = "calibration_error"
+# Before the name of the metric that it is the standard error of.
+STANDARD_ERROR = "standard_error of "
 # Of the model that the candidate is compared with.
 ONLY_CANDIDATE_RIGHT, ONLY_OTHER_RIGHT = "only_candidate_right", "only_other_right"
 
@@ -34,6 +37,23 @@ class ExpectedCalibrationError(tfma.metrics.Metric):
         super().__init__(_calibration_computations, bins=bins, name=name)
 
 
+class StandardErrors(tfma.metrics.Metric):
+    """Standard errors of the mean loss and of the expected calibration error, from one pass over the rows.
+
+    Both are means over rows, so their error is the rows' standard deviation by the root of their number. A
+    row adds to the calibration error what its probability is above its answer (1 if right, else 0), or below
+    it, as its bin is; which of the two a bin is, is taken as certain (the delta method). TFMA's own way, to
+    compute every metric on twenty resamples, took more than twice the processor time.
+
+    Args:
+      bins: as those of `ExpectedCalibrationError`.
+      name: TFMA wants one; the figures are called `STANDARD_ERROR` and the metric's name.
+    """
+
+    def __init__(self, bins: int = 15, name: str = "standard_errors") -> None:
+        super().__init__(_standard_error_computations, bins=bins, name=name)
+
+
 class PairedAnswers(tfma.metrics.Metric):
     """Counts the rows that one of two models answers right and the other wrong.
 
@@ -50,21 +70,54 @@ def _calibration_computations(
     bins: int, name: str, eval_config: Any = None, model_names: Any = None
 ) -> list[Any]:
     def error(sums: Counts) -> list[float]:
-        rows, probability, right = sums.T
+        rows, probability, right, *_ = sums.T
         return [float(np.abs(probability - right).sum() / rows.sum())]
 
-    def computation(model: str) -> Any:
-        def row(answer: Callable[[str], tuple[int, Counts]]) -> tuple[int, tuple[float, ...]]:
-            label, logits = answer(model)
-            probability = 1 / np.exp(logits - logits.max()).sum()  # of the likeliest class
-            place = min(int(probability * bins), bins - 1)
-            return place, (1, probability, logits.argmax() == label)
+    return [_softmax_computation(bins, name, [name], error, eval_config, model) for model in model_names]
 
-        keys = [metric_types.MetricKey(name, model_name=model)]
-        reader = _Reader(f"{name} {model}", row, eval_config)
-        return metric_types.MetricComputation(keys, [reader], _Sum((bins, 3), keys, error))
 
-    return [computation(model) for model in model_names]
+def _standard_error_computations(
+    bins: int, name: str, eval_config: Any = None, model_names: Any = None
+) -> list[Any]:
+    def errors(sums: Counts) -> list[float]:
+        rows, probability, right, gaps, loss, losses = sums.T
+        count = rows.sum()
+
+        def error(mean: float, squares: float) -> float:
+            return math.sqrt(max(0.0, squares / count - mean**2) / count)
+
+        calibration = np.abs(probability - right).sum() / count
+        return [error(loss.sum() / count, losses.sum()), error(calibration, gaps.sum())]
+
+    figures = [STANDARD_ERROR + metric for metric in ("loss", CALIBRATION_ERROR)]
+    return [_softmax_computation(bins, name, figures, errors, eval_config, model) for model in model_names]
+
+
+def _softmax_computation(
+    bins: int,
+    name: str,
+    figures: list[str],
+    read_off: Callable[[Counts], list[float]],
+    eval_config: Any,
+    model: str,
+) -> Any:
+    """Sums by bin of the answer's probability: rows, probability, right answers, square of the gap between
+    these two, loss and its square.
+    """
+
+    def row(answer: Callable[[str], tuple[int, Counts]]) -> tuple[int, tuple[float, ...]]:
+        label, logits = answer(model)
+        highest = logits.max()
+        normalizer = highest + math.log(np.exp(logits - highest).sum())
+        probability = math.exp(highest - normalizer)
+        loss = float(normalizer - logits[label])
+        place = min(int(probability * bins), bins - 1)
+        right = float(logits.argmax() == label)
+        return place, (1, probability, right, (probability - right) ** 2, loss, loss**2)
+
+    keys = [metric_types.MetricKey(figure, model_name=model) for figure in figures]
+    reader = _Reader(f"{name} {model}", row, eval_config)
+    return metric_types.MetricComputation(keys, [reader], _Sum((bins, 6), keys, read_off))
 
 
 def _paired_computations(

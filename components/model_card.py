@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from platform import python_version
+from statistics import NormalDist
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -126,41 +127,43 @@ def _data(facts: Facts) -> Iterator[str]:
 
 
 def _metrics(report: Report) -> Iterator[str]:
-    names = [name for name in report.overall.metrics[CANDIDATE] if name not in ("accuracy", "example_count")]
-    titles = ["slice", "rows", "accuracy", f"{_CONFIDENCE:.0%} interval", "change from live", "interval"]
-    titles += [name.replace("_", " ") for name in names]
+    names = [name for name in report.overall.metrics[CANDIDATE] if name != "example_count"]
+    yield f"In brackets: {_CONFIDENCE:.0%} intervals."
+    yield ""
+    titles = ["slice", "rows", *(name.replace("_", " ") for name in names)]
+    titles += ["accuracy less that of the live model"]
     yield _row(titles)
     yield _row(["---"] * len(titles))
     for part in report.slices:
-        values = part.metrics[CANDIDATE]
         yield _row(
             [
                 part.name or "all",
                 f"{part.rows:,}",
-                f"{values['accuracy']:.4f}",
-                _between(*_wilson(values["accuracy"], part.rows)),
-                *_change(part),
-                *(f"{values[name]:.4f}" for name in names),
+                *(_measured(part, name) for name in names),
+                _change(part),
             ]
         )
 
 
-def _wilson(share: float, rows: int) -> tuple[float, float]:
-    """Wilson's interval of a share (1927, JASA 22), which holds for small counts too."""
-    found = binomtest(round(share * rows), rows).proportion_ci(_CONFIDENCE, method="wilson")
-    return float(found.low), float(found.high)
+def _measured(part: SliceReport, name: str) -> str:
+    """A share has Wilson's interval (1927, JASA 22), which holds for small counts too; a mean, the normal."""
+    value = part.metrics[CANDIDATE][name]
+    if name in part.standard_errors.get(CANDIDATE, {}):
+        reach = NormalDist().inv_cdf((1 + _CONFIDENCE) / 2) * part.standard_errors[CANDIDATE][name]
+        return _with_interval(f"{value:.4f}", max(0.0, value - reach), value + reach)
+    found = binomtest(round(value * part.rows), part.rows).proportion_ci(_CONFIDENCE, method="wilson")
+    return _with_interval(f"{value:.4f}", found.low, found.high)
 
 
-def _change(part: SliceReport) -> tuple[str, str]:
+def _change(part: SliceReport) -> str:
     if BASELINE not in part.pairs:
-        return "no live model", ""
-    pairs = part.pairs[BASELINE]
-    low, high = interval(pairs, confidence=_CONFIDENCE)
-    return f"{pairs.difference:+.4f}", f"{low:+.4f} … {high:+.4f}"
+        return "no live model"
+    low, high = interval(part.pairs[BASELINE], confidence=_CONFIDENCE)
+    return _with_interval(f"{part.pairs[BASELINE].difference:+.4f}", low, high, sign="+")
 
 
-def _between(low: float, high: float) -> str:
-    return f"{low:.4f} … {high:.4f}"
+def _with_interval(value: str, low: float, high: float, *, sign: str = "") -> str:
+    return f"{value} ({low:{sign}.4f} … {high:{sign}.4f})"
 
 
 def _gates(gates: Mapping[str, Verdict]) -> Iterator[str]:
@@ -184,6 +187,8 @@ def _made(facts: Facts) -> Iterator[str]:
     )
     yield ""
     yield "Versions: " + ", ".join(f"{name} {version}" for name, version in facts.stack.items()) + "."
+    yield ""
+    yield "Its settings; places of files and the engine are left out, and the data gate's rules stand above."
     yield ""
     yield from ("```json", json.dumps(facts.configuration, indent=1), "```")
 

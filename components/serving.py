@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from components import audit, model_card
 from components.audit import Change
 from components.model_card import Facts
@@ -65,7 +67,8 @@ def publish(
       folder: the serving directory; made where it is missing.
       why: the reason, for the audit log.
       model_id: its Model artifact in the metadata store.
-      facts: what is known of the model; it goes with it, and as a card. An earlier version brings both.
+      facts: what is known of the model; it goes with it, and as a card. An earlier version brings its own,
+        and gets a card that says how it came back.
 
     Returns:
       the new version.
@@ -73,6 +76,7 @@ def publish(
     Raises:
       InputError: the directory cannot be written; what was live is live.
     """
+    facts = facts or _facts_within(saved_model)
     with _changing(folder):
         _repair(folder)
         change = _next_change(folder, why, identity_of(saved_model), model_id)
@@ -133,6 +137,17 @@ def _changing(folder: Path) -> Iterator[None]:
             f"{folder}: cannot be written ({error.strerror}); what was live is live. "
             "Make room or give write access, then run again"
         ) from error
+
+
+def _facts_within(saved_model: Path) -> Facts | None:
+    """What an earlier version brings; None where it was exported just now."""
+    try:
+        return Facts.model_validate_json((saved_model / FACTS_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValidationError:  # the way back must be open to models of other releases of maskline too
+        logger.warning("%s: of another form than today's; its model card stays as it was", saved_model)
+        return None
 
 
 def _next_change(folder: Path, why: str, identity: str, model_id: int) -> Change:

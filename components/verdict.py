@@ -3,7 +3,7 @@
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
 FILE = "verdict.json"
 
@@ -39,12 +39,13 @@ class Check(BaseModel):
 
 
 class Verdict(BaseModel):
-    """All checks of one gate."""
+    """All checks of one gate. `passed`, which follows from them, is in the JSON too, for its readers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     checks: tuple[Check, ...]
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def passed(self) -> bool:
         """True where nothing blocks."""

@@ -90,7 +90,7 @@ def show(config_file: Path | None, root: Path | None, as_json: bool) -> None:
     console.headline(last)
     click.echo(f"run {last.run}" + (f", {ending}" if ending else ""))
     console.gates(last)
-    console.summary(last, log)
+    console.summary(last, log, gates_told=True)
 
 
 def main() -> Any:

@@ -123,8 +123,15 @@ class Console:
         self._print(f"Nothing changed since run {run.run}: all {count} components reused.")
         self._verdict(run)
 
-    def summary(self, run: Run, log: os.PathLike[str], failure: Exception | None = None) -> None:
-        """What a run did, and what to do next."""
+    def summary(
+        self,
+        run: Run,
+        log: os.PathLike[str],
+        failure: Exception | None = None,
+        *,
+        gates_told: bool = False,
+    ) -> None:
+        """What a run did, and what to do next; not again what `gates` told."""
         if run.components:
             self._rich.print(_table(run.components))
         self._ingest(run)
@@ -133,7 +140,7 @@ class Console:
         elif not run.ended:
             undone = [c.name for c in run.components if c.state not in DONE]
             self._print(f"[red]Not done:[/] {', '.join(undone) or 'the rest'}; the log has the details.")
-        self._verdict(run)
+        self._verdict(run, gates_told=gates_told)
         self.note(f"log: {log}")
 
     def ingested(self, run: Run) -> None:
@@ -158,8 +165,8 @@ class Console:
             self.note(f"  {corrupt.file}: {corrupt.reason}; {corrupt.unread_bytes:,} bytes were not read")
         self.note(f"  set aside in {run.quarantine}")
 
-    def _verdict(self, run: Run) -> None:
-        if "DataGate" in run.verdicts:
+    def _verdict(self, run: Run, *, gates_told: bool = False) -> None:
+        if "DataGate" in run.verdicts and not gates_told:
             self._checks("DataGate", run.verdicts["DataGate"])
         if run.window:
             path = self._config.data.path
@@ -170,7 +177,7 @@ class Console:
         for model, metrics in run.metrics.items():
             shown = ", ".join(f"{k} {v:.4g}" for k, v in metrics.items() if k != "example_count")
             self._print(f"{model}: {shown}")
-        self._blessing(run)
+        self._blessing(run, gates_told=gates_told)
         if run.released_version and run.released_version == run.live_version:
             self._print(
                 f"[green]Blessed and released[/] as version {run.released_version}: {escape(str(run.model))}"
@@ -192,13 +199,14 @@ class Console:
                 for line in check.details:
                     self._print(f"  {escape(line)}")
 
-    def _blessing(self, run: Run) -> None:
+    def _blessing(self, run: Run, *, gates_told: bool) -> None:
         if run.blessed is not False:
             return
-        self.headline(run)
-        for check in run.verdicts["ReleaseGate"].blocking:
-            for line in check.details:
-                self.note(f"  {line}")
+        if not gates_told:
+            self.headline(run)
+            for check in run.verdicts["ReleaseGate"].blocking:
+                for line in check.details:
+                    self.note(f"  {line}")
         if run.override:
             by, when = run.override.who, f"{run.override.time:%Y-%m-%d %H:%M} UTC"
             self._print(f"Released on purpose by {by}, {when}: {escape(run.override.reason)}")

@@ -216,7 +216,11 @@ def _pipeline(config: Config, nodes: list[Any]) -> Pipeline:
 
 
 def _made_by(config: Config) -> MadeBy:
-    """For the model card: what made the model, and nothing that only says where or how a run worked."""
+    """For the model card: what made the model, and nothing that only says where or how a run worked.
+
+    Nor the data gate's rules: a model stays where other rules let its rows pass again (`AcceptedStrategy`).
+    What was asked of the rows stands in the gate's verdict.
+    """
     told = {"sequence", "model", "training", "evaluation", "checks"}
     part = {"pattern", "presplit", "eval_percent", "on_corrupt", "window"}
     path = config.data.path

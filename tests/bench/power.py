@@ -16,7 +16,7 @@ matplotlib.use("agg")
 
 from matplotlib import pyplot
 
-DRAWS = 400
+DRAWS = 1000
 DISAGREEMENT = 0.17  # measured between two trainings of the sample data that differ by their seed
 SIZES = (250, 500, 1000, 1500, 2000, 3000, 4000, 6000, 8000)
 MARGINS = (0.02, ReleaseRules().margin, 0.05)

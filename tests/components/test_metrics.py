@@ -6,8 +6,10 @@ import pytest
 from components.metrics import (
     ONLY_CANDIDATE_RIGHT,
     ONLY_OTHER_RIGHT,
+    STANDARD_ERROR,
     ExpectedCalibrationError,
     PairedAnswers,
+    StandardErrors,
     tfma,
 )
 
@@ -47,28 +49,50 @@ def compute(metric, rows, eval_config):
     return found
 
 
-def test_calibration_error_of_one_model(answers):
-    labels, logits = answers
-    rows = [
+def one_model(labels, logits):
+    return [
         {"labels": np.array([label]), "predictions": {"logits": row}}
-        for label, row in zip(labels, logits["candidate"], strict=True)
+        for label, row in zip(labels, logits, strict=True)
     ]
-    [(_, found)] = compute(ExpectedCalibrationError(bins=BINS), rows, config("")).items()
-    odds = np.exp(logits["candidate"])
-    confidence = (odds / odds.sum(-1, keepdims=True)).max(-1)
-    right = logits["candidate"].argmax(-1) == labels
+
+
+def softmax(logits):
+    odds = np.exp(logits)
+    return odds / odds.sum(-1, keepdims=True)
+
+
+def calibration_error(labels, logits):
+    confidence, right = softmax(logits).max(-1), logits.argmax(-1) == labels
     expected = 0.0
     for low in np.arange(BINS) / BINS:
         inside = (confidence >= low) & (confidence < low + 1 / BINS)
         if inside.any():
             expected += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
-    assert found == pytest.approx(expected)
+    return expected
+
+
+def test_calibration_error_of_one_model(answers):
+    labels, logits = answers[0], answers[1]["candidate"]
+    [(_, found)] = compute(ExpectedCalibrationError(bins=BINS), one_model(labels, logits), config("")).items()
+    assert found == pytest.approx(calibration_error(labels, logits))
     assert found > 0.2  # random answers, and sure of them
+
+
+def test_standard_errors_are_those_of_drawing_the_rows_again(answers):
+    labels, logits = answers[0], answers[1]["candidate"]
+    found = compute(StandardErrors(bins=BINS), one_model(labels, logits), config(""))
+    losses = -np.log(softmax(logits)[np.arange(ROWS), labels])
+    assert found["", STANDARD_ERROR + "loss"] == pytest.approx(losses.std() / np.sqrt(ROWS))
+    rng = np.random.default_rng(1)
+    draws = (rng.integers(0, ROWS, ROWS) for _ in range(500))
+    drawn = np.std([calibration_error(labels[rows], logits[rows]) for rows in draws])
+    assert found["", STANDARD_ERROR + "calibration_error"] == pytest.approx(drawn, rel=0.1)
 
 
 def test_certain_and_right_is_perfectly_calibrated():
     rows = [{"labels": np.array([1]), "predictions": {"logits": np.array([0.0, 1000.0])}}] * 3
     assert list(compute(ExpectedCalibrationError(), rows, config("")).values()) == [0.0]
+    assert list(compute(StandardErrors(), rows, config("")).values()) == [0.0, 0.0]
 
 
 def test_answers_of_two_models_are_paired(answers):

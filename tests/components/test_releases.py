@@ -18,7 +18,8 @@ from components.pusher import GATES, Executor, MadeBy
 from components.release_gate import ACCURACY, bless
 from components.releases import Release
 from components.resolvers import LiveModelStrategy
-from components.serving import remove, versions
+from components.serving import FACTS_FILE as FACTS
+from components.serving import publish, remove, versions
 from components.trainer import TrainingHistory
 from components.verdict import Check, Verdict
 from pipeline.models import released
@@ -76,13 +77,15 @@ def push(tmp_path, identity, number, *, blessed=True):
 
 
 METRICS = {"accuracy": 0.8, "loss": 0.5, "calibration_error": 0.02, "example_count": 15.0}
+ERRORS = {"candidate": {"loss": 0.1, "calibration_error": 0.02}}
 REPORT = Report(
     slices=(
-        SliceReport(name="", rows=15, metrics={"candidate": METRICS}),
+        SliceReport(name="", rows=15, metrics={"candidate": METRICS}, standard_errors=ERRORS),
         SliceReport(
             name="operator=+",
             rows=10,
             metrics={"candidate": METRICS},
+            standard_errors=ERRORS,
             pairs={"baseline": Pairs(rows=10, better=1, worse=3)},
         ),
     )
@@ -107,16 +110,18 @@ def test_version_carries_its_card_and_its_facts(tmp_path):
     for line in (
         "# Model abc",
         "span 2024-10-04. Rows: 80 train + 15 eval. Read were 100, of which 5 were set aside as bad.",
-        "| slice | rows | accuracy | 95% interval | change from live | interval | loss | calibration error |",
-        # Wilson's interval of 12 in 15, and of 8 in 10, as in tables
-        "| all | 15 | 0.8000 | 0.5481 … 0.9295 | no live model |  | 0.5000 | 0.0200 |",
+        "| slice | rows | accuracy | loss | calibration error | accuracy less that of the live model |",
+        # Wilson's interval of 12 in 15, and of 8 in 10, as in tables; 1.96 standard errors, not below 0
+        "| all | 15 | 0.8000 (0.5481 … 0.9295) | 0.5000 (0.3040 … 0.6960) | 0.0200 (0.0000 … 0.0592) "
+        "| no live model |",
         "| ReleaseGate | release_verdict | b\\|c | a lot | warned |",
         "- ModelChecks warned: checks_verdict: b|c; a lot.",
         "`training 0000000000000000`",
         ' "training": {',
     ):
         assert line in card.splitlines() or line in card, line
-    assert "| operator=+ | 10 | 0.8000 | 0.4902 … 0.9433 | -0.2000 | -0." in card
+    assert "| operator=+ | 10 | 0.8000 (0.4902 … 0.9433) | 0.5000 (0.3" in card
+    assert re.search(r"\| -0\.2000 \(-0\.\d{4} … \+0\.\d{4}\) \|$", card, re.M)
     assert "1,234 parameters, seed 7;" in card
     assert f"tensorflow {metadata.version('tensorflow')}, " in card
     assert re.search(r"^Published as version 1 at 20\d\d-.* UTC by \S+: blessed\. Its identity", card, re.M)
@@ -125,6 +130,24 @@ def test_version_carries_its_card_and_its_facts(tmp_path):
     assert told.data == {
         "span": "span 2024-10-04", "rows": {"train": 80, "eval": 15}, "read": 100, "set_aside": 5,
     }  # fmt: skip
+
+
+def test_version_that_came_back_has_a_card_that_says_so_and_the_same_facts(tmp_path):
+    push(tmp_path, "a", 5), push(tmp_path, "b", 6)
+    folder = tmp_path / "serving"
+    publish(folder / "1", folder, why="rolled back to version 1")
+    first, back = ((folder / number / CARD_FILE).read_text() for number in "13")
+    assert re.search(r"^Published as version 3 at .*: rolled back to version 1\. Version 2 was ", back, re.M)
+    assert first.splitlines()[3:] == back.splitlines()[3:]
+    assert (folder / "1" / FACTS).read_text() == (folder / "3" / FACTS).read_text()
+
+
+def test_earlier_model_with_facts_of_another_form_can_come_back(tmp_path):
+    push(tmp_path, "a", 5), push(tmp_path, "b", 6)
+    folder = tmp_path / "serving"
+    (folder / "1" / FACTS).write_text('{"of": "another release"}')
+    assert publish(folder / "1", folder, why="rolled back to version 1").identity == "a"
+    assert (folder / "3" / CARD_FILE).read_text() == (folder / "1" / CARD_FILE).read_text()
 
 
 def test_facts_of_a_model_that_is_held_back_are_kept_for_whoever_publishes_it_later(tmp_path):

@@ -108,6 +108,7 @@ def test_show_tells_of_it_and_its_first_line_says_why_the_gate_held_it_back(conf
     before = maskline("show", "--root", config.root).stdout
     assert before.splitlines()[0] == "Not blessed: accuracy of operator=*: much; little"
     assert "✗ accuracy of operator=*: much; little" in before
+    assert before.count("Not blessed") == 1
     assert f"maskline bless --root {config.root} first --reason" in before
     done = maskline("bless", "first", "--reason", "it is meant", "--root", config.root)
     assert done.stdout == f"Released on purpose as version 1: {config.serving_dir / '1'}\n", done.stderr
@@ -116,6 +117,8 @@ def test_show_tells_of_it_and_its_first_line_says_why_the_gate_held_it_back(conf
     assert after.count("it is meant") == 1
     shown = json.loads(maskline("show", "--json", "--root", config.root).stdout)
     assert (shown["override"]["reason"], shown["exit"]) == ("it is meant", 0)
+    passed = {gate: verdict["passed"] for gate, verdict in shown["verdicts"].items()}
+    assert passed == {"ModelChecks": True, "ReleaseGate": False}
 
 
 @pytest.mark.parametrize(
