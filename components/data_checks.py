@@ -177,12 +177,12 @@ def row_checks(rules: Rules, report: Report, rows: int) -> Iterator[Check]:
         asked="every row that was read must be ingested or quarantined",
         measured=f"{read:,} read, {rows:,} ingested, {bad:,} quarantined",
     )
-    if report.corrupt:
+    if broken := len(report.corrupt):
         yield rules.check(
             "corrupt_file",
             holds=False,
             asked="every file should be read to its end",
-            measured="1 file was not" if len(report.corrupt) == 1 else f"{len(report.corrupt):,} files were not",
+            measured=f"{broken:,} {'file was' if broken == 1 else 'files were'} not",
             details=[f"{f.file}: {f.reason}; {f.unread_bytes:,} bytes were not read" for f in report.corrupt],
         )
 

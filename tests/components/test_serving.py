@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from components import audit, serving
+from tests.model_server import ModelServer
 from tests.support import versions as names
 from transform.errors import InputError
 from transform.features import IDENTITY_FILE
 
 
 def saved_model(folder: Path, identity: str, *, size: int = 100) -> Path:
-    """Files as an exported model has them; the server of these tests compares bytes."""
+    """Files as an exported model has them, for tests that load none."""
     for file, text in {
         IDENTITY_FILE: json.dumps({"identity": identity}),
         "saved_model.pb": identity * size,
@@ -30,9 +31,22 @@ def saved_model(folder: Path, identity: str, *, size: int = 100) -> Path:
     return folder
 
 
-@pytest.fixture
-def models(tmp_path):
-    return [saved_model(tmp_path / f"model {name}", name) for name in "ab"]
+@pytest.fixture(scope="module")
+def server():
+    server = ModelServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def models(server, tmp_path_factory):
+    """Two that really load, and answer with their identity."""
+    made = [tmp_path_factory.mktemp("models") / name for name in "ab"]
+    for folder in made:
+        server.export(folder, folder.name)
+        (folder / IDENTITY_FILE).parent.mkdir()
+        (folder / IDENTITY_FILE).write_text(json.dumps({"identity": folder.name}))
+    return made
 
 
 @pytest.fixture
@@ -44,10 +58,12 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def assert_served_whole(folder: Path, *models: Path) -> None:
-    """Each version, as a server sees it, is exactly one of the models."""
+def assert_served_whole(server: ModelServer, folder: Path, *models: Path) -> None:
+    """Each version, as a server sees it, is exactly one of the models; the live one loads and answers."""
     for _, path, identity in serving.versions(folder):
         assert contents(path) == contents(next(m for m in models if serving.identity_of(m) == identity))
+    live = serving.versions(folder)[-1]
+    assert server.answer(folder) == (live.number, live.identity)
 
 
 def assert_agrees(folder: Path) -> None:
@@ -59,11 +75,11 @@ def assert_agrees(folder: Path) -> None:
     assert befores == [None, *(number for number, _ in told[:-1])][: len(told)]
 
 
-def test_versions_grow_and_the_log_tells_them(folder, models):
+def test_versions_grow_and_the_log_tells_them(folder, server, models):
     for model in (*models, models[0]):
         serving.publish(model, folder, why="a test", model_id=7)
     assert [(v.number, v.identity) for v in serving.versions(folder)] == [(1, "a"), (2, "b"), (3, "a")]
-    assert_served_whole(folder, *models)
+    assert_served_whole(server, folder, *models)
     assert_agrees(folder)
     last = json.loads((folder / audit.AUDIT_FILE).read_text().splitlines()[-1])
     assert last.pop("time").endswith("Z")
@@ -140,7 +156,7 @@ def killed(step: int, work) -> bool:
 
 
 @pytest.mark.parametrize("change", ["publish", "remove", "repair"])
-def test_killed_at_every_step(tmp_path, models, change):
+def test_killed_at_every_step(tmp_path, server, models, change):
     """After each kill a server sees whole models alone, and the next publisher finds all in order."""
     step, outcomes = 0, set()
     while True:
@@ -159,7 +175,7 @@ def test_killed_at_every_step(tmp_path, models, change):
             "repair": lambda folder=folder: serving.repair(folder),
         }[change]
         alive = not killed(step, work)
-        assert_served_whole(folder, *models)
+        assert_served_whole(server, folder, *models)
         live = serving.versions(folder)[-1].number
         outcomes.add(live)
         serving.repair(folder)
@@ -168,7 +184,7 @@ def test_killed_at_every_step(tmp_path, models, change):
             assert_agrees(folder)
         published = serving.publish(models[0], folder, why="a test")
         assert audit.changes(folder)[-1].to == published.number > live
-        assert_served_whole(folder, *models)
+        assert_served_whole(server, folder, *models)
         if alive:
             break
         step += 1
@@ -176,7 +192,7 @@ def test_killed_at_every_step(tmp_path, models, change):
     assert outcomes == {"publish": {1, 2}, "remove": {2}, "repair": {1}}[change]
 
 
-def test_two_publishers_at_once_take_turns(folder, models):
+def test_two_publishers_at_once_take_turns(folder, server, models):
     """Two processes, ten times each."""
     children = []
     for model in models:
@@ -189,7 +205,7 @@ def test_two_publishers_at_once_take_turns(folder, models):
             os._exit(1)
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
     assert [version.number for version in serving.versions(folder)] == list(range(1, 21))
-    assert_served_whole(folder, *models)
+    assert_served_whole(server, folder, *models)
     assert_agrees(folder)
 
 
