@@ -3,15 +3,14 @@
 import errno
 import json
 import os
-import signal
 import subprocess
-import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from components import audit, serving
+from tests.killing import killed
 from tests.model_server import ModelServer
 from tests.support import versions as names
 from transform.errors import InputError
@@ -120,39 +119,6 @@ def test_log_edited_by_hand_is_one_line(folder, models):
     (folder / audit.AUDIT_FILE).write_text('{"to": "three"}\n')
     with pytest.raises(InputError, match=r"audit\.jsonl: was changed by other hands \(.*\); put it back"):
         serving.publish(models[1], folder, why="a test")
-
-
-# What reaches the disk. Between two of these calls nothing changes, so there is one moment to die at.
-CHANGING = {"mkdir", "open", "write", "sendfile", "copy_file_range", "fsync", "truncate", "rename", "unlink",
-            "rmdir", "flock", "close"}  # fmt: skip
-
-
-def die_at(step: int) -> None:
-    """Kills this process right before the `step`th call that changes something on the disk."""
-    seen = 0
-
-    def profile(frame, event, function):
-        nonlocal seen
-        if event == "c_call" and function.__name__ in CHANGING:
-            if seen == step:
-                os.kill(os.getpid(), signal.SIGKILL)
-            seen += 1
-
-    sys.setprofile(profile)
-
-
-def killed(step: int, work) -> bool:
-    """Does `work` in a child that dies at a step; False where it came to its end before."""
-    child = os.fork()
-    if not child:
-        with suppress(BaseException):
-            die_at(step)
-            work()
-            os._exit(0)
-        os._exit(1)
-    _, status = os.waitpid(child, 0)
-    assert status in (0, signal.SIGKILL), "the child failed by itself"
-    return status == signal.SIGKILL
 
 
 @pytest.mark.parametrize("change", ["publish", "remove", "repair"])

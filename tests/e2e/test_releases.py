@@ -1,4 +1,4 @@
-"""From the first release to the way back, on one root: what the gates let out, what they hold back, and why."""
+"""From the first release to the way back, on one root: what gates let out, what they hold back, and why."""
 
 import json
 from pathlib import Path
