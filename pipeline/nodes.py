@@ -16,6 +16,7 @@ import traceback
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple, cast
 
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
@@ -149,7 +150,8 @@ def _run_node(alone: pipeline_pb2.Pipeline, connection: Connection, parent: int)
     except BaseException as error:
         traceback.print_exc()
         first_line = (str(error).splitlines() or [""])[0]
-        report = ("failed", f"{name} failed: {type(error).__name__}: {first_line}")
+        kind = "" if isinstance(error, RunError) else f"{type(error).__name__}: "
+        report = ("failed", f"{name} failed: {kind}{first_line}")
     connection.send(report)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -158,19 +160,30 @@ def _run_node(alone: pipeline_pb2.Pipeline, connection: Connection, parent: int)
 
 
 def _launch(alone: pipeline_pb2.Pipeline) -> bool:
-    """Runs the one node with TFX's launcher, as LocalDagRunner does; False where its condition is false."""
+    """Runs the one node with TFX's launcher, as LocalDagRunner does; False where its condition is false.
+
+    Raises:
+      RunError: inputs could not be resolved, which TFX records and logs and does not raise.
+    """
     node = alone.nodes[0].pipeline_node
     deployment = runner_utils.extract_local_deployment_config(alone)
     connection = deployment.metadata_connection_config
+    store = metadata.Metadata(getattr(connection, connection.WhichOneof("connection_config")))
     execution = Launcher(
         pipeline_node=node,
-        mlmd_connection=metadata.Metadata(getattr(connection, connection.WhichOneof("connection_config"))),
+        mlmd_connection=store,
         pipeline_info=alone.pipeline_info,
         pipeline_runtime_spec=alone.runtime_spec,
         executor_spec=runner_utils.extract_executor_spec(deployment, node.node_info.id),
         custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node.node_info.id),
     ).launch()
-    return execution.execution_id is not None
+    if execution.execution_id is None:
+        return False
+    with store:
+        [recorded] = store.store.get_executions_by_id([execution.execution_id])
+    if recorded.last_known_state == mlmd.Execution.FAILED:
+        raise RunError("its inputs could not be resolved; the log says why")
+    return True
 
 
 class _Reporter(logging.Handler):

@@ -2,9 +2,11 @@
 
 import logging
 import time
+from typing import Any
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
+from tfx.dsl.components.common.resolver import ResolverStrategy
 from tfx.types.standard_artifacts import String
 
 from components.artifacts import VerdictArtifact
@@ -35,6 +37,11 @@ def Sleeper(seconds: Parameter[float], out: OutputArtifact[String]) -> None:
     logging.getLogger("sleeper").info("asleep")
     time.sleep(seconds)
     out.value = "awake"
+
+
+class UnreadableStrategy(ResolverStrategy):
+    def resolve_artifacts(self, store: Any, input_dict: Any) -> Any:
+        raise OSError("the disk is gone")
 
 
 @component

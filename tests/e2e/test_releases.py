@@ -79,9 +79,17 @@ def steps(root, tmp_path_factory) -> dict[str, Step]:
     run("again", spoilt)
     step("rollback", "rollback", "--reason", "they are asked for")
     run("rolled back from", spoilt, *WIDE)
+    leave_behind(root / "serving/maskline")
     run("broken", clean, *BROKEN, *WIDE)
     step("gc", "gc", "--keep", 1)
     return taken
+
+
+def leave_behind(folder: Path) -> None:
+    """As a publisher that was killed: half a copy, and a line of the log that was not written to its end."""
+    (folder / "incoming-9/variables").mkdir(parents=True)
+    with open(folder / AUDIT_FILE, "a") as log:
+        log.write('{"time": "20')
 
 
 def audit_log(root: Path) -> list[dict[str, Any]]:
@@ -199,6 +207,11 @@ def test_next_run_compares_with_the_model_that_was_rolled_back_to(steps):
     baseline = steps["broken"].run["metrics"]["baseline"]
     assert baseline == pytest.approx(steps["equal"].run["metrics"]["candidate"])
     assert baseline["accuracy"] > steps["spoilt"].run["metrics"]["candidate"]["accuracy"] + 0.1
+
+
+def test_run_puts_right_what_a_killed_publisher_left(steps, root):
+    assert steps["broken"].versions == ["1", "2", "3", "4"]
+    assert [change["to"] for change in audit_log(root)] == [1, 2, 3, 4]
 
 
 def test_broken_export_is_refused_by_name_of_the_check(steps):
