@@ -3,7 +3,6 @@
 import glob
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from google.protobuf.wrappers_pb2 import StringValue
@@ -15,18 +14,26 @@ from tfx.dsl.components.base import base_beam_component, base_beam_executor, exe
 from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
-from tfx.types.component_spec import ChannelParameter
+from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx.utils import io_utils, proto_utils
 
 from components import spans
 from components.artifacts import ROWS_READ, QuarantineArtifact
 from components.ingest import SPLITS, Ingest, ReadShard
 from components.quarantine import REPORT_FILE, Report
+from transform.errors import InputError
 from transform.features import SequenceSpec
+
+# The parameter that says which span to ingest; `span` is what the driver found.
+WANTED_SPAN = "wanted_span"
 
 
 class Driver(FileBasedDriver):
-    """Finds the span; what follows, outputs with `span` and `version` and the cache, is TFX's."""
+    """Finds the span and its shards; what follows, outputs with `span` and `version` and the cache, is TFX's.
+
+    It looks when the node runs: on a cluster nothing else stands before that, and a run's parameters may name
+    another place or span than the settings.
+    """
 
     def resolve_exec_properties(
         self, exec_properties: dict[str, Any], pipeline_info: Any, component_info: Any
@@ -34,28 +41,45 @@ class Driver(FileBasedDriver):
         """See TFX's.
 
         Raises:
-          InputError: the span is not there or not complete.
+          InputError: the span is not there or not complete, or no shard is.
         """
-        config = unpack_config(exec_properties["custom_config"])
-        if "span" not in config:
-            return super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
-        base, given = exec_properties["input_base"], example_gen_pb2.Input()
+        path, wanted = exec_properties["input_base"], exec_properties[WANTED_SPAN]
+        number, version, folder = 0, None, path
+        if spans.is_pattern(path):
+            complete = unpack_config(exec_properties["custom_config"])["complete"]
+            number, version, folder = _select(path, wanted, complete)
+            # By its number, so that a span that was ingested as the latest comes from the cache later on.
+            wanted = str(number)
+        elif wanted != spans.LATEST:
+            raise InputError(
+                f"span {wanted} was asked for; that needs a path with {{SPAN}} or {{YYYY}}-{{MM}}-{{DD}}, "
+                f"and it is {path}"
+            )
+        given = example_gen_pb2.Input()
         proto_utils.json_to_proto(exec_properties["input_config"], given)
-        path = f"{base}/{config['span']['pattern']}"
-        found = spans.find(path, **config["span"]["complete"])
-        number, version, folder = spans.select(path, found, config["span"]["wanted"])
-        fingerprints = []
-        for split in given.splits:
-            below = split.pattern.removeprefix(config["span"]["pattern"])
-            split.pattern = f"{glob.escape(str(folder.relative_to(base)))}{below}"
-            files = f"{glob.escape(base)}/{split.pattern}"
-            fingerprints.append(io_utils.generate_fingerprint(split.name, files))
         return exec_properties | {
-            "input_config": proto_utils.proto_to_json(given),
-            "input_fingerprint": "\n".join(fingerprints),
+            "input_base": folder,
+            WANTED_SPAN: wanted,
+            "input_fingerprint": "\n".join(_fingerprint(folder, split) for split in given.splits),
             "span": number,
             "version": version,
         }
+
+
+def _select(path: str, wanted: str, complete: Mapping[str, Any]) -> tuple[int, int, str]:
+    if problem := spans.pattern_problem(path):
+        raise InputError(f"{path}: {problem}")
+    span = spans.select(path, spans.find(path, **complete), wanted)
+    return span.number, span.version, str(span.folder)
+
+
+def _fingerprint(folder: str, split: example_gen_pb2.Input.Split) -> str:
+    files = f"{glob.escape(folder)}/{split.pattern}"
+    if not fileio.glob(files):
+        if not fileio.isdir(folder):
+            raise InputError(f"{folder}: no such data directory")
+        raise InputError(f"{folder}: no shard matches '{split.pattern}' (data.pattern)")
+    return io_utils.generate_fingerprint(split.name, files)
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -106,8 +130,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
 
 class ShardExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
-    """As TFX's file based ExampleGen, and the quarantine."""
+    """As TFX's file based ExampleGen, the span that is asked for, and the quarantine."""
 
+    PARAMETERS = standard_component_specs.FileBasedExampleGenSpec.PARAMETERS | {
+        WANTED_SPAN: ExecutionParameter(type=str),
+    }
     OUTPUTS = standard_component_specs.FileBasedExampleGenSpec.OUTPUTS | {
         "quarantine": ChannelParameter(type=QuarantineArtifact),
     }
@@ -121,7 +148,7 @@ class ShardExampleGen(base_beam_component.BaseBeamComponent):
       pattern: which of its files are shards.
       eval_percent: share of the records that becomes the eval split, by a hash of the record; None
         where the folder holds `train/` and `eval/`.
-      span: a number or `latest`, for a path with placeholders.
+      span: a number, a date or `latest`, for a path with placeholders.
       complete: when a span is complete, see `components.spans.find`.
       custom_config: `sequence` is the `SequenceSpec` as a dictionary, `on_corrupt` says what a damaged
         shard does, `fail` or `quarantine`; whatever else it holds makes part of the cache key.
@@ -144,32 +171,25 @@ class ShardExampleGen(base_beam_component.BaseBeamComponent):
         span: int | str = spans.LATEST,
         complete: Mapping[str, Any] | None = None,
     ) -> None:
-        config = dict(custom_config)
-        base, below = Path(path), ""
-        if spans.is_pattern(path):
-            base, names = spans.split_pattern(path)
-            below = "/".join(names)
-            config["span"] = {"pattern": below, "wanted": span, "complete": dict(complete or {})}
         spec = ShardExampleGenSpec(
-            input_base=str(base),
-            input_config=_input(f"{below}/".lstrip("/"), pattern, by_hash=eval_percent is not None),
+            input_base=path,
+            input_config=_input(pattern, by_hash=eval_percent is not None),
             output_config=_output(eval_percent),
-            custom_config=pack_config(config),
+            custom_config=pack_config({**custom_config, "complete": dict(complete or {})}),
             output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
             output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
             examples=types.Channel(type=standard_artifacts.Examples),
             quarantine=types.Channel(type=QuarantineArtifact),
+            **{WANTED_SPAN: str(span)},
         )
         super().__init__(spec=spec)
 
 
-def _input(below: str, pattern: str, *, by_hash: bool) -> example_gen_pb2.Input:
+def _input(pattern: str, *, by_hash: bool) -> example_gen_pb2.Input:
     split = example_gen_pb2.Input.Split
     if by_hash:
-        return example_gen_pb2.Input(splits=[split(name="all", pattern=f"{below}{pattern}")])
-    return example_gen_pb2.Input(
-        splits=[split(name=name, pattern=f"{below}{name}/{pattern}") for name in SPLITS]
-    )
+        return example_gen_pb2.Input(splits=[split(name="all", pattern=pattern)])
+    return example_gen_pb2.Input(splits=[split(name=name, pattern=f"{name}/{pattern}") for name in SPLITS])
 
 
 def _output(eval_percent: int | None) -> example_gen_pb2.Output:

@@ -59,6 +59,8 @@ def pattern_problem(path: Path | str) -> str | None:
         return "give either {SPAN} or all of {YYYY}, {MM} and {DD}"
     if names == ["VERSION"]:
         return "{VERSION} needs {SPAN} or a date before it"
+    if names and "://" in str(path):
+        return "spans are looked for in a mounted folder, not at a URL"
     return None
 
 

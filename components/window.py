@@ -21,26 +21,40 @@ class WindowStrategy(ResolverStrategy):
     TFX's own SpanRangeStrategy takes every version and every ingest of a span.
 
     Args:
-      spans: their numbers.
+      spans: their numbers, where what stands before the run knows them and has ingested them.
+      size: without numbers, the last so many that were ingested, up to this run's.
     """
 
-    def __init__(self, spans: Sequence[int]) -> None:
+    def __init__(self, spans: Sequence[int] = (), size: int = 0) -> None:
         self._spans = list(spans)
+        self._size = size
 
     def resolve_artifacts(
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]]:
-        """Resolves `examples` (all) and `verdict` (all).
+        """Resolves `current` (this run's), `examples` (all) and `verdict` (all).
 
         Returns:
-          `examples`: one artifact a span that passed, in the order of the spans; `verdict`: none.
+          `examples`: one artifact a span that passed, in the order of the spans; the others: none.
         """
         given = {artifact.id: artifact for artifact in input_dict["examples"]}
         examples, verdicts = (
             [artifact.mlmd_artifact for artifact in input_dict[key]] for key in ("examples", "verdict")
         )
-        chosen = choose(store, examples, verdicts, self._spans)
-        return {"examples": [given[artifact.id] for artifact in chosen], "verdict": []}
+        [current] = input_dict["current"]
+        wanted = self._spans or last_spans(examples, current.span, self._size)
+        chosen = choose(store, examples, verdicts, wanted)
+        return {"current": [], "examples": [given[artifact.id] for artifact in chosen], "verdict": []}
+
+
+def last_spans(examples: Iterable[_Artifact], current: int, size: int) -> list[int]:
+    """The numbers of the last `size` spans up to `current` that were ever ingested, the oldest first.
+
+    One that the data gate blocked is among them, as it is where spans are counted on the disk: a window
+    never reaches further back because of it.
+    """
+    numbers = {e.properties["span"].int_value for e in examples if _is_ingest(e)}
+    return sorted(number for number in numbers if number <= current)[-size:]
 
 
 def choose(
@@ -60,7 +74,7 @@ def choose(
     Returns:
       one artifact for each span of which a version passed; none that is newer than what lies there now.
     """
-    ingested = [e for e in examples if ROWS_READ in e.custom_properties and e.state not in _GONE]
+    ingested = [e for e in examples if _is_ingest(e)]
     used = _last_use(store, [*ingested, *verdicts])
     passed = _passed(verdicts, used)
     chosen = []
@@ -71,6 +85,10 @@ def choose(
         good = [e for e in versions if e.id in passed and _version(e) <= newest]
         chosen += sorted(good, key=lambda e: (_version(e), used[e.id]))[-1:]
     return chosen
+
+
+def _is_ingest(examples: _Artifact) -> bool:
+    return ROWS_READ in examples.custom_properties and examples.state not in _GONE
 
 
 def _version(examples: _Artifact) -> int:

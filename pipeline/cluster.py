@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from components import spans
+
 _NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"  # of a Kubernetes object
 KubernetesName = Annotated[str, Field(pattern=_NAME, max_length=253)]
 Label = Annotated[str, Field(min_length=1)]
@@ -95,9 +97,17 @@ class ClusterSettings(_Settings):
     node: NodeSettings = NodeSettings()
     nodes: dict[str, NodeSettings] = {"Trainer": NodeSettings(cpu="2", memory="8Gi")}
     parameters: dict[Annotated[str, Field(pattern=r"^[a-z][-a-z0-9]*$")], str] = {
-        "data": "ExampleGen.input_base"
+        "data": "ExampleGen.input_base",
+        "span": "ExampleGen.wanted_span",
     }
     schedule: ScheduleSettings = ScheduleSettings()
+
+    @field_validator("data")
+    @classmethod
+    def _placeholders_agree(cls, data: str) -> str:
+        if problem := spans.pattern_problem(data):
+            raise ValueError(f"{data}: {problem}")
+        return data
 
     @field_validator("image")
     @classmethod

@@ -8,6 +8,7 @@ from google.protobuf import json_format
 from tfx.dsl.compiler.compiler import Compiler
 from tfx.proto.orchestration import pipeline_pb2
 
+from components import spans
 from pipeline import inputs
 from pipeline.cluster import ClusterSettings
 from pipeline.config import Config
@@ -37,28 +38,52 @@ def compile_ir(config: Config) -> tuple[str, dict[str, str]]:
     Raises:
       InputError: the schema is wrong, or a setting names a node or parameter that is not there.
     """
-    if config.data.window > 1:
-        raise InputError("data.window: on a cluster a run trains on one span; set data.window=1")
+    _check_spans(config)
     schema = inputs.read_schema(config.data.schema_file, config.sequence)
     schema_name = f"schema-{hashlib.sha256(schema.encode()).hexdigest()[:16]}.pbtxt"
     with tempfile.TemporaryDirectory() as folder:
         # TFX makes directories while it compiles, so it compiles for paths of this machine. Those of the
         # cluster, which may be URLs, take their place in the text.
         root, data, bundle = (str(Path(folder, name)) for name in ("root", "data", "bundle"))
+        base, below = _parted(config.cluster.data)
         local = config.model_copy(
-            update={"root": Path(root), "data": config.data.model_copy(update={"path": Path(data)})}
+            update={"root": Path(root), "data": config.data.model_copy(update={"path": Path(data, below)})}
         )
-        pipeline = create_pipeline(local, schema_file=f"{bundle}/{schema_name}")
+        window = config.data.window if config.data.window > 1 else 0
+        pipeline = create_pipeline(local, schema_file=f"{bundle}/{schema_name}", window=window)
         # The store's address and credentials reach a node by its arguments and environment.
         pipeline.metadata_connection_config = None
         text = to_json(Compiler().compile(pipeline))
     settings = config.cluster
-    for here, there in ((root, settings.pipeline_root), (data, settings.data), (bundle, settings.bundle)):
+    for here, there in ((root, settings.pipeline_root), (data, base), (bundle, settings.bundle)):
         text = text.replace(here, there.rstrip("/"))
     ir = json_format.Parse(text, pipeline_pb2.Pipeline())
     _declare_parameters(ir, settings)
     _check_conditions(ir)
     return to_json(ir), {schema_name: schema}
+
+
+def _check_spans(config: Config) -> None:
+    """What a laptop looks at before a run, nothing looks at here: no program stands before the nodes."""
+    data, place = config.data, config.cluster.data
+    if not spans.is_pattern(place) and (data.window > 1 or data.span != spans.LATEST):
+        asked = "window" if data.window > 1 else "span"
+        raise InputError(
+            f"cluster.data: data.{asked} needs a path with {{SPAN}} or {{YYYY}}-{{MM}}-{{DD}}; it is {place}"
+        )
+    if data.window > 1 and not data.allow_fewer:
+        raise InputError(
+            "data.window: on a cluster a run ingests one span, and the ones before it are those that earlier "
+            "runs ingested, which may be fewer; set data.allow_fewer=true"
+        )
+
+
+def _parted(place: str) -> tuple[str, str]:
+    """The cluster's path of the data: the folder that exists, and what stands for spans below it."""
+    if not spans.is_pattern(place):
+        return place, ""
+    base, names = spans.split_pattern(place)
+    return str(base), "/".join(names)
 
 
 def to_json(ir: pipeline_pb2.Pipeline) -> str:

@@ -44,7 +44,7 @@ def create_pipeline(
     *,
     schema_file: str,
     data_version: str = "",
-    window: Sequence[int] = (),
+    window: Sequence[int] | int = (),
     only_ingest: bool = False,
 ) -> Pipeline:
     """Builds the pipeline; any TFX runner can run it.
@@ -53,7 +53,8 @@ def create_pipeline(
       config: the run's settings.
       schema_file: a schema whose file name changes with its content, since TFX caches by name.
       data_version: changes where the shards do; TFX's own fingerprint of files sees whole seconds.
-      window: the spans to train on, all ingested but the last, which is this run's; empty for that alone.
+      window: the spans to train on, all ingested but the last, which is this run's; or how many, of those
+        that earlier runs ingested; empty or 0 for this run's alone.
       only_ingest: stop at the data gate.
 
     Returns:
@@ -120,7 +121,8 @@ def create_pipeline(
     with Cond(accepted.outputs["verdict"].future()[0].property("passed") == 1):
         spans = Resolver(
             strategy_class=WindowStrategy,
-            config={"spans": list(window)},
+            config={"size": window} if isinstance(window, int) else {"spans": list(window)},
+            current=examples.outputs["examples"],
             examples=Channel(type=Examples),
             verdict=Channel(type=VerdictArtifact),
         ).with_id("Window")

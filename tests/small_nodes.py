@@ -1,9 +1,10 @@
-"""Nodes for tests of the entry point: quick ones, which do what real ones do once in a while."""
+"""Quick nodes for tests of the entry point, which do what real ones do once in a while; and one attempt."""
 
 import logging
 import time
 from typing import Any
 
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.components.common.resolver import ResolverStrategy
@@ -11,6 +12,7 @@ from tfx.types.standard_artifacts import String
 
 from components.artifacts import VerdictArtifact
 from components.verdict import Check, Outcome, Verdict
+from pipeline import cluster_node
 
 
 @component
@@ -47,3 +49,10 @@ class UnreadableStrategy(ResolverStrategy):
 @component
 def Broken(out: OutputArtifact[String]) -> None:
     raise ValueError('no "luck" today\\')
+
+
+def launch(text: str, node: str, run: str, store: mlmd.ConnectionConfig, *given: str) -> cluster_node.Outcome:
+    """One attempt at a node of a compiled pipeline, in this process."""
+    attempt = cluster_node.Launch(*cluster_node.bind(text, node, run, list(given)), store)
+    attempt.run()
+    return attempt.outcome()

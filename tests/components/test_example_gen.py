@@ -7,7 +7,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import proto_utils
 
 from components.artifacts import QuarantineArtifact
-from components.example_gen import Executor, ShardExampleGen, pack_config, unpack_config
+from components.example_gen import Driver, Executor, ShardExampleGen, pack_config, unpack_config
 from components.ingest import SPLITS, Ingest, ReadShard, ShardResult, _report, record_problem
 from components.quarantine import QuarantinedRow, read_report
 from components.shards import read_shard
@@ -115,6 +115,70 @@ def test_a_folder_whose_name_looks_like_a_pattern(tmp_path):
     assert report.quarantined == {"missing": 1}
     assert report.examples[0].file == str(path)
     assert (examples.span, examples.version, quarantine.span, report.version) == (4, 2, 4, 2)
+
+
+def found(path, *, wanted="latest", presplit=False):
+    """What the driver makes of the place and the span that a run is given."""
+    component = ShardExampleGen(
+        str(path), pattern="*.tfrecords", eval_percent=None if presplit else 20, span=wanted,
+        complete={"success_marker": "", "unchanged_for": 0}, custom_config={},
+    )  # fmt: skip
+    properties = {
+        key: value if isinstance(value, int | str) else proto_utils.proto_to_json(value)
+        for key, value in component.exec_properties.items()
+        if value is not None
+    }
+    return Driver(None).resolve_exec_properties(properties, None, None)
+
+
+@pytest.fixture
+def spans(tmp_path):
+    """Spans 1 to 3, of the second two versions; gives their pattern."""
+    for folder in ("1/v1", "2/v1", "2/v2", "3/v1"):
+        write_shard(tmp_path / f"span-{folder}/a.tfrecords", [GOOD])
+    return tmp_path / "span-{SPAN}/v{VERSION}"
+
+
+@pytest.mark.parametrize(("wanted", "span", "version"), [("latest", 3, 1), ("2", 2, 2), (1, 1, 1)])
+def test_span_is_looked_for_when_the_node_runs(spans, wanted, span, version):
+    properties = found(spans, wanted=wanted)
+    assert (properties["span"], properties["version"]) == (span, version)
+    assert properties["input_base"] == str(spans.parent.parent / f"span-{span}/v{version}")
+
+
+def test_span_by_number_is_the_same_to_the_cache_as_the_latest(spans):
+    assert found(spans, wanted="3") == found(spans)
+    assert found(spans, wanted="2") != found(spans)
+
+
+def test_plain_directory_is_its_own_only_span(spans):
+    properties = found(spans.parent.parent / "span-1/v1")
+    assert (properties["span"], properties["version"]) == (0, None)
+    assert properties["input_fingerprint"].startswith("split:all,num_files:1,")
+
+
+@pytest.mark.parametrize(
+    ("place", "wanted", "problem"),
+    [
+        ("span-{SPAN}/v{VERSION}", "4", "v{VERSION}: span 4 is not there; complete are 1, 2, 3"),
+        ("span-{SPAN}/v{VERSION}", "last", "data.span: 'last' is not a span; give a number, or latest"),
+        ("span-{SPAN}/{SPAN}", "latest", "span-{SPAN}/{SPAN}: a placeholder stands twice"),
+        ("span-1/v1", "4", "span 4 was asked for; that needs a path with {SPAN} or {YYYY}-{MM}-{DD}"),
+        ("nowhere", "latest", "nowhere: no such data directory"),
+        ("span-1", "latest", "span-1: no shard matches '*.tfrecords' (data.pattern)"),
+    ],
+)
+def test_what_is_not_there_is_named(spans, place, wanted, problem):
+    with pytest.raises(InputError) as refused:
+        found(f"{spans.parent.parent}/{place}", wanted=wanted)
+    assert problem in str(refused.value)
+
+
+def test_each_half_of_given_splits_must_hold_shards(tmp_path):
+    write_shard(tmp_path / "train/a.tfrecords", [GOOD])
+    (tmp_path / "eval").mkdir()
+    with pytest.raises(InputError, match=r"no shard matches 'eval/\*.tfrecords' \(data.pattern\)"):
+        found(tmp_path, presplit=True)
 
 
 def test_rows_of_given_splits_stay_in_them(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components.window import choose
+from components.window import choose, last_spans
 
 
 class Store:
@@ -51,6 +51,10 @@ class Store:
     def window(self, *spans):
         examples, verdicts = map(self.store.get_artifacts_by_type, ("Examples", "MasklineVerdict"))
         return [artifact.id for artifact in choose(self.store, examples, verdicts, spans)]
+
+    def last(self, current, size):
+        """What a run on a cluster resolves, which knows no numbers."""
+        return self.window(*last_spans(self.store.get_artifacts_by_type("Examples"), current, size))
 
 
 @pytest.fixture
@@ -101,3 +105,25 @@ def test_the_verdict_of_the_last_rules_counts(store):
     assert store.window(1) == []
     store.gives_out(lenient)
     assert store.window(1) == [examples]
+
+
+def test_the_last_spans_up_to_this_one_are_those_that_were_ingested(store):
+    first, third, seventh = (store.ingest(span, 1) for span in (1, 3, 7))
+    store.examples(5, transformed=1)
+    assert store.last(7, 2) == [third, seventh]
+    assert store.last(7, 9) == [first, third, seventh], "fewer than asked for"
+    assert store.last(3, 2) == [first, third], "an older span that is run again looks at none after it"
+
+
+def test_a_blocked_span_leaves_a_place_empty_as_where_spans_are_counted_on_the_disk(store):
+    second = store.ingest(2)
+    store.ingest(3, passed=0)
+    fourth = store.ingest(4)
+    assert store.last(4, 2) == [fourth]
+    assert store.last(4, 3) == store.window(2, 3, 4) == [second, fourth]
+
+
+def test_a_span_that_was_ingested_again_is_one_of_the_last_once(store):
+    store.ingest(1, 1)
+    second, again = store.ingest(2, 1), store.ingest(1, 2)
+    assert store.last(2, 2) == [again, second]

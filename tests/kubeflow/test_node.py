@@ -19,7 +19,7 @@ from pipeline import cluster_ir
 from pipeline.cluster_metadata import connection
 from pipeline.cluster_node import Launch, Outcome, bind
 from pipeline.cluster_store import Store, open_store
-from tests.small_nodes import Broken, Gate, Reader, Sleeper, Writer
+from tests.small_nodes import Broken, Gate, Reader, Sleeper, Writer, launch
 from tests.support import REPOSITORY, environment
 from transform.errors import InputError
 
@@ -41,12 +41,6 @@ def store(address, postgres) -> mlmd.ConnectionConfig:
 def compiled(root: Path, *components: object) -> str:
     pipeline = Pipeline(pipeline_name=root.name, pipeline_root=str(root), components=list(components))
     return cluster_ir.to_json(Compiler().compile(pipeline))
-
-
-def launch(text: str, node: str, run: str, store: mlmd.ConnectionConfig, *given: str) -> Outcome:
-    attempt = Launch(*bind(text, node, run, list(given)), store)
-    attempt.run()
-    return attempt.outcome()
 
 
 def gated(root: Path, *, passed: int) -> str:

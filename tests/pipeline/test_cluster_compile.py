@@ -180,11 +180,32 @@ def test_pipeline_root_may_be_a_url():
 
 def test_parameter_of_a_run_is_declared_with_type_and_default(spec, compiled, nodes):
     assert spec["root"]["inputDefinitions"]["parameters"] == {
-        "data": {"parameterType": "STRING", "defaultValue": "/mnt/maskline/data"}
+        "data": {"parameterType": "STRING", "defaultValue": "/mnt/maskline/data"},
+        "span": {"parameterType": "STRING", "defaultValue": "latest"},
     }
     given = spec["root"]["dag"]["tasks"]["example-gen"]["inputs"]["parameters"]
     assert given["data"] == {"componentInputParameter": "data"}
     assert nodes["ExampleGen"].parameters.parameters["input_base"].runtime_parameter.name == "data"
+
+
+WINDOW = "components.window.WindowStrategy"
+SPANS = ("data.path='exports/{SPAN}'", "cluster.data=/mnt/maskline/exports/{SPAN}/v{VERSION}")
+
+
+def test_spans_and_a_window_of_them_are_found_when_the_nodes_run():
+    compiled = compiled_with(*SPANS, "data.span=7", "data.window=3", "data.allow_fewer=true")
+    document = compiled.document()
+    assert cluster_rules.problems(document) == []
+    assert next(yaml.safe_load_all(document))["root"]["inputDefinitions"]["parameters"] == {
+        "data": {"parameterType": "STRING", "defaultValue": "/mnt/maskline/exports/{SPAN}/v{VERSION}"},
+        "span": {"parameterType": "STRING", "defaultValue": "7"},
+    }
+    nodes = cluster_ir.nodes_of(json_format.Parse(compiled.ir, pipeline_pb2.Pipeline()))
+    assert list(nodes)[list(nodes).index("Window") + 1] == "Transform"
+    [graph] = nodes["Window"].inputs.input_graphs.values()
+    [strategy] = [n.op_node for n in graph.nodes.values() if n.op_node.op_type == WINDOW]
+    assert {key: value.value.field_value.int_value for key, value in strategy.kwargs.items()} == {"size": 3}
+    assert {"ExampleGen", "Accepted"} <= set(nodes["Window"].upstream_nodes)
 
 
 def test_whole_number_stays_one():
@@ -218,7 +239,10 @@ def test_retries_outlive_an_hour(spec):
         (["cluster.schedule.cron='0 3 * * *'"], "write six fields"),
         (["cluster.node.memory=lots"], "cluster.node.memory: 'lots' is not allowed"),
         (["cluster.secrets=[{secret: A_B, key: k, env: E}]"], "cluster.secrets.0.secret: 'A_B'"),
-        (["data.path='a/{SPAN}'", "data.window=2"], "data.window: on a cluster a run trains on one span"),
+        ([*SPANS, "data.window=2"], "which may be fewer; set data.allow_fewer=true"),
+        ((SPANS[0], "data.span=2"), "cluster.data: data.span needs a path with {SPAN} or {YYYY}-"),
+        ((SPANS[0], "data.window=2"), "cluster.data: data.window needs a path with {SPAN} or {YYYY}-"),
+        (["cluster.data=gs://b/{SPAN}"], "spans are looked for in a mounted folder, not at a URL"),
         (["cluster.metadata.kind=sqlite"], "cluster.metadata.kind: 'sqlite' is not allowed"),
     ],
 )
