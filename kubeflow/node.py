@@ -2,8 +2,8 @@
 
     python node.py --ir FILE --sha256 DIGEST --node ID --run-id ID --metadata KIND://HOST:PORT/DATABASE
 
-Exit status: 0 complete, cached, or skipped by a condition; 3 a gate blocked; 2 refused before anything
-ran; 143 ended by SIGTERM; 1 anything else. Every line on standard output is JSON. User and password of the
+Exit status: 0 complete, cached, or skipped by a condition; 3 a gate blocked; 2 the input was refused;
+143 ended by SIGTERM; 1 anything else. Every line on standard output is JSON. User and password of the
 metadata store are read from the environment, and never written.
 """
 
@@ -49,8 +49,8 @@ def main() -> int:
     began = time.monotonic()
     try:
         status, state, reason = run(options)
-    except Stopped:
-        status, state, reason = STOPPED, "STOPPED", "ended by SIGTERM"
+    except Stopped as stopped:
+        status, state, reason = STOPPED, "STOPPED", str(stopped)
     except InputError as error:
         # Beam puts the step's name behind the text.
         status, state, reason = REFUSED, "REFUSED", str(error).split(" [while running")[0]
@@ -90,8 +90,9 @@ def run(options: argparse.Namespace) -> tuple[int, str, str]:
     logger.info("%s begins", options.node)
     try:
         launch.run()
-    except Stopped:
-        launch.close("ended by SIGTERM")
+    except (Stopped, InputError) as error:
+        # What a driver refuses, TFX records nowhere.
+        launch.close(str(error))
         raise
     return launch.outcome()
 
@@ -188,7 +189,7 @@ class JsonLines(logging.Handler):
 
 def _stop(*_: Any) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Stopped
+    raise Stopped("ended by SIGTERM")
 
 
 if __name__ == "__main__":

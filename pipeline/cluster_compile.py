@@ -15,8 +15,7 @@ from transform.errors import InputError
 class Compiled:
     """A compiled pipeline.
 
-    `nodes` are task names by node id; `gates` those of the nodes that give a verdict; `digest` is the
-    SHA-256 of the IR, which the image must hold.
+    `nodes` are task names by node id; `digest` is the SHA-256 of the IR, which the image must hold.
     """
 
     config: Config
@@ -25,7 +24,6 @@ class Compiled:
     files: dict[str, str]
     digest: str
     nodes: dict[str, str]
-    gates: frozenset[str]
 
     @property
     def description(self) -> str:
@@ -73,14 +71,11 @@ def compile_pipeline(config: Config) -> Compiled:
 
         text, files = cluster_ir.compile_ir(config)
     ir = json_format.Parse(text, pipeline_pb2.Pipeline())
-    nodes = cluster_ir.nodes_of(ir)
-    names = cluster_spec.task_names(nodes)
     return Compiled(
         config=config,
         name=ir.pipeline_info.id,
         ir=text,
         files=files,
         digest=cluster_ir.digest(text),
-        nodes=names,
-        gates=frozenset(names[key] for key, node in nodes.items() if cluster_ir.is_gate(node)),
+        nodes=cluster_spec.task_names(cluster_ir.nodes_of(ir)),
     )

@@ -2,13 +2,14 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from pipeline.cluster_client import Client
 from pipeline.cluster_compile import Compiled
 from pipeline.history import Exit
+from transform.errors import InputError
 
 _ENDED = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 _MARKS = {"RUNNING": " ", "SUCCEEDED": "✓", "FAILED": "✗", "SKIPPED": "–", "CANCELED": "–"}
@@ -28,69 +29,78 @@ def follow(
 
     Returns:
       0 where it succeeded, 3 where a gate blocked, 1 for anything else.
+
+    Raises:
+      InputError: a node refused what the run was given, as data that are not there.
     """
     known: dict[str, str] = {}
     while True:
         state = client.get(run)
-        tasks = {
-            task.display_name: task for task in (state.run_details and state.run_details.task_details) or []
-        }
+        details = (state.run_details and state.run_details.task_details) or []
+        tasks = {task.display_name: task for task in details}
         for name in compiled.nodes.values():
             task = tasks.get(name)
             if task and task.state != known.get(name) and task.state in _MARKS:
                 known[name] = task.state
                 say(f"{_MARKS[task.state]} {name}{_duration(task)}")
         if state.state in _ENDED:
-            return _outcome(client, compiled, run, state, tasks, say)
+            return _outcome(compiled, state, tasks, _last_words(client, run, details), say)
         time.sleep(seconds)
 
 
 def _outcome(
-    client: Client,
     compiled: Compiled,
-    run: str,
     state: Any,
     tasks: dict[str, Any],
+    ended: dict[str, tuple[str, str]],
     say: Callable[[str], None],
 ) -> Exit:
     if state.state == "SUCCEEDED":
         say("succeeded")
         return Exit.OK
-    blocked = False
-    ended = _last_words(client, run, tasks)
+    failed: dict[str, list[str]] = {}
     for node, name in compiled.nodes.items():
         if name in tasks and tasks[name].state == "FAILED":
             how, why = ended.get(node, ("", "its log is not there; kubectl logs may have it"))
-            blocked = blocked or (how == "BLOCKED" and name in compiled.gates)
-            say(f"{name}: {'blocked: ' if how == 'BLOCKED' else ''}{why}")
+            failed.setdefault(how, []).append(f"{name}: {why}")
+            if how != "REFUSED":
+                say(f"{name}: {'blocked: ' if how == 'BLOCKED' else ''}{why}")
     if state.error and state.error.message:
         say(state.error.message)
-    say("blocked by a gate" if blocked else state.state.lower())
-    return Exit.NOT_BLESSED if blocked else Exit.ERROR
+    if "REFUSED" in failed:
+        raise InputError("; ".join(failed["REFUSED"]))
+    if failed.keys() == {"BLOCKED"}:
+        say("blocked by a gate")
+        return Exit.NOT_BLESSED
+    say(state.state.lower())
+    return Exit.ERROR
 
 
-def _last_words(client: Client, run: str, tasks: dict[str, Any]) -> dict[str, tuple[str, str]]:
+def _last_words(client: Client, run: str, details: Sequence[Any]) -> dict[str, tuple[str, str]]:
     """State and reason that nodes gave when they ended; the backend says no more than that they failed.
 
-    It names pods only as children of tasks, of the node's own or of one below it; each line of a node's
-    log names the node, so all logs of failed tasks are looked through.
+    It names pods only as children of tasks, of the node's own or of one below it, and those below have the
+    same name for all nodes. Each line of a node's log names the node, so all logs of failed tasks are
+    looked through.
     """
     pods = {
         child.pod_name
-        for task in tasks.values()
+        for task in details
         for child in task.child_tasks or []
         if task.state == "FAILED" and child.pod_name
     }
-    ended: dict[str, tuple[str, str]] = {}
-    for pod in sorted(pods):
-        for line in client.log(run, pod).splitlines():
-            try:
-                said = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(said, dict) and said.get("event") == "ended":
-                ended[said["node"]] = (said["state"], said["reason"])
-    return ended
+    lines = [_read(line) for pod in sorted(pods) for line in client.log(run, pod).splitlines()]
+    # Of several attempts the last one's; the names of pods do not say which that is.
+    ended = sorted((line for line in lines if line.get("event") == "ended"), key=lambda line: line["time"])
+    return {line["node"]: (line["state"], line["reason"]) for line in ended}
+
+
+def _read(line: str) -> dict[str, Any]:
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _duration(task: Any) -> str:

@@ -17,7 +17,6 @@ from transform.errors import InputError
 
 IR_FILE = "pipeline.ir.json"
 RUN_ID = "pipeline-run-id"  # the parameter that every TFX pipeline has
-GATE_TYPE = "MasklineVerdict"
 _TYPES = {
     "string_value": pipeline_pb2.RuntimeParameter.STRING,
     "int_value": pipeline_pb2.RuntimeParameter.INT,
@@ -106,11 +105,6 @@ def write_bundle(folder: Path, ir_text: str, files: dict[str, str]) -> None:
 def nodes_of(ir: pipeline_pb2.Pipeline) -> dict[str, pipeline_pb2.PipelineNode]:
     """The nodes by id, in the order in which they can run."""
     return {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
-
-
-def is_gate(node: pipeline_pb2.PipelineNode) -> bool:
-    """True for a node that gives a verdict."""
-    return any(output.artifact_spec.type.name == GATE_TYPE for output in node.outputs.outputs.values())
 
 
 def runtime_parameters(ir: pipeline_pb2.Pipeline) -> dict[str, pipeline_pb2.RuntimeParameter]:

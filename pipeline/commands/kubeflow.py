@@ -57,7 +57,7 @@ def submit(
 ) -> int:
     """Upload the pipeline, run it and follow it.
 
-    Exit status: 0 succeeded, 3 a gate blocked, 2 wrong input, 1 anything else.
+    Exit status: 0 succeeded, 3 a gate blocked, 2 wrong input, here or to a node, 1 anything else.
     """
     from pipeline.cluster_client import Client, read_parameters
     from pipeline.cluster_compile import compile_pipeline

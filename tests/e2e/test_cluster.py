@@ -23,14 +23,15 @@ from pipeline.cluster_store import Store, open_store
 from tests.conftest import Finished
 from tests.kfp_cluster import Cluster, Execution
 from tests.kfp_server import KfpServer
-from tests.support import REPOSITORY, versions
+from tests.support import GOOD, REPOSITORY, example, tfrecord, versions
+from transform.errors import InputError
 
 pytestmark = pytest.mark.slow
 IMAGE = "registry.example/maskline@sha256:" + "0" * 64
 
 
 class Site(NamedTuple):
-    """What a platform engineer has set up, and two runs on it."""
+    """What a platform engineer has set up, and two runs on it that succeed."""
 
     folder: Path
     server: KfpServer
@@ -42,7 +43,11 @@ class Site(NamedTuple):
 
     @property
     def executions(self) -> list[Execution]:
-        return list(self.server.executions.values())
+        return [self.execution(submitted) for submitted in (self.first, self.second)]
+
+    def execution(self, submitted: Any) -> Execution:
+        """The run that a `submit` started."""
+        return self.server.executions[submitted.output.split("run ", 1)[1].split(":")[0]]
 
     def recorded(self, run: Execution) -> dict[str, list[mlmd.Execution]]:
         """What the metadata store holds of a run, by node."""
@@ -70,6 +75,7 @@ def site(postgres, finished: Finished, tmp_path_factory) -> Iterator[Site]:
         "host": server.url, "image": IMAGE, "home": f"{folder}/home", "data": f"{folder}/volume/data",
         "pipeline_root": f"{folder}/volume/root", "volumes": {"maskline": f"{folder}/volume"},
         "metadata.host": "127.0.0.1", "metadata.port": postgres.port, "node.retry_seconds": 0,
+        "nodes": {"DataGate": {"retries": 1}, "ExampleGen": {"retries": 0}},
     }  # fmt: skip
     options = [f"--set=cluster.{key}={json.dumps(value)}" for key, value in settings.items()]
     options += ["--set=evaluation.min_accuracy=0.3"]
@@ -184,6 +190,34 @@ def rows(root: Path, place: str) -> dict[str, list[bytes]]:
     return found
 
 
+def test_blocked_data_end_the_run_with_status_3_and_the_reason(site):
+    """The gate's pod is tried twice: the cluster takes any failure for one that a retry may mend."""
+    (site.folder / "volume/bad").mkdir()
+    shard = sorted((site.folder / "volume/data").iterdir())[0]
+    bad = tfrecord([example(**(GOOD | {"op": [3, 99, 4]}))] * 20)
+    (site.folder / "volume/bad" / shard.name).write_bytes(shard.read_bytes() + bad)
+    submitted = call("submit", *site.options, "--parameter", f"data={site.folder}/volume/bad")
+    assert submitted.return_value == 3, submitted.output
+    why = "bad rows: 20 of 520 rows, 3.85% (20 outside vocabulary); at most 1.00% is allowed"
+    assert submitted.output.endswith(f"data-gate: blocked: {why}\nblocked by a gate\n")
+    run = site.execution(submitted)
+    assert run.state == "FAILED"
+    before = {"example-gen", "import-schema-gen", "statistics-gen", "example-validator", "previous-span"}
+    assert {name for name, task in run.tasks.items() if task.attempts} == before | {"data-gate"}
+    assert [attempt.process.returncode for attempt in run.tasks["data-gate"].attempts] == [3, 3]
+    assert versions(site.folder / "volume/root") == ["1"]
+
+
+def test_data_that_are_not_there_end_the_run_as_wrong_input(site):
+    submitted = call("submit", *site.options, "--parameter", "data=/nowhere")
+    assert isinstance(submitted.exception, InputError), submitted.output  # exit status 2
+    assert str(submitted.exception) == "example-gen: /nowhere: no such data directory"
+    run = site.execution(submitted)
+    assert (run.state, run.tasks["statistics-gen"].attempts) == ("FAILED", [])
+    [refused] = site.recorded(run)["ExampleGen"]
+    assert refused.last_known_state == mlmd.Execution.FAILED
+
+
 def test_schedule_twice_is_one_and_unschedule_removes_it(site):
     first, second = call("schedule", *site.options), call("schedule", *site.options)
     assert (first.exception, second.exception) == (None, None), first.output + second.output
@@ -204,8 +238,8 @@ def test_schedule_twice_is_one_and_unschedule_removes_it(site):
 
 
 def test_bad_parameter_is_refused_here_and_by_the_backend(site):
-    refused = call("submit", *site.options, "--parameter", "span=3")
-    assert "--parameter span=3: write name=value; there are data" in str(refused.exception)
+    refused = call("submit", *site.options, "--parameter", "spam=3")
+    assert "--parameter spam=3: write name=value; there are data, span" in str(refused.exception)
     import kfp
 
     with pytest.warns(FutureWarning):
@@ -213,7 +247,7 @@ def test_bad_parameter_is_refused_here_and_by_the_backend(site):
     version = list(site.server.versions.values())[-1]
     ids = {"pipeline_id": version["pipeline_id"], "version_id": version["pipeline_version_id"]}
     experiment = next(iter(site.server.experiments))
-    for parameters, words in (({"span": 3}, "not required by pipeline: span"), ({"data": 3}, "type string")):
+    for parameters, words in (({"spam": 3}, "not required by pipeline: spam"), ({"data": 3}, "type string")):
         with pytest.raises(kfp_server_api.ApiException) as told:
             client.run_pipeline(experiment, "x", params=parameters, **ids)
         assert told.value.status == 400
