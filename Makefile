@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick jax lint bench speed ablation postgres lock clean
+.PHONY: help setup run test quick jax lint bench speed ablation databases lock clean
 
 UV_VERSION := 0.13.9
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
@@ -52,8 +52,8 @@ jax: .venv-jax/.ready ## our layers on Keras' JAX backend, in an environment of 
 	@$(UV) pip sync --quiet --python .venv-jax/bin/python --require-hashes requirements-jax.lock
 	@touch $@
 
-postgres: ## install Debian's PostgreSQL, which the tests of the cluster's metadata store start; needs root
-	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null; }
+databases: ## install Debian's PostgreSQL and MariaDB, which the tests of the cluster's store start; needs root
+	@ls /usr/lib/postgresql/*/bin/initdb /usr/bin/mariadb-install-db >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql mariadb-server >/dev/null; }
 
 lint: setup ## style, types and import direction
 	@$(BIN)/ruff check .

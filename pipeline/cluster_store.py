@@ -5,7 +5,7 @@ libpq writes ` E'…'`, and the statement that is left is no SQL. JSON in an exe
 backslashes as a matter of course, and so does every recorded traceback. Here they are stored as another
 character and read back as themselves.
 
-PostgreSQL gives rows that were asked for by id in an order of its own, and TFX pairs a cached node's
+Databases give rows that were asked for by id in an order of their own, and TFX pairs a cached node's
 outputs with their names by position: they come here in the order in which they were asked for.
 """
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.postgres import Postgres
+from tests.databases import MariaDB, Postgres, Server
 from tests.support import maskline
 
 
@@ -42,8 +42,22 @@ def finished(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
+def postgres() -> Iterator[Server]:
     """A database server of the tests' own; without PostgreSQL its tests are skipped, and say so."""
     server = Postgres()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[Server]:
+    """The same with MariaDB."""
+    server = MariaDB()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session", params=["postgres", "mariadb"])
+def database(request: pytest.FixtureRequest) -> Server:
+    """Each of them."""
+    return request.getfixturevalue(request.param)

@@ -27,15 +27,15 @@ NODE = REPOSITORY / "kubeflow" / "node.py"
 
 
 @pytest.fixture(scope="module")
-def address(postgres) -> str:
-    address = postgres.database("nodes")
-    open_store(connection(address, postgres.credentials), patience=60)
+def address(database) -> str:
+    address = database.database("nodes")
+    open_store(connection(address, database.credentials), patience=60)
     return address
 
 
 @pytest.fixture(scope="module")
-def store(address, postgres) -> mlmd.ConnectionConfig:
-    return connection(address, postgres.credentials)
+def store(address, database) -> mlmd.ConnectionConfig:
+    return connection(address, database.credentials)
 
 
 def compiled(root: Path, *components: object) -> str:
@@ -131,9 +131,9 @@ def start(
     )  # fmt: skip
 
 
-def test_sigterm_ends_it_and_another_attempt_takes_it_up(tmp_path, postgres, address, store):
+def test_sigterm_ends_it_and_another_attempt_takes_it_up(tmp_path, database, address, store):
     text = compiled(tmp_path, Sleeper(seconds=RuntimeParameter("seconds", ptype=float, default=300.0)))
-    process = start(text, tmp_path, "Sleeper", address, **postgres.credentials)
+    process = start(text, tmp_path, "Sleeper", address, **database.credentials)
     for line in process.stdout:
         if json.loads(line)["message"] == "asleep":
             break

@@ -1,4 +1,4 @@
-"""The metadata store of a cluster: addresses, PostgreSQL's first connections, and any string."""
+"""The metadata store of a cluster: addresses, first connections, and any string, in each kind of database."""
 
 import subprocess
 import sys
@@ -52,30 +52,32 @@ def test_connection_is_refused(address, environment, problem):
         connection(address, environment)
 
 
-def connect_at_once(postgres, address: str) -> list[int]:
+def connect_at_once(server, address: str) -> list[int]:
     """Exit statuses of eight pods that connect at the same moment."""
     at = str(time.time() + 2)
     pods = [
         subprocess.Popen(
             [sys.executable, "-c", CONNECT, address, at], cwd=REPOSITORY, stderr=subprocess.DEVNULL,
-            env=environment() | postgres.credentials,
+            env=environment() | server.credentials,
         )
         for _ in range(8)
     ]  # fmt: skip
     return [pod.wait(timeout=120) for pod in pods]
 
 
-def test_first_connections_at_once_fail_on_an_empty_database_and_the_init_job_prevents_it(postgres):
-    tried = (connect_at_once(postgres, postgres.database(f"empty{number}")) for number in range(5))
+def test_first_connections_at_once_fail_on_an_empty_database(database):
+    tried = (connect_at_once(database, database.database(f"empty{number}")) for number in range(5))
     assert any(any(statuses) for statuses in tried), "the trap is gone, and with it the need for the job"
 
-    address = postgres.database("prepared")
+
+def test_init_job_prevents_it(database):
+    address = database.database("prepared")
     job = subprocess.run(
         [sys.executable, REPOSITORY / "kubeflow/init_metadata.py", address],
-        capture_output=True, text=True, env=environment() | postgres.credentials,
+        capture_output=True, text=True, env=environment() | database.credentials,
     )  # fmt: skip
     assert (job.returncode, job.stdout) == (0, "the metadata store is ready\n"), job.stderr
-    assert connect_at_once(postgres, address) == [0] * 8
+    assert connect_at_once(database, address) == [0] * 8
 
 
 def test_database_that_is_not_there_is_waited_for_only_so_long():
@@ -96,9 +98,8 @@ TEXTS = [
 ]
 
 
-def test_any_string_comes_back_as_it_was(postgres):
-    config = connection(postgres.database("strings"), postgres.credentials)
-    store = Store(config)
+def test_any_string_comes_back_as_it_was(database):
+    store = Store(connection(database.database("strings"), database.credentials))
     kind = store.put_execution_type(mlmd.ExecutionType(name="t", properties={"a": mlmd.STRING}))
     for text in TEXTS:
         execution = mlmd.Execution(type_id=kind, name=f"n{text}")
@@ -110,15 +111,19 @@ def test_any_string_comes_back_as_it_was(postgres):
         assert (read.properties["a"].string_value, read.custom_properties["b"].string_value) == (text, text)
         assert store.get_execution_by_type_and_name("t", f"n{text}").id == made
 
-    # The reason for our client: without it, ml-metadata's own makes a statement that is no SQL.
+
+def test_ml_metadata_s_own_client_makes_a_statement_that_is_no_sql(postgres):
+    """The reason for ours."""
+    store = MetadataStore(connection(postgres.database("own"), postgres.credentials))
+    kind = store.put_execution_type(mlmd.ExecutionType(name="t", properties={"a": mlmd.STRING}))
     execution = mlmd.Execution(type_id=kind)
     execution.properties["a"].string_value = "{\\"
     with pytest.raises(InternalError, match="syntax error"):
-        MetadataStore(config).put_executions([execution])
+        store.put_executions([execution])
 
 
-def test_artifacts_come_in_the_order_in_which_they_are_asked_for(postgres):
-    store = Store(connection(postgres.database("order"), postgres.credentials))
+def test_artifacts_come_in_the_order_in_which_they_are_asked_for(database):
+    store = Store(connection(database.database("orders"), database.credentials))
     kind = store.put_artifact_type(mlmd.ArtifactType(name="t"))
     first, second = store.put_artifacts([mlmd.Artifact(type_id=kind, uri=uri) for uri in "ab"])
     for ids in ([first, second], [second, first]):
