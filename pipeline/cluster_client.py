@@ -16,7 +16,7 @@ import urllib3
 import yaml
 
 from pipeline.cluster import ClusterSettings
-from pipeline.errors import RunError
+from pipeline.errors import RunError, UnreachableError
 from transform.errors import InputError
 
 _READ: dict[str, Callable[[str], Any]] = {"STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUBLE": float}
@@ -161,9 +161,13 @@ class Client:
                 warnings.simplefilter("ignore")  # that it needs a backend of version 2
                 yield
         except kfp_server_api.ApiException as error:
-            raise RunError(f"{self._settings.host}: {_told(error)}") from None
+            # What stands before a backend answers for it while it is gone.
+            kind = UnreachableError if error.status in (502, 503, 504) else RunError
+            raise kind(f"{self._settings.host}: {_told(error)}") from None
         except (urllib3.exceptions.HTTPError, TimeoutError) as error:
-            raise RunError(f"{self._settings.host}: cannot be reached ({type(error).__name__})") from None
+            raise UnreachableError(
+                f"{self._settings.host}: cannot be reached ({type(error).__name__})"
+            ) from None
 
 
 def _named(name: str) -> str:

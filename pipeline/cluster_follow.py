@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.cluster_client import Client
 from pipeline.cluster_compile import Compiled
+from pipeline.errors import UnreachableError
 from pipeline.history import Exit
 from transform.errors import InputError
 
@@ -16,7 +17,13 @@ _MARKS = {"RUNNING": " ", "SUCCEEDED": "✓", "FAILED": "✗", "SKIPPED": "–",
 
 
 def follow(
-    client: Client, compiled: Compiled, run: str, say: Callable[[str], None], *, seconds: float = 3.0
+    client: Client,
+    compiled: Compiled,
+    run: str,
+    say: Callable[[str], None],
+    *,
+    seconds: float = 3.0,
+    patience: float = 600.0,
 ) -> Exit:
     """Waits for a run to end.
 
@@ -26,16 +33,18 @@ def follow(
       run: the run's id.
       say: takes one line.
       seconds: between two looks.
+      patience: seconds for which the host may be out of reach; the run goes on meanwhile.
 
     Returns:
       0 where it succeeded, 3 where a gate blocked, 1 for anything else.
 
     Raises:
       InputError: a node refused what the run was given, as data that are not there.
+      UnreachableError: the host was out of reach for longer than `patience`.
     """
     known: dict[str, str] = {}
     while True:
-        state = client.get(run)
+        state = _look(client, run, say, seconds, patience)
         details = (state.run_details and state.run_details.task_details) or []
         tasks = {task.display_name: task for task in details}
         for name in compiled.nodes.values():
@@ -46,6 +55,22 @@ def follow(
         if state.state in _ENDED:
             return _outcome(compiled, state, tasks, _last_words(client, run, details), say)
         time.sleep(seconds)
+
+
+def _look(client: Client, run: str, say: Callable[[str], None], seconds: float, patience: float) -> Any:
+    """The run as it stands. A host out of reach, as behind a connection that broke, is asked again."""
+    until = time.monotonic() + patience
+    told = False
+    while True:
+        try:
+            return client.get(run)
+        except UnreachableError as error:
+            if time.monotonic() > until:
+                raise
+            if not told:
+                say(f"{error}; asking again for {patience:.0f} s, the run goes on")
+            told = True
+            time.sleep(seconds)
 
 
 def _outcome(

@@ -43,14 +43,22 @@ class KfpServer:
         self.runs: dict[str, Json] = {}
         self.executions: dict[str, Execution] = {}
         self.recurring: dict[str, Json] = {}
-        server = self
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"api": server}))
+        self.listen()
         self.url = f"http://127.0.0.1:{self._http.server_port}"
+
+    def listen(self, port: int = 0) -> None:
+        """Takes connections; on a free port, or on the one that it had before `hang_up`."""
+        self._http = ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (_Handler,), {"api": self}))
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
 
-    def close(self) -> None:
+    def hang_up(self) -> int:
+        """Takes no more connections, until `listen`; gives the port."""
         self._http.shutdown()
         self._http.server_close()
+        return self._http.server_port
+
+    def close(self) -> None:
+        self.hang_up()
         self.cluster.close()
 
     # What the client asks for, by method and path.
@@ -234,7 +242,7 @@ ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
 
 class _Handler(BaseHTTPRequestHandler):
     api: KfpServer
-    protocol_version = "HTTP/1.1"
+    protocol_version = "HTTP/1.0"  # a connection for each request, so that none outlives `hang_up`
 
     def _answer(self) -> None:
         url = urlsplit(self.path)

@@ -1,0 +1,55 @@
+"""Following a run over a connection that breaks. The SDK's own client, a server that goes and comes back."""
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline.cluster import ClusterSettings
+from pipeline.cluster_client import Client
+from pipeline.cluster_follow import follow
+from pipeline.errors import RunError, UnreachableError
+from pipeline.history import Exit
+from tests.kfp_cluster import Cluster
+from tests.kfp_server import KfpServer
+
+EMPTY = {"root": {"dag": {"tasks": {}}}}
+NO_NODES = SimpleNamespace(nodes={})
+
+
+@pytest.fixture
+def server(tmp_path):
+    server = KfpServer(Cluster(tmp_path, secrets={}, claims=set()))
+    server.runs["r"] = {"run_id": "r"}
+    server.executions["r"] = server.cluster.run("r", EMPTY, {}, {})
+    yield server
+    server.close()
+
+
+def test_host_that_comes_back_is_followed_to_the_end(server):
+    client, said = Client(ClusterSettings(host=server.url)), []
+    back = threading.Timer(1.0, server.listen, [server.hang_up()])
+    back.start()
+    assert follow(client, NO_NODES, "r", said.append, seconds=0.2, patience=60) is Exit.OK
+    back.join()
+    [gone, ended] = said
+    assert gone.startswith(f"{server.url}: cannot be reached (")
+    assert gone.endswith("; asking again for 60 s, the run goes on")
+    assert ended == "succeeded"
+
+
+def test_host_that_stays_away_is_given_up(server):
+    client = Client(ClusterSettings(host=server.url))
+    port = server.hang_up()
+    try:
+        with pytest.raises(UnreachableError, match="cannot be reached"):
+            follow(client, NO_NODES, "r", lambda _: None, seconds=0.2, patience=0.5)
+    finally:
+        server.listen(port)
+
+
+def test_host_that_refuses_is_not_asked_again(server):
+    said = []
+    with pytest.raises(RunError, match="Run nobody not found"):
+        follow(Client(ClusterSettings(host=server.url)), NO_NODES, "nobody", said.append, patience=60)
+    assert not said
