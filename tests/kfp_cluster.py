@@ -16,6 +16,35 @@ from typing import Any
 _INPUT = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
 
 
+def command_line(
+    spec: Mapping[str, Any], task: str, run_id: str, values: Mapping[str, Any] | None = None
+) -> list[str]:
+    """What a task's container starts with, placeholders filled in: a task's inputs, and no other.
+
+    Args:
+      spec: the pipeline's document.
+      task: its name there.
+      run_id: of the run.
+      values: of the run's parameters, where they differ from their defaults.
+    """
+    plan = spec["root"]["dag"]["tasks"][task]
+    declared = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    defaults = {name: p["defaultValue"] for name, p in declared.items() if "defaultValue" in p}
+    given = {**defaults, **(values or {})}
+
+    def value(match: re.Match[str]) -> str:
+        source = plan["inputs"]["parameters"][match[1]]
+        if "componentInputParameter" in source:
+            found = given[source["componentInputParameter"]]
+            return str(int(found)) if isinstance(found, float) and found.is_integer() else str(found)
+        constant = source["runtimeValue"]["constant"]
+        return constant.replace("{{$.pipeline_job_uuid}}", run_id)
+
+    label = spec["components"][plan["componentRef"]["name"]]["executorLabel"]
+    container = spec["deploymentSpec"]["executors"][label]["container"]
+    return [_INPUT.sub(value, text) for text in [*container["command"], *container.get("args", [])]]
+
+
 @dataclass
 class Attempt:
     """One pod."""
@@ -94,9 +123,7 @@ class Execution(threading.Thread):
     def __init__(self, cluster: Cluster, run_id: str, spec: Any, pods: Any, values: Any) -> None:
         super().__init__(daemon=True)
         self._cluster, self._run_id, self._spec, self._pods = cluster, run_id, spec, pods
-        declared = spec["root"].get("inputDefinitions", {}).get("parameters", {})
-        defaults = {name: p["defaultValue"] for name, p in declared.items() if "defaultValue" in p}
-        self._values = {**defaults, **values}
+        self._values = values
         self._plan = spec["root"]["dag"]["tasks"]
         self.tasks = {name: TaskRun() for name in self._plan}
         self.state, self.began, self.ended = "PENDING", datetime.now(UTC), None
@@ -123,8 +150,7 @@ class Execution(threading.Thread):
     def _execute(self, name: str) -> None:
         plan, task = self._plan[name], self.tasks[name]
         label = self._spec["components"][plan["componentRef"]["name"]]["executorLabel"]
-        container = self._spec["deploymentSpec"]["executors"][label]["container"]
-        argv = [self._resolve(text, plan) for text in [*container["command"], *container.get("args", [])]]
+        argv = command_line(self._spec, name, self._run_id, self._values)
         argv[0] = sys.executable if argv[0] == "python" else argv[0]
         policy = plan.get("retryPolicy", {})
         task.state, task.began = "RUNNING", datetime.now(UTC)
@@ -139,16 +165,3 @@ class Execution(threading.Thread):
                 task.state = "SUCCEEDED"
                 return
         task.state = "FAILED"
-
-    def _resolve(self, text: str, plan: Mapping[str, Any]) -> str:
-        """Fills in a container's placeholders: a task's inputs, and no other."""
-
-        def value(match: re.Match[str]) -> str:
-            source = plan["inputs"]["parameters"][match[1]]
-            if "componentInputParameter" in source:
-                found = self._values[source["componentInputParameter"]]
-                return str(int(found)) if isinstance(found, float) and found.is_integer() else str(found)
-            constant = source["runtimeValue"]["constant"]
-            return constant.replace("{{$.pipeline_job_uuid}}", self._run_id)
-
-        return _INPUT.sub(value, text)
