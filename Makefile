@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick jax lint bench speed ablation databases lock clean
+.PHONY: help setup run test quick jax lint bench speed ablation databases builder lock clean
 
 UV_VERSION := 0.13.9
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
@@ -54,6 +54,9 @@ jax: .venv-jax/.ready ## our layers on Keras' JAX backend, in an environment of 
 
 databases: ## install Debian's PostgreSQL and MariaDB, which the tests of the cluster's store start; needs root
 	@ls /usr/lib/postgresql/*/bin/initdb /usr/bin/mariadb-install-db >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql mariadb-server >/dev/null; }
+
+builder: ## install Debian's buildah and debootstrap, with which the tests build the image; needs root
+	@command -v buildah >/dev/null && command -v debootstrap >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah debootstrap debian-archive-keyring >/dev/null; }
 
 lint: setup ## style, types and import direction
 	@$(BIN)/ruff check .

@@ -1,0 +1,165 @@
+"""The image: built from the Dockerfile by a real builder, and a node run in it as a pod would."""
+
+import hashlib
+import importlib.util
+import json
+import shutil
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import tensorflow as tf
+import yaml
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from pipeline.cluster_metadata import connection
+from pipeline.cluster_store import Store
+from tests.image_builder import Builder, Container, context_of_checkout, image_builder
+from tests.kfp_cluster import command_line
+from tests.support import REPOSITORY, maskline
+
+pytestmark = pytest.mark.slow
+HOME = "opt/maskline"
+OURS = ("components", "pipeline", "trainer", "transform")
+USER = 10001
+RUN = "6f1c0d5e-run"
+
+
+class Image(NamedTuple):
+    """The image of this checkout, the document that goes with it, and what its pods are given."""
+
+    container: Container
+    context: Path
+    spec: dict[str, Any]
+    volume: Path
+    address: str
+    credentials: dict[str, str]
+
+    def run(self, argv: list[str]) -> Any:
+        return self.container.run(argv, volumes={self.volume: "/mnt/maskline"}, **self.credentials)
+
+
+@pytest.fixture(scope="module")
+def builder() -> Iterator[Builder]:
+    with image_builder() as builder:
+        yield builder
+
+
+@pytest.fixture(scope="module")
+def image(builder, postgres, shards, tmp_path_factory) -> Image:
+    folder = tmp_path_factory.mktemp("image")
+    context = context_of_checkout(folder / "context")
+    leftover = context / "components/__pycache__/gone.cpython-311.pyc"
+    leftover.parent.mkdir()
+    leftover.touch()
+    address = postgres.database("image")
+    options = [f"--set=cluster.metadata.{key}" for key in
+               ("host=127.0.0.1", f"port={postgres.port}", "database=image")]  # fmt: skip
+    options += [f"--set=cluster.image=registry.example/maskline@sha256:{'0' * 64}"]
+    for command, output in (("bundle", context / "kubeflow/bundle"), ("compile", folder / "document.yaml")):
+        done = maskline("kubeflow", command, *options, "--output", output)
+        assert done.returncode == 0, done.stderr
+    spec, _ = yaml.safe_load_all((folder / "document.yaml").read_text())
+    volume = folder / "volume"
+    shutil.copytree(shards, volume / "data")
+    # As the Job's fsGroup leaves it: root's, and open to the image's group.
+    shutil.chown(volume, 0, USER)
+    volume.chmod(0o2775)
+    return Image(builder.build(context), context, spec, volume, address, postgres.credentials)
+
+
+@pytest.fixture(scope="module")
+def prepared(image) -> Image:
+    """With the metadata store's tables made, as the manifests' Job does."""
+    job = yaml.safe_load((REPOSITORY / "kubeflow/manifests/metadata-init.yaml").read_text())
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    done = image.run([*container["command"][:-1], image.address])
+    assert (done.returncode, done.stdout) == (0, "the metadata store is ready\n"), done.stderr
+    return image
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_image_holds_source_bundle_and_bytecode_and_nothing_else(image):
+    given = files(image.context)
+    expected = {file for file in given if file.split("/")[0] in OURS and "__pycache__" not in file}
+    expected |= {"requirements.lock", "node.py", "init_metadata.py"}
+    expected |= {cached(file) for file in expected if file.endswith(".py")}
+    expected |= {file.removeprefix("kubeflow/") for file in given if file.startswith("kubeflow/bundle/")}
+    assert files(image.container.root / HOME) == expected
+
+
+def cached(source: str) -> str:
+    """Where Python looks for a module's bytecode."""
+    path = Path(source)
+    return str(path.parent / "__pycache__" / f"{path.stem}.cpython-311.pyc")
+
+
+def test_bytecode_counts_so_that_no_pod_compiles(image):
+    root = image.container.root
+    [packages] = (root / "opt/venv/lib").glob("python3*/site-packages")
+    folders = [root / HOME, packages / "tfx", packages / "tensorflow/python", packages / "apache_beam"]
+    sources = [source for folder in folders for source in folder.rglob("*.py")]
+    assert len(sources) > 1000
+    stale = [source for source in sources if not is_current(source)]
+    assert not stale
+
+
+def is_current(source: Path) -> bool:
+    """Whether bytecode is there and Python takes it: of its version, and of this very source."""
+    bytecode, of = Path(cached(str(source))), source.stat()
+    if not bytecode.exists():
+        return False
+    magic, flags, changed, size = struct.unpack("<4sIII", bytecode.read_bytes()[:16])
+    return (magic, flags, changed, size) == (importlib.util.MAGIC_NUMBER, 0, int(of.st_mtime), of.st_size)
+
+
+def test_image_runs_as_a_user_by_number_who_can_change_nothing_in_it(image):
+    assert image.container.config["User"] == f"{USER}:{USER}"
+    told = image.run(["sh", "-c", f"id -u; id -g; touch /{HOME}/bundle/x /opt/venv/x"])
+    assert told.stdout.split() == [str(USER), str(USER)]
+    assert told.returncode != 0
+    assert told.stderr.count("Permission denied") == 2, told.stderr
+
+
+def test_image_by_hand_starts_what_the_document_starts(image):
+    for executor in image.spec["deploymentSpec"]["executors"].values():
+        assert executor["container"]["command"] == image.container.config["Entrypoint"]
+
+
+def test_image_holds_the_pipeline_that_the_document_names(image):
+    held = (image.container.root / HOME / "bundle/pipeline.ir.json").read_bytes()
+    for task in image.spec["root"]["dag"]["tasks"]:
+        argv = command_line(image.spec, task, RUN)
+        assert argv[argv.index("--sha256") + 1] == hashlib.sha256(held).hexdigest()
+
+
+def test_node_runs_with_the_document_s_command(prepared):
+    done = prepared.run(command_line(prepared.spec, "example-gen", RUN))
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {(line["node"], line["run"]) for line in lines} == {("ExampleGen", RUN)}
+    assert (lines[-1]["event"], lines[-1]["state"]) == ("ended", "COMPLETE")
+
+    written = list((prepared.volume / "root").rglob("*"))
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in written} == {(USER, USER)}
+    shards = [str(path) for path in written if path.is_file() and "Split-" in str(path)]
+    records = tf.data.TFRecordDataset(shards, compression_type="GZIP")
+    assert sum(1 for _ in records) == 2000, "four sample shards of 500 records, each row once"
+
+    [execution] = Store(connection(prepared.address, prepared.credentials)).get_executions()
+    assert execution.last_known_state == mlmd.Execution.COMPLETE
+
+
+def test_node_refuses_a_pipeline_that_the_image_does_not_hold(image):
+    argv = command_line(image.spec, "example-gen", RUN)
+    argv[argv.index("--sha256") + 1] = "0" * 64
+    done = image.run(argv)
+    assert done.returncode == 2
+    [line] = map(json.loads, done.stdout.splitlines())
+    assert line["state"] == "REFUSED"
+    assert "the image holds another pipeline" in line["message"]
