@@ -105,17 +105,18 @@ def test_bytecode_counts_so_that_no_pod_compiles(image):
     folders = [root / HOME, packages / "tfx", packages / "tensorflow/python", packages / "apache_beam"]
     sources = [source for folder in folders for source in folder.rglob("*.py")]
     assert len(sources) > 1000
-    stale = [source for source in sources if not is_current(source)]
-    assert not stale
+    assert not [source for source in sources if not is_current(source)]
 
 
 def is_current(source: Path) -> bool:
-    """Whether bytecode is there and Python takes it: of its version, and of this very source."""
-    bytecode, of = Path(cached(str(source))), source.stat()
+    """Whether bytecode is there, and Python takes it whatever the builder made of the source's time."""
+    bytecode = Path(cached(str(source)))
     if not bytecode.exists():
         return False
-    magic, flags, changed, size = struct.unpack("<4sIII", bytecode.read_bytes()[:16])
-    return (magic, flags, changed, size) == (importlib.util.MAGIC_NUMBER, 0, int(of.st_mtime), of.st_size)
+    # PEP 552: flags 1 mean that a hash of the source stands here, and that it is not checked.
+    magic, flags, digest = struct.unpack("<4sI8s", bytecode.read_bytes()[:16])
+    expected = (importlib.util.MAGIC_NUMBER, 1, importlib.util.source_hash(source.read_bytes()))
+    return (magic, flags, digest) == expected
 
 
 def test_image_runs_as_a_user_by_number_who_can_change_nothing_in_it(image):
