@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from components import spans
 
@@ -89,8 +89,9 @@ class ClusterSettings(_Settings):
     service_account: KubernetesName = "maskline-runner"
     image: str = ""
     home: str = Field("/opt/maskline", pattern="^/")  # where the image holds node.py and bundle/
-    data: str = Field("/mnt/maskline/data", pattern=r"^(/|gs://|s3://)")
-    pipeline_root: str = Field("/mnt/maskline/root", pattern=r"^(/|gs://|s3://)")
+    data: str = Field("/mnt/maskline/data", min_length=1)
+    root: str = Field("/mnt/maskline/root", min_length=1)
+    pipeline_root: str = Field("", pattern=r"^(|/.*|(gs|s3)://[^/\s]+.*)$")
     volumes: dict[KubernetesName, Annotated[str, Field(pattern="^/")]] = {"maskline": "/mnt/maskline"}
     metadata: MetadataSettings = MetadataSettings()
     secrets: tuple[SecretValue, ...] = ()
@@ -116,6 +117,22 @@ class ClusterSettings(_Settings):
         if image and not re.fullmatch(r"[^@\s]+@sha256:[0-9a-f]{64}", image):
             raise ValueError(f"'{image}': name the image by digest, as registry/maskline@sha256:…")
         return image
+
+    @field_validator("data", "root")
+    @classmethod
+    def _in_a_volume(cls, path: str, info: ValidationInfo) -> str:
+        if path.startswith("/"):
+            return path
+        why = {
+            "data": "shards are read from a volume; mount the bucket as one, or copy the shards into one",
+            "root": "released models and checkpoints need a volume; cluster.pipeline_root may be a bucket",
+        }[str(info.field_name)]
+        raise ValueError(f"'{path}': {why}" if "://" in path else f"'{path}': write an absolute path")
+
+    @property
+    def artifacts(self) -> str:
+        """What TFX calls the pipeline root: where what each node made lies, in a volume or a bucket."""
+        return self.pipeline_root.rstrip("/") or f"{self.root.rstrip('/')}/artifacts"
 
     @property
     def bundle(self) -> str:

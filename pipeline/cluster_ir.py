@@ -54,7 +54,9 @@ def compile_ir(config: Config) -> tuple[str, dict[str, str]]:
         pipeline.metadata_connection_config = None
         text = to_json(Compiler().compile(pipeline))
     settings = config.cluster
-    for here, there in ((root, settings.pipeline_root), (data, base), (bundle, settings.bundle)):
+    artifacts = f"{root}/artifacts"  # before the root that it begins with
+    places = (artifacts, settings.artifacts), (root, settings.root), (data, base)
+    for here, there in (*places, (bundle, settings.bundle)):
         text = text.replace(here, there.rstrip("/"))
     ir = json_format.Parse(text, pipeline_pb2.Pipeline())
     _declare_parameters(ir, settings)

@@ -73,7 +73,7 @@ def site(postgres, finished: Finished, tmp_path_factory) -> Iterator[Site]:
     server = KfpServer(Cluster(folder, secrets=secrets, claims={"maskline"}))
     settings = {
         "host": server.url, "image": IMAGE, "home": f"{folder}/home", "data": f"{folder}/volume/data",
-        "pipeline_root": f"{folder}/volume/root", "volumes": {"maskline": f"{folder}/volume"},
+        "root": f"{folder}/volume/root", "volumes": {"maskline": f"{folder}/volume"},
         "metadata.host": "127.0.0.1", "metadata.port": postgres.port, "node.retry_seconds": 0,
         "nodes": {"DataGate": {"retries": 1}, "ExampleGen": {"retries": 0}},
     }  # fmt: skip

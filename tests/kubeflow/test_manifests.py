@@ -72,7 +72,8 @@ def test_manifests_and_settings_name_the_same_things():
     [(claim, mount)] = DEFAULTS.volumes.items()
     assert ("PersistentVolumeClaim", claim) in found
     assert DEFAULTS.data.startswith(mount)
-    assert DEFAULTS.pipeline_root.startswith(mount)
+    assert DEFAULTS.root.startswith(mount)
+    assert DEFAULTS.artifacts == f"{DEFAULTS.root}/artifacts"
     [port] = found["Service", DEFAULTS.metadata.host]["spec"]["ports"]
     assert port["port"] == DEFAULTS.metadata.port
     pod = found["Job", "maskline-metadata-init"]["spec"]["template"]["spec"]

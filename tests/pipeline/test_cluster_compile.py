@@ -172,9 +172,13 @@ def test_compiling_twice_gives_the_same_bytes(compiled):
     assert compiled_with().ir == compiled.ir
 
 
-def test_pipeline_root_may_be_a_url():
-    compiled = compiled_with("cluster.pipeline_root=gs://bucket/maskline/")
-    assert '"gs://bucket/maskline/artifacts"' in compiled.ir
+@pytest.mark.parametrize("bucket", ["gs://bucket/maskline/", "s3://bucket"])
+def test_pipeline_root_may_be_a_bucket_and_what_needs_a_volume_stays_in_it(bucket):
+    compiled = compiled_with(f"cluster.pipeline_root={bucket}")
+    assert f'"{bucket.rstrip("/")}"' in compiled.ir
+    assert "/mnt/maskline/root/artifacts" not in compiled.ir
+    for place in ("serving/maskline", "checkpoints"):
+        assert f"/mnt/maskline/root/{place}" in compiled.ir
     assert cluster_rules.problems(compiled.document()) == []
 
 
@@ -243,6 +247,10 @@ def test_retries_outlive_an_hour(spec):
         ((SPANS[0], "data.span=2"), "cluster.data: data.span needs a path with {SPAN} or {YYYY}-"),
         ((SPANS[0], "data.window=2"), "cluster.data: data.window needs a path with {SPAN} or {YYYY}-"),
         (["cluster.data=gs://b/{SPAN}"], "spans are looked for in a mounted folder, not at a URL"),
+        (["cluster.data=gs://bucket/x"], "cluster.data: 'gs://bucket/x': shards are read from a volume"),
+        (["cluster.root=s3://bucket/x"], "cluster.root: 's3://bucket/x': released models and"),
+        (["cluster.root=root"], "cluster.root: 'root': write an absolute path"),
+        (["cluster.pipeline_root=s3://"], "cluster.pipeline_root: 's3://' is not allowed"),
         (["cluster.metadata.kind=sqlite"], "cluster.metadata.kind: 'sqlite' is not allowed"),
     ],
 )

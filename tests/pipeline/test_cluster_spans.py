@@ -58,7 +58,7 @@ def cluster(postgres, tmp_path_factory) -> Cluster:
     config = load(REPOSITORY / "maskline.yaml", [
         f"data.path='{folder}/exports/span-{{SPAN}}/v{{VERSION}}'",
         f"cluster.data='{folder}/exports/span-{{SPAN}}/v{{VERSION}}'",
-        f"cluster.pipeline_root={folder}/root", f"cluster.home={folder}", "data.unchanged_for=0",
+        f"cluster.root={folder}/root", f"cluster.home={folder}", "data.unchanged_for=0",
         "data.window=2", "data.allow_fewer=true",
     ])  # fmt: skip
     compiled = compile_pipeline(config)
