@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.buckets import Bucket, running, start_gs, start_s3
 from tests.databases import MariaDB, Postgres, Server
 from tests.support import maskline
 
@@ -61,3 +62,15 @@ def mariadb() -> Iterator[Server]:
 def database(request: pytest.FixtureRequest) -> Server:
     """Each of them."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Bucket]:
+    """A bucket of moto's, which stands for S3."""
+    yield from running(start_s3)
+
+
+@pytest.fixture(scope="session")
+def gs() -> Iterator[Bucket]:
+    """A bucket of gcp-storage-emulator's, which stands for Google Cloud Storage."""
+    yield from running(start_gs)
