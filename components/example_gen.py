@@ -41,9 +41,13 @@ class Driver(FileBasedDriver):
         """See TFX's.
 
         Raises:
-          InputError: the span is not there or not complete, or no shard is.
+          InputError: the span is not there or not complete, no shard is, or the data are in no volume.
         """
         path, wanted = exec_properties["input_base"], exec_properties[WANTED_SPAN]
+        if "://" in path:
+            raise InputError(
+                f"{path}: shards are read from a volume; mount the bucket as one, or copy the shards there"
+            )
         number, version, folder = 0, None, path
         if spans.is_pattern(path):
             complete = unpack_config(exec_properties["custom_config"])["complete"]

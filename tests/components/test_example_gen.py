@@ -238,3 +238,8 @@ def test_other_types_are_named(data, reason, text):
 def test_configuration_keeps_whole_numbers():
     config = {"sequence": {"length": 20}, "names": ["a"]}
     assert unpack_config(proto_utils.proto_to_json(pack_config(config))) == config
+
+
+def test_data_in_a_bucket_are_refused_before_anything_is_looked_for():
+    with pytest.raises(InputError, match=r"^gs://b/x: shards are read from a volume; mount the bucket as"):
+        Driver(None).resolve_exec_properties({"input_base": "gs://b/x", WANTED_SPAN: "latest"}, None, None)
