@@ -68,6 +68,9 @@ class PusherSpec(ComponentSpec):
 class Executor(StockExecutor):
     """Publishes by the model's identity: a model that was released before is not released again."""
 
+    # Of these inputs it reads no more than this below them; from a bucket the rest is not fetched.
+    READS: Mapping[str, tuple[str, ...]] = {"examples": (), "model_blessing": (), "infra_blessing": ()}
+
     def Do(
         self,
         input_dict: dict[str, list[types.Artifact]],

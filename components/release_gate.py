@@ -38,6 +38,9 @@ class ReleaseGateSpec(ComponentSpec):
 class Executor(base_executor.BaseExecutor):
     """Applies the rules."""
 
+    # Of these inputs it reads no more than this below them; from a bucket the rest is not fetched.
+    READS: Mapping[str, tuple[str, ...]] = {"model": ()}
+
     def Do(
         self,
         input_dict: dict[str, list[types.Artifact]],

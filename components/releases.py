@@ -1,11 +1,12 @@
 """The metadata store's record of what went live. The directory of versions itself is `serving`."""
 
-from pathlib import Path
+import json
 
+from tfx.dsl.io import fileio
 from tfx.types.artifact import Artifact, Property, PropertyType
 from tfx.utils import path_utils
 
-from components.serving import identity_of
+from transform.features import IDENTITY_FILE
 
 
 class Release(Artifact):
@@ -24,5 +25,9 @@ class Release(Artifact):
 
 
 def candidate_identity(model: Artifact) -> str:
-    """The identity of a Model artifact."""
-    return identity_of(Path(path_utils.serving_model_path(model.uri)))
+    """The identity of a Model artifact, which may lie in a bucket; empty where another program made it."""
+    file = f"{path_utils.serving_model_path(model.uri)}/{IDENTITY_FILE}"
+    if not fileio.exists(file):
+        return ""
+    with fileio.open(file) as opened:
+        return json.loads(opened.read())["identity"]

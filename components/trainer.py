@@ -43,6 +43,9 @@ class TrainerSpec(standard_component_specs.TrainerSpec):
 class Executor(GenericExecutor):
     """Runs `run_fn` as TFX does; `custom_config` also says where the further input and outputs are."""
 
+    # Of these inputs it reads no more than this below them; from a bucket the rest is not fetched.
+    READS = {"raw_examples": ("Split-eval",)}
+
     def _GetFnArgs(
         self,
         input_dict: dict[str, list[types.Artifact]],

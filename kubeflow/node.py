@@ -10,11 +10,9 @@ metadata store are read from the environment, and never written.
 import argparse
 import gc
 import hashlib
-import importlib
 import json
 import logging
 import os
-import re
 import signal
 import sys
 import threading
@@ -23,14 +21,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from pipeline import buckets
 from transform.errors import InputError
 
 FAILED, REFUSED, STOPPED = 1, 2, 143
-SECRETS = ("MASKLINE_METADATA_PASSWORD",)
-# TensorFlow brings gs:// itself. Without its plugin, s3:// is an unknown scheme deep inside a node.
-FILE_SYSTEMS = {"s3": "tensorflow_io"}
+SECRETS = ["MASKLINE_METADATA_PASSWORD"]
 # Whole messages at every step, which say nothing that a reader of a run's log wants.
-CHATTY = ("absl", "apache_beam", "tensorflow")
+CHATTY = ("absl", "aiobotocore", "apache_beam", "botocore", "tensorflow")
 logger = logging.getLogger("node")
 
 
@@ -41,7 +38,7 @@ class Stopped(BaseException):
 def main() -> int:
     """Runs the node that the arguments name."""
     options = parse(sys.argv[1:])
-    lines = JsonLines({"node": options.node, "run": options.run_id})
+    lines = JsonLines({"node": options.node, "run": options.run_id}, secrets=SECRETS + options.secret)
     signal.signal(signal.SIGTERM, _stop)
     # C++ reads these once, when it is loaded.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -72,13 +69,17 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     for name in ("ir", "sha256", "node", "run-id", "metadata"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument(
+        "--secret", action="append", default=[], metavar="VARIABLE", help="kept out of the log"
+    )
     return parser.parse_args(arguments)
 
 
 def run(options: argparse.Namespace) -> tuple[int, str, str]:
     """Loads, binds and launches; then asks the metadata store what became of it."""
     text = load_ir(Path(options.ir), options.sha256)
-    import_file_systems(text)
+    for url in buckets.named_in(text):
+        buckets.check(url)
     gc.disable()  # looking for garbage among millions of imported objects costs seconds
     from pipeline import cluster_metadata, cluster_node
 
@@ -116,32 +117,18 @@ def load_ir(file: Path, digest: str) -> str:
     return data.decode()
 
 
-def import_file_systems(text: str) -> None:
-    """Imports what the pipeline's URLs need, before TFX looks at any of them.
-
-    Raises:
-      InputError: the image lacks it.
-    """
-    for scheme in sorted(set(re.findall(r'"([a-z0-9]+)://', text)) & set(FILE_SYSTEMS)):
-        try:
-            importlib.import_module(FILE_SYSTEMS[scheme])
-        except ImportError:
-            raise InputError(
-                f"{scheme}:// paths need the package {FILE_SYSTEMS[scheme]}, which the image lacks"
-            ) from None
-
-
 class JsonLines(logging.Handler):
     """Turns log records, and whatever else is written to standard output and error, into JSON lines.
 
     Args:
       fields: on every line.
+      secrets: environment variables whose values are struck from every line.
     """
 
-    def __init__(self, fields: dict[str, str]) -> None:
+    def __init__(self, fields: dict[str, str], *, secrets: list[str]) -> None:
         super().__init__(logging.INFO)
         self._fields = fields
-        self._secrets = [os.environ[name] for name in SECRETS if os.environ.get(name)]
+        self._secrets = [os.environ[name] for name in secrets if os.environ.get(name)]
         self._out = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
         here, there = os.pipe()
         os.dup2(there, 1)

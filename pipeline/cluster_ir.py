@@ -9,7 +9,7 @@ from tfx.dsl.compiler.compiler import Compiler
 from tfx.proto.orchestration import pipeline_pb2
 
 from components import spans
-from pipeline import inputs
+from pipeline import buckets, inputs
 from pipeline.cluster import ClusterSettings
 from pipeline.config import Config
 from pipeline.dag import create_pipeline
@@ -17,6 +17,7 @@ from transform.errors import InputError
 
 IR_FILE = "pipeline.ir.json"
 RUN_ID = "pipeline-run-id"  # the parameter that every TFX pipeline has
+_RUNS_HERE = ("FnApiRunner", "DirectRunner")
 _TYPES = {
     "string_value": pipeline_pb2.RuntimeParameter.STRING,
     "int_value": pipeline_pb2.RuntimeParameter.INT,
@@ -38,6 +39,7 @@ def compile_ir(config: Config) -> tuple[str, dict[str, str]]:
       InputError: the schema is wrong, or a setting names a node or parameter that is not there.
     """
     _check_spans(config)
+    _check_runner(config)
     schema = inputs.read_schema(config.data.schema_file, config.sequence)
     schema_name = f"schema-{hashlib.sha256(schema.encode()).hexdigest()[:16]}.pbtxt"
     with tempfile.TemporaryDirectory() as folder:
@@ -139,6 +141,20 @@ def _declare_parameters(ir: pipeline_pb2.Pipeline, settings: ClusterSettings) ->
         values[key].runtime_parameter.CopyFrom(parameter)
     if unknown := sorted(set(settings.nodes) - set(nodes)):
         raise InputError(f"cluster.nodes.{unknown[0]}: no such node; there are {', '.join(nodes)}")
+
+
+def _check_runner(config: Config) -> None:
+    """Artifacts of a bucket are worked on on a pod's own disk, which no other machine sees."""
+    elsewhere = [
+        argument
+        for argument in config.beam.args
+        if argument.startswith("--runner=") and argument.removeprefix("--runner=") not in _RUNS_HERE
+    ]
+    if elsewhere and buckets.is_bucket(config.cluster.artifacts):
+        raise InputError(
+            f"beam.args: {elsewhere[0]} works on machines that do not see a pod's disk; with a bucket as "
+            f"cluster.pipeline_root use --runner={_RUNS_HERE[0]}, or lay the artifacts in a volume"
+        )
 
 
 def _check_conditions(ir: pipeline_pb2.Pipeline) -> None:

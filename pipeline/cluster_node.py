@@ -15,6 +15,7 @@ from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtim
 from tfx.proto.orchestration import execution_result_pb2, pipeline_pb2
 
 from components.verdict import FILE, Verdict
+from pipeline import bucket_executors, bucket_files, buckets
 from pipeline.cluster_store import open_store
 from transform.errors import InputError
 
@@ -120,11 +121,13 @@ class Launch:
         self._pipeline, self._node = pipeline, node
         self._name = node.node_info.id
         self._metadata = Metadata(store)
+        bucket_files.register()
 
     def run(self) -> None:
         """Runs driver, executor and publisher as TFX does on a laptop."""
         self._clear_earlier_attempt()
         deployment = runner_utils.extract_local_deployment_config(self._pipeline)
+        root = self._pipeline.runtime_spec.pipeline_root.field_value.string_value
         launcher.Launcher(
             pipeline_node=self._node,
             mlmd_connection=self._metadata,
@@ -132,6 +135,7 @@ class Launch:
             pipeline_runtime_spec=self._pipeline.runtime_spec,
             executor_spec=runner_utils.extract_executor_spec(deployment, self._name),
             custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, self._name),
+            custom_executor_operators=bucket_executors.OPERATORS if buckets.is_bucket(root) else None,
         ).launch()
 
     def outcome(self) -> Outcome:

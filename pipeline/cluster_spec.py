@@ -107,6 +107,8 @@ def _container(
     ]  # fmt: skip
     for name in parameters:
         arguments += ["--parameter", f"{name}={_input(name)}"]
+    for value in settings.secrets:
+        arguments += ["--secret", value.env]
     return {
         "image": settings.image,
         # The backend puts its own launcher before the command: the image's ENTRYPOINT is never used.

@@ -2,13 +2,15 @@
 
 import logging
 import time
+import uuid
+from pathlib import Path
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.components.common.resolver import ResolverStrategy
-from tfx.types.standard_artifacts import String
+from tfx.types.standard_artifacts import Model, String
 
 from components.artifacts import VerdictArtifact
 from components.verdict import Check, Outcome, Verdict
@@ -44,6 +46,13 @@ def Sleeper(seconds: Parameter[float], out: OutputArtifact[String]) -> None:
 class UnreadableStrategy(ResolverStrategy):
     def resolve_artifacts(self, store: Any, input_dict: Any) -> Any:
         raise OSError("the disk is gone")
+
+
+@component
+def Many(files: Parameter[int], out: OutputArtifact[Model]) -> None:
+    """Files that no other attempt makes."""
+    for _ in range(files):
+        Path(out.uri, str(uuid.uuid4())).write_text("x")
 
 
 @component

@@ -7,7 +7,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import proto_utils
 
 from components.artifacts import QuarantineArtifact
-from components.example_gen import Driver, Executor, ShardExampleGen, pack_config, unpack_config
+from components.example_gen import WANTED_SPAN, Driver, Executor, ShardExampleGen, pack_config, unpack_config
 from components.ingest import SPLITS, Ingest, ReadShard, ShardResult, _report, record_problem
 from components.quarantine import QuarantinedRow, read_report
 from components.shards import read_shard

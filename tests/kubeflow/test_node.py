@@ -38,12 +38,12 @@ def store(address, database) -> mlmd.ConnectionConfig:
     return connection(address, database.credentials)
 
 
-def compiled(root: Path, *components: object) -> str:
-    pipeline = Pipeline(pipeline_name=root.name, pipeline_root=str(root), components=list(components))
+def compiled(root: Path | str, *components: object) -> str:
+    pipeline = Pipeline(pipeline_name=Path(root).name, pipeline_root=str(root), components=list(components))
     return cluster_ir.to_json(Compiler().compile(pipeline))
 
 
-def gated(root: Path, *, passed: int) -> str:
+def gated(root: Path | str, *, passed: int) -> str:
     gate = Gate(passed=passed)
     with Cond(gate.outputs["verdict"].future()[0].property("passed") == 1):
         reader = Reader(verdict=gate.outputs["verdict"])
@@ -120,13 +120,13 @@ def test_parameter_is_refused(parametrised, node, run, given, problem):
 
 
 def start(
-    text: str, folder: Path, node: str, address: str, digest: str = "", **env: str
+    text: str, folder: Path, node: str, address: str, digest: str = "", *more: str, **env: str
 ) -> subprocess.Popen[str]:
     (folder / "ir.json").write_text(text)
     digest = digest or hashlib.sha256(text.encode()).hexdigest()
     arguments = ["--ir", folder / "ir.json", "--sha256", digest, "--node", node, "--metadata", address]
     return subprocess.Popen(
-        [sys.executable, NODE, *map(str, arguments), "--run-id", "run-1"],
+        [sys.executable, NODE, *map(str, arguments), "--run-id", "run-1", *more],
         stdout=subprocess.PIPE, text=True, env=environment() | {"PYTHONPATH": str(REPOSITORY)} | env,
     )  # fmt: skip
 
@@ -155,24 +155,12 @@ def executions_of(pipeline: str, config: mlmd.ConnectionConfig) -> list[mlmd.Exe
     return client.get_executions_by_context(context.id)
 
 
-@pytest.mark.parametrize(
-    ("text", "digest", "env", "problem"),
-    [
-        ("{}", "0" * 64, {}, "the image holds another pipeline (44136fa355b3) than was submitted"),
-        (
-            '{"a": "s3://bucket/x"}',
-            "",
-            {},
-            "s3:// paths need the package tensorflow_io, which the image lacks",
-        ),
-    ],
-)
-def test_refused_before_anything_is_loaded(tmp_path, text, digest, env, problem):
-    process = start(text, tmp_path, "Trainer", "postgresql://nowhere:1/x", digest, **env)
+def test_refused_before_anything_is_loaded(tmp_path):
+    process = start("{}", tmp_path, "Trainer", "postgresql://nowhere:1/x", "0" * 64)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 2
     [line] = map(json.loads, out.splitlines())
-    assert problem in line["message"]
+    assert "the image holds another pipeline (44136fa355b3) than was submitted" in line["message"]
     assert (line["node"], line["run"], line["state"]) == ("Trainer", "run-1", "REFUSED")
 
 

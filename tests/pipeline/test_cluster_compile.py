@@ -149,6 +149,7 @@ def test_resources_secrets_mounts_and_placement_are_as_set():
     env = {pair["envVar"]: (s["secretName"], pair["secretKey"])
            for s in pod["secretAsEnv"] for pair in s["keyToEnv"]}  # fmt: skip
     assert env["AWS_ACCESS_KEY_ID"] == ("s3", "id")
+    assert executors["exec-pusher"]["container"]["args"][-2:] == ["--secret", "AWS_ACCESS_KEY_ID"]
     assert env["MASKLINE_METADATA_PASSWORD"] == ("maskline-metadata", "password")
     assert "nodeSelector" not in pods["exec-pusher"]
 
@@ -250,6 +251,10 @@ def test_retries_outlive_an_hour(spec):
         (["cluster.data=gs://bucket/x"], "cluster.data: 'gs://bucket/x': shards are read from a volume"),
         (["cluster.root=s3://bucket/x"], "cluster.root: 's3://bucket/x': released models and"),
         (["cluster.root=root"], "cluster.root: 'root': write an absolute path"),
+        (
+            ["cluster.pipeline_root=s3://b", "beam.args=[--runner=FlinkRunner]"],
+            "beam.args: --runner=FlinkRunner works on machines that do not see a pod's disk",
+        ),
         (["cluster.pipeline_root=s3://"], "cluster.pipeline_root: 's3://' is not allowed"),
         (["cluster.metadata.kind=sqlite"], "cluster.metadata.kind: 'sqlite' is not allowed"),
     ],
