@@ -97,8 +97,10 @@ def main() -> Any:
     """Runs the command line; every error that a user can cause is one line."""
     from transform.errors import InputError
 
-    # TensorFlow's C++ side writes notices before Python can send them to a log.
+    # TensorFlow's C++ side writes notices before Python can send them to a log; ml-metadata's writes what it
+    # raises as well.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("GLOG_minloglevel", "3")
     try:
         status = cli.main(standalone_mode=False)
     except click.ClickException as error:

@@ -1,6 +1,7 @@
 """`maskline models`, `rollback` and `gc`: what was released, the way back, and the room it takes."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,10 @@ def models(config_file: Path | None, root: Path | None, as_json: bool) -> None:
 @root_option
 @click.argument("version", type=click.IntRange(min=1), required=False)
 @click.option("--reason", default="", help="for the audit log")
-def rollback(config_file: Path | None, root: Path | None, version: int | None, reason: str) -> None:
+@click.option("--metadata", metavar="URL", help="of a cluster's store, as postgresql://host:5432/maskline")
+def rollback(
+    config_file: Path | None, root: Path | None, version: int | None, reason: str, metadata: str | None
+) -> None:
     """Make an earlier model live again, under the next number.
 
     Without VERSION: the model that was live before the present one was first released.
@@ -46,7 +50,7 @@ def rollback(config_file: Path | None, root: Path | None, version: int | None, r
     from pipeline.releases import roll_back
 
     config = load(config_file, root=root)
-    with _alone(config) as store:
+    with _of_cluster(metadata) if metadata else _alone(config) as store:
         live, source = roll_back(store, config.serving_dir, version, reason)
     click.echo(f"Live is version {live.number}, which is version {source} again: {live.path}")
 
@@ -70,6 +74,25 @@ def gc(config_file: Path | None, root: Path | None, keep: int, dry_run: bool) ->
         click.echo(f"{'would remove' if dry_run else 'removing'} {found}")
         if not dry_run:
             garbage.remove(store, config, found)
+
+
+@contextmanager
+def _of_cluster(address: str) -> Iterator["MetadataStore"]:
+    """The metadata store of a cluster. Runs may work: the serving directory's lock keeps publishers apart."""
+    from ml_metadata.errors import StatusError
+
+    from pipeline.cluster_metadata import connection
+    from pipeline.cluster_store import open_store
+    from transform.errors import InputError
+
+    try:
+        store = open_store(connection(address, os.environ), patience=10)
+    except (RuntimeError, StatusError) as error:
+        why = " ".join(str(error).split())
+        raise InputError(
+            f"{address}: the metadata store cannot be reached; check the address, user and password ({why})"
+        ) from None
+    yield store
 
 
 @contextmanager

@@ -156,6 +156,16 @@ def test_node_runs_with_the_document_s_command(prepared):
     assert execution.last_known_state == mlmd.Execution.COMPLETE
 
 
+def test_shell_has_the_command_line(image):
+    """As `manifests/shell` starts the image, and kubeflow/README.md uses it."""
+    maskline = ["python", "-m", "pipeline.cli"]
+    made = image.run([*maskline, "data", "--out", "/mnt/maskline/more", "--shards", "2", "--records", "10"])
+    assert made.stdout == "2 shards of 10 records in /mnt/maskline/more\n", made.stderr
+    models = image.run([*maskline, "models", "--root", "/mnt/maskline/root"])
+    assert models.stdout == "no model was released yet; `maskline run` makes one\n", models.stderr
+    assert image.run(["tar", "--version"]).returncode == 0, "`kubectl cp` needs it"
+
+
 def test_node_refuses_a_pipeline_that_the_image_does_not_hold(image):
     argv = command_line(image.spec, "example-gen", RUN)
     argv[argv.index("--sha256") + 1] = "0" * 64

@@ -39,9 +39,9 @@ def test_dockerfile_is_clean():
 
 
 def test_manifests_are_valid(manifests):
-    found = resources(manifests)
+    found = resources(manifests) + resources(manifests / "shell")
     assert {r["kind"] for r in found} == {
-        "Service", "StatefulSet", "Job", "PersistentVolumeClaim", "ServiceAccount", "RoleBinding"
+        "Service", "StatefulSet", "Job", "PersistentVolumeClaim", "ServiceAccount", "RoleBinding", "Pod"
     }  # fmt: skip
     for resource in found:
         kubernetes_validate.validate(resource, "1.32", strict=True)
@@ -64,6 +64,21 @@ def test_kustomize_builds_them(manifests):
     assert job["containers"][0]["image"].startswith("registry.example/maskline@sha256:")
     [subject] = found["RoleBinding", DEFAULTS.service_account]["subjects"]
     assert subject["namespace"] == DEFAULTS.namespace
+
+
+def test_shell_sees_what_nodes_see(manifests):
+    [pod] = resources(manifests / "shell")
+    job = next(r for r in resources(manifests) if r["kind"] == "Job")["spec"]["template"]["spec"]
+    [ours], [theirs] = pod["spec"]["containers"], job["containers"]
+    for key in ("image", "env", "volumeMounts", "securityContext"):
+        assert ours[key] == theirs[key], key
+    for key in ("volumes", "securityContext"):
+        assert pod["spec"][key] == job[key], key
+    here, above = (
+        yaml.safe_load((folder / "kustomization.yaml").read_text())
+        for folder in (manifests / "shell", manifests)
+    )
+    assert (here["images"], here["namespace"]) == (above["images"], above["namespace"])
 
 
 def test_manifests_and_settings_name_the_same_things():

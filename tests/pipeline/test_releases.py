@@ -1,16 +1,19 @@
 """The way back, and a metadata store that is told of what went live without it. A real store, no TFX."""
 
 import json
+import subprocess
 
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components import audit, serving
 from pipeline import releases
+from pipeline.cluster_metadata import connection
+from pipeline.cluster_store import open_store
 from pipeline.history import connect
 from pipeline.models import in_words, released
 from tests.components.test_serving import saved_model
-from tests.support import maskline
+from tests.support import REPOSITORY, command, environment, maskline
 from transform.errors import InputError
 
 
@@ -84,6 +87,38 @@ def test_way_back(store, folder, publish, history, versions, live):
     assert audit.changes(folder)[-1].why == f"rolled back to version {live.index(live[-1]) + 1}: a reason"
 
 
+def rollback(root, address, env):
+    arguments = ["rollback", "--root", root, "--metadata", address, "--reason", "a reason"]
+    return subprocess.run(
+        command(*arguments), cwd=REPOSITORY, capture_output=True, text=True, env=environment() | env
+    )
+
+
+def test_way_back_on_a_cluster_is_recorded_in_its_store(tmp_path, folder, postgres):
+    address = postgres.database("releases")
+    cluster = open_store(connection(address, postgres.credentials), patience=60)
+    kind = cluster.put_context_type(mlmd.ContextType(name="pipeline"))
+    cluster.put_contexts([mlmd.Context(type_id=kind, name="maskline")])
+    for name in "ab":
+        model = saved_model(tmp_path / f"model {name}", name)
+        releases.make_live(cluster, model, folder, why="a test", model_id=ord(name))
+    done = rollback(tmp_path / "root", address, postgres.credentials)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"Live is version 3, which is version 1 again: {folder / '3'}\n"
+    assert recorded(cluster) == [(1, "a", "a"), (2, "b", "b"), (3, "a", "a")]
+    assert [path.name for path in (tmp_path / "root").iterdir()] == ["serving"], "no store of its own"
+
+
+def test_store_that_is_not_there_is_one_line(tmp_path):
+    env = {"MASKLINE_METADATA_USER": "u", "MASKLINE_METADATA_PASSWORD": "p"}
+    done = rollback(tmp_path / "root", "postgresql://127.0.0.1:9/x", env)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(
+        "maskline: postgresql://127.0.0.1:9/x: the metadata store cannot be reached; check the address"
+    )
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_no_way_back_is_one_line(store, folder, publish):
     with pytest.raises(InputError, match="nothing to go back to"):
         releases.roll_back(store, folder, None)
@@ -118,8 +153,8 @@ def test_models_tell_what_is_live(store, folder, publish):
 
 
 def test_commands_on_a_root_without_runs(tmp_path):
-    for command in (["rollback"], ["gc", "--keep", 1]):
-        done = maskline(*command, "--root", tmp_path / "none")
+    for arguments in (["rollback"], ["gc", "--keep", 1]):
+        done = maskline(*arguments, "--root", tmp_path / "none")
         assert (done.returncode, done.stdout) == (2, "")
         assert "no run yet; start one with `maskline run`" in done.stderr
     assert maskline("models", "--root", tmp_path / "none").stdout.startswith("no model was released yet")
