@@ -3,6 +3,6 @@
 from setuptools import setup
 
 setup(
-    packages=["components", "pipeline", "pipeline.commands", "trainer", "transform"],
+    packages=["components", "pipeline", "pipeline.cluster", "pipeline.commands", "trainer", "transform"],
     package_data={"transform": ["*.pbtxt"]},
 )

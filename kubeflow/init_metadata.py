@@ -6,8 +6,8 @@ ml-metadata makes them at the first connection, and fails where two connect firs
 import os
 import sys
 
-from pipeline.cluster_metadata import connection
-from pipeline.cluster_store import open_store
+from pipeline.cluster.metadata import connection
+from pipeline.cluster.store import open_store
 from transform.errors import InputError
 
 if __name__ == "__main__":

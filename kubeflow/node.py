@@ -21,7 +21,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from pipeline import buckets
+from pipeline.cluster import buckets
 from transform.errors import InputError
 
 FAILED, REFUSED, STOPPED = 1, 2, 143
@@ -81,13 +81,14 @@ def run(options: argparse.Namespace) -> tuple[int, str, str]:
     for url in buckets.named_in(text):
         buckets.check(url)
     gc.disable()  # looking for garbage among millions of imported objects costs seconds
-    from pipeline import cluster_metadata, cluster_node
+    from pipeline.cluster.metadata import connection
+    from pipeline.cluster.node import Launch, bind
 
     gc.freeze()
     gc.enable()
-    pipeline, node = cluster_node.bind(text, options.node, options.run_id, options.parameter)
-    store = cluster_metadata.connection(options.metadata, os.environ)
-    launch = cluster_node.Launch(pipeline, node, store)
+    pipeline, node = bind(text, options.node, options.run_id, options.parameter)
+    store = connection(options.metadata, os.environ)
+    launch = Launch(pipeline, node, store)
     logger.info("%s begins", options.node)
     try:
         launch.run()

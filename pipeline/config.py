@@ -14,7 +14,7 @@ from components.checks import ModelChecksSettings
 from components.data_rules import DataGateConfig
 from components.release_rules import ReleaseRules
 from components.slices import SliceSpec, default_slices
-from pipeline.cluster import ClusterSettings
+from pipeline.cluster.settings import ClusterSettings
 from trainer.config import TrainerSettings
 from transform.errors import InputError
 from transform.features import SequenceSpec

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
-from pipeline import cluster_rules
+from pipeline.cluster.rules import problems
 from tests.kfp_cluster import Cluster, Execution
 
 Json = dict[str, Any]
@@ -161,7 +161,7 @@ class KfpServer:
 
 
 def _check_document(text: str) -> None:
-    if broken := cluster_rules.problems(text):
+    if broken := problems(text):
         raise Refused(400, f"Invalid input error: {'; '.join(broken)}")
 
 

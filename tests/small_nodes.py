@@ -14,7 +14,7 @@ from tfx.types.standard_artifacts import Model, String
 
 from components.artifacts import VerdictArtifact
 from components.verdict import Check, Outcome, Verdict
-from pipeline import cluster_node
+from pipeline.cluster import node as cluster_node
 
 
 @component

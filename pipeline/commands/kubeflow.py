@@ -23,7 +23,7 @@ def kubeflow() -> None:
 @click.option("--output", type=click.Path(path_type=Path), default="kubeflow/bundle", show_default=True)
 def bundle(config_file: Path | None, overrides: tuple[str, ...], output: Path) -> None:
     """Write the compiled pipeline that the image holds."""
-    from pipeline.cluster_compile import compile_pipeline
+    from pipeline.cluster.compiler import compile_pipeline
     from pipeline.config import load
 
     compiled = compile_pipeline(load(config_file, overrides))
@@ -37,7 +37,7 @@ def bundle(config_file: Path | None, overrides: tuple[str, ...], output: Path) -
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="YAML file")
 def compile_(config_file: Path | None, overrides: tuple[str, ...], output: Path) -> None:
     """Write the document that Kubeflow Pipelines takes."""
-    from pipeline.cluster_compile import compile_pipeline
+    from pipeline.cluster.compiler import compile_pipeline
     from pipeline.config import load
 
     compiled = compile_pipeline(load(config_file, overrides))
@@ -59,9 +59,9 @@ def submit(
 
     Exit status: 0 succeeded, 3 a gate blocked, 2 wrong input, here or to a node, 1 anything else.
     """
-    from pipeline.cluster_client import Client, read_parameters
-    from pipeline.cluster_compile import compile_pipeline
-    from pipeline.cluster_follow import follow
+    from pipeline.cluster.client import Client, read_parameters
+    from pipeline.cluster.compiler import compile_pipeline
+    from pipeline.cluster.follow import follow
     from pipeline.config import load
 
     compiled = compile_pipeline(load(config_file, overrides))
@@ -81,8 +81,8 @@ def submit(
 @parameter_option
 def schedule(config_file: Path | None, overrides: tuple[str, ...], parameters: tuple[str, ...]) -> None:
     """Run the pipeline by cluster.schedule.cron: one run at a time, no catch-up. Twice gives one."""
-    from pipeline.cluster_client import Client, read_parameters
-    from pipeline.cluster_compile import compile_pipeline
+    from pipeline.cluster.client import Client, read_parameters
+    from pipeline.cluster.compiler import compile_pipeline
     from pipeline.config import load
 
     compiled = compile_pipeline(load(config_file, overrides))
@@ -100,7 +100,7 @@ def schedule(config_file: Path | None, overrides: tuple[str, ...], parameters: t
 @set_option
 def schedules(config_file: Path | None, overrides: tuple[str, ...]) -> None:
     """List the schedules of the host."""
-    from pipeline.cluster_client import Client
+    from pipeline.cluster.client import Client
     from pipeline.config import load
 
     for run in Client(load(config_file, overrides).cluster).schedules():
@@ -113,7 +113,7 @@ def schedules(config_file: Path | None, overrides: tuple[str, ...]) -> None:
 @set_option
 def unschedule(config_file: Path | None, overrides: tuple[str, ...]) -> None:
     """Remove the schedule named cluster.schedule.name; runs that it started go on."""
-    from pipeline.cluster_client import Client
+    from pipeline.cluster.client import Client
     from pipeline.config import load
 
     settings = load(config_file, overrides).cluster

@@ -81,8 +81,8 @@ def _of_cluster(address: str) -> Iterator["MetadataStore"]:
     """The metadata store of a cluster. Runs may work: the serving directory's lock keeps publishers apart."""
     from ml_metadata.errors import StatusError
 
-    from pipeline.cluster_metadata import connection
-    from pipeline.cluster_store import open_store
+    from pipeline.cluster.metadata import connection
+    from pipeline.cluster.store import open_store
     from transform.errors import InputError
 
     try:

@@ -18,8 +18,8 @@ from click.testing import CliRunner
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.cli import cli
-from pipeline.cluster_metadata import connection
-from pipeline.cluster_store import Store, open_store
+from pipeline.cluster.metadata import connection
+from pipeline.cluster.store import Store, open_store
 from tests.conftest import Finished
 from tests.kfp_cluster import Cluster, Execution
 from tests.kfp_server import KfpServer

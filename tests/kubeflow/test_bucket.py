@@ -18,12 +18,12 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import standard_artifacts
 
 from components.artifacts import VerdictArtifact
-from pipeline import buckets
-from pipeline.bucket_executors import Scratch
-from pipeline.cluster_compile import compile_pipeline
-from pipeline.cluster_metadata import connection
-from pipeline.cluster_node import Outcome
-from pipeline.cluster_store import Store, open_store
+from pipeline.cluster import buckets
+from pipeline.cluster.bucket_executors import Scratch
+from pipeline.cluster.compiler import compile_pipeline
+from pipeline.cluster.metadata import connection
+from pipeline.cluster.node import Outcome
+from pipeline.cluster.store import Store, open_store
 from pipeline.config import load
 from pipeline.errors import RunError
 from tests.buckets import KEY, SECRET, Bucket

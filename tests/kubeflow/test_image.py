@@ -14,8 +14,8 @@ import tensorflow as tf
 import yaml
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline.cluster_metadata import connection
-from pipeline.cluster_store import Store
+from pipeline.cluster.metadata import connection
+from pipeline.cluster.store import Store
 from tests.image_builder import Builder, Container, context_of_checkout, image_builder
 from tests.kfp_cluster import command_line
 from tests.support import REPOSITORY, maskline

@@ -15,10 +15,10 @@ from tfx.dsl.experimental.conditionals.conditional import Cond
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.pipeline import Pipeline
 
-from pipeline import cluster_ir
-from pipeline.cluster_metadata import connection
-from pipeline.cluster_node import Launch, Outcome, bind
-from pipeline.cluster_store import Store, open_store
+from pipeline.cluster.ir import to_json
+from pipeline.cluster.metadata import connection
+from pipeline.cluster.node import Launch, Outcome, bind
+from pipeline.cluster.store import Store, open_store
 from tests.small_nodes import Broken, Gate, Reader, Sleeper, Writer, launch
 from tests.support import REPOSITORY, environment
 from transform.errors import InputError
@@ -40,7 +40,7 @@ def store(address, database) -> mlmd.ConnectionConfig:
 
 def compiled(root: Path | str, *components: object) -> str:
     pipeline = Pipeline(pipeline_name=Path(root).name, pipeline_root=str(root), components=list(components))
-    return cluster_ir.to_json(Compiler().compile(pipeline))
+    return to_json(Compiler().compile(pipeline))
 
 
 def gated(root: Path | str, *, passed: int) -> str:

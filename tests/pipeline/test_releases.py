@@ -8,8 +8,8 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components import audit, serving
 from pipeline import releases
-from pipeline.cluster_metadata import connection
-from pipeline.cluster_store import open_store
+from pipeline.cluster.metadata import connection
+from pipeline.cluster.store import open_store
 from pipeline.history import connect
 from pipeline.models import in_words, released
 from tests.components.test_serving import saved_model

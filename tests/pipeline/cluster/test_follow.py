@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline.cluster import ClusterSettings
-from pipeline.cluster_client import Client
-from pipeline.cluster_follow import follow
+from pipeline.cluster.client import Client
+from pipeline.cluster.follow import follow
+from pipeline.cluster.settings import ClusterSettings
 from pipeline.errors import RunError, UnreachableError
 from pipeline.history import Exit
 from tests.kfp_cluster import Cluster

@@ -15,8 +15,8 @@ from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtim
 from tfx.proto.orchestration import execution_result_pb2, pipeline_pb2
 
 from components.verdict import FILE, Verdict
-from pipeline import bucket_executors, bucket_files, buckets
-from pipeline.cluster_store import open_store
+from pipeline.cluster import bucket_executors, bucket_files, buckets
+from pipeline.cluster.store import open_store
 from transform.errors import InputError
 
 OK, FAILED, BLOCKED = 0, 1, 3

@@ -18,8 +18,8 @@ from tfx.orchestration.portable.python_executor_operator import PythonExecutorOp
 from tfx.proto.orchestration import executable_spec_pb2
 from tfx.proto.orchestration.execution_result_pb2 import ExecutorOutput
 
-from pipeline import buckets
-from pipeline.cluster_store import change_strings
+from pipeline.cluster import buckets
+from pipeline.cluster.store import change_strings
 from pipeline.errors import RunError
 
 Artifacts = Mapping[str, list[types.Artifact]]

@@ -4,7 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import cluster_rules, cluster_spec
+from pipeline.cluster.rules import problems
+from pipeline.cluster.spec import make_document, task_names
 from pipeline.config import Config
 from pipeline.errors import RunError
 from pipeline.streams import quiet_tensorflow
@@ -32,9 +33,9 @@ class Compiled:
 
     def write_bundle(self, folder: Path) -> None:
         """Writes what the image holds beside the node entry point."""
-        from pipeline import cluster_ir
+        from pipeline.cluster.ir import write_bundle
 
-        cluster_ir.write_bundle(folder, self.ir, self.files)
+        write_bundle(folder, self.ir, self.files)
 
     def document(self) -> str:
         """The document to upload.
@@ -49,10 +50,8 @@ class Compiled:
                 "cluster.image is not set; build the image, push it, and name it by digest "
                 "(kubeflow/README.md says how)"
             )
-        text = cluster_spec.make_document(
-            json.loads(self.ir), settings, name=self.name, ir_digest=self.digest
-        )
-        if broken := cluster_rules.problems(text):
+        text = make_document(json.loads(self.ir), settings, name=self.name, ir_digest=self.digest)
+        if broken := problems(text):
             raise RunError(f"Kubeflow Pipelines would refuse the document: {broken[0]}")
         return text
 
@@ -67,15 +66,15 @@ def compile_pipeline(config: Config) -> Compiled:
         from google.protobuf import json_format
         from tfx.proto.orchestration import pipeline_pb2
 
-        from pipeline import cluster_ir
+        from pipeline.cluster.ir import compile_ir, digest, nodes_of
 
-        text, files = cluster_ir.compile_ir(config)
+        text, files = compile_ir(config)
     ir = json_format.Parse(text, pipeline_pb2.Pipeline())
     return Compiled(
         config=config,
         name=ir.pipeline_info.id,
         ir=text,
         files=files,
-        digest=cluster_ir.digest(text),
-        nodes=cluster_spec.task_names(cluster_ir.nodes_of(ir)),
+        digest=digest(text),
+        nodes=task_names(nodes_of(ir)),
     )

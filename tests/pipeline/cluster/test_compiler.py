@@ -24,9 +24,11 @@ from tfx.proto.orchestration import pipeline_pb2
 from tfx.types import standard_artifacts
 
 from components.artifacts import VerdictArtifact
-from pipeline import cluster_ir, cluster_rules, cluster_spec
-from pipeline.cluster import ClusterSettings, NodeSettings
-from pipeline.cluster_compile import Compiled, compile_pipeline
+from pipeline.cluster.compiler import Compiled, compile_pipeline
+from pipeline.cluster.ir import _check_conditions, nodes_of
+from pipeline.cluster.rules import problems
+from pipeline.cluster.settings import ClusterSettings, NodeSettings
+from pipeline.cluster.spec import make_document, task_names
 from pipeline.config import load
 from tests.support import REPOSITORY
 from transform.errors import InputError
@@ -61,7 +63,7 @@ def pods(document) -> dict:
 
 @pytest.fixture(scope="module")
 def nodes(compiled) -> dict[str, pipeline_pb2.PipelineNode]:
-    return cluster_ir.nodes_of(json_format.Parse(compiled.ir, pipeline_pb2.Pipeline()))
+    return nodes_of(json_format.Parse(compiled.ir, pipeline_pb2.Pipeline()))
 
 
 def test_document_of_the_default_settings_is_the_golden_file(compiled, document):
@@ -88,7 +90,7 @@ def test_every_node_is_one_container_task_with_the_same_edges(spec, nodes, compi
 
 
 def test_the_backend_would_take_it(document):
-    assert cluster_rules.problems(document) == []
+    assert problems(document) == []
 
 
 def test_image_command_and_digest_are_in_every_container(spec, compiled):
@@ -125,8 +127,8 @@ def test_resources_secrets_mounts_and_placement_are_as_set():
         },
     )
     ir = {"nodes": [{"pipelineNode": {"nodeInfo": {"id": name}}} for name in ("Trainer", "Pusher")]}
-    text = cluster_spec.make_document(ir, settings, name="p", ir_digest="d")
-    assert cluster_rules.problems(text) == []
+    text = make_document(ir, settings, name="p", ir_digest="d")
+    assert problems(text) == []
     spec, platform = yaml.safe_load_all(text)
     executors = spec["deploymentSpec"]["executors"]
     trainer, pusher = (executors[f"exec-{n}"]["container"]["resources"] for n in ("trainer", "pusher"))
@@ -180,7 +182,7 @@ def test_pipeline_root_may_be_a_bucket_and_what_needs_a_volume_stays_in_it(bucke
     assert "/mnt/maskline/root/artifacts" not in compiled.ir
     for place in ("serving/maskline", "checkpoints"):
         assert f"/mnt/maskline/root/{place}" in compiled.ir
-    assert cluster_rules.problems(compiled.document()) == []
+    assert problems(compiled.document()) == []
 
 
 def test_parameter_of_a_run_is_declared_with_type_and_default(spec, compiled, nodes):
@@ -200,12 +202,12 @@ SPANS = ("data.path='exports/{SPAN}'", "cluster.data=/mnt/maskline/exports/{SPAN
 def test_spans_and_a_window_of_them_are_found_when_the_nodes_run():
     compiled = compiled_with(*SPANS, "data.span=7", "data.window=3", "data.allow_fewer=true")
     document = compiled.document()
-    assert cluster_rules.problems(document) == []
+    assert problems(document) == []
     assert next(yaml.safe_load_all(document))["root"]["inputDefinitions"]["parameters"] == {
         "data": {"parameterType": "STRING", "defaultValue": "/mnt/maskline/exports/{SPAN}/v{VERSION}"},
         "span": {"parameterType": "STRING", "defaultValue": "7"},
     }
-    nodes = cluster_ir.nodes_of(json_format.Parse(compiled.ir, pipeline_pb2.Pipeline()))
+    nodes = nodes_of(json_format.Parse(compiled.ir, pipeline_pb2.Pipeline()))
     assert list(nodes)[list(nodes).index("Window") + 1] == "Transform"
     [graph] = nodes["Window"].inputs.input_graphs.values()
     [strategy] = [n.op_node for n in graph.nodes.values() if n.op_node.op_type == WINDOW]
@@ -217,7 +219,7 @@ def test_whole_number_stays_one():
     parameter = {"name": "span", "type": "INT", "defaultValue": {"intValue": "7"}}
     given = {"parameters": {"x": {"runtimeParameter": parameter}}}
     ir = {"nodes": [{"pipelineNode": {"nodeInfo": {"id": "A"}, "parameters": given}}]}
-    text = cluster_spec.make_document(ir, ClusterSettings(image=IMAGE), name="p", ir_digest="d")
+    text = make_document(ir, ClusterSettings(image=IMAGE), name="p", ir_digest="d")
     assert next(yaml.safe_load_all(text))["root"]["inputDefinitions"]["parameters"]["span"] == {
         "parameterType": "NUMBER_INTEGER", "defaultValue": 7
     }  # fmt: skip
@@ -270,12 +272,12 @@ def test_without_an_image_there_is_no_document():
 
 
 def test_names_suit_argo_or_are_refused():
-    names = cluster_spec.task_names(dict.fromkeys(["ExampleGen", "Model_2.checks", "X" * 80]))
+    names = task_names(dict.fromkeys(["ExampleGen", "Model_2.checks", "X" * 80]))
     assert list(names.values()) == ["example-gen", "model-2-checks", "x" * 50]
     with pytest.raises(InputError, match="node 'a-b' has no name of its own"):
-        cluster_spec.task_names(dict.fromkeys(["a_b", "a-b"]))
+        task_names(dict.fromkeys(["a_b", "a-b"]))
     with pytest.raises(InputError, match="node 'Ü' has no name of its own"):
-        cluster_spec.task_names(dict.fromkeys(["Ü"]))
+        task_names(dict.fromkeys(["Ü"]))
 
 
 def conditional_pipeline(*, inside: bool) -> pipeline_pb2.Pipeline:
@@ -293,9 +295,9 @@ def conditional_pipeline(*, inside: bool) -> pipeline_pb2.Pipeline:
 
 
 def test_node_behind_a_condition_must_be_inside_it():
-    cluster_ir._check_conditions(conditional_pipeline(inside=True))
+    _check_conditions(conditional_pipeline(inside=True))
     with pytest.raises(InputError, match="StatisticsGen reads from Latest, which a condition may skip"):
-        cluster_ir._check_conditions(conditional_pipeline(inside=False))
+        _check_conditions(conditional_pipeline(inside=False))
 
 
 @pytest.mark.parametrize("newer", [False, True])
@@ -315,10 +317,8 @@ def test_what_tfx_s_own_runner_emits_is_refused(tmp_path, newer):
     )
     runner.run(pipeline, write_out=True)
     text = (tmp_path / "p.json").read_text()
-    assert cluster_rules.problems(text) == [
-        "is wrapped in a PipelineJob; only the pipeline spec itself is taken"
-    ]
-    unwrapped = "\n".join(cluster_rules.problems(json.dumps(json.loads(text)["pipelineSpec"])))
+    assert problems(text) == ["is wrapped in a PipelineJob; only the pipeline spec itself is taken"]
+    unwrapped = "\n".join(problems(json.dumps(json.loads(text)["pipelineSpec"])))
     assert "resolver executors are not implemented" in unwrapped
     assert ("only 2.1.0 is taken" in unwrapped) is not newer
 
@@ -353,7 +353,7 @@ def test_what_tfx_s_own_runner_emits_is_refused(tmp_path, newer):
 def test_rule(spec, damage, problem):
     broken = json.loads(json.dumps(spec))
     damage(broken)
-    assert any(problem in line for line in cluster_rules.problems(yaml.safe_dump(broken)))
+    assert any(problem in line for line in problems(yaml.safe_dump(broken)))
 
 
 def task(spec: dict) -> dict:
@@ -366,4 +366,4 @@ def container(spec: dict) -> dict:
 
 @pytest.mark.parametrize("text", ["a: [", "- 1", "", "a: 1\n---\nb: 2"])
 def test_what_is_no_pipeline_is_refused(text):
-    assert cluster_rules.problems(text)
+    assert problems(text)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline.cluster_compile import compile_pipeline
-from pipeline.cluster_metadata import connection
-from pipeline.cluster_store import Store, open_store
+from pipeline.cluster.compiler import compile_pipeline
+from pipeline.cluster.metadata import connection
+from pipeline.cluster.store import Store, open_store
 from pipeline.config import load
 from tests.small_nodes import launch
 from tests.support import REPOSITORY

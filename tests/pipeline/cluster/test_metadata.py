@@ -9,16 +9,16 @@ from ml_metadata.errors import InternalError
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline.cluster_metadata import connection
-from pipeline.cluster_store import Store, open_store
+from pipeline.cluster.metadata import connection
+from pipeline.cluster.store import Store, open_store
 from tests.support import REPOSITORY, environment
 from transform.errors import InputError
 
 WHO = {"MASKLINE_METADATA_USER": "u", "MASKLINE_METADATA_PASSWORD": "p"}
 CONNECT = """
 import os, sys, time
-from pipeline.cluster_metadata import connection
-from pipeline.cluster_store import Store
+from pipeline.cluster.metadata import connection
+from pipeline.cluster.store import Store
 config = connection(sys.argv[1], os.environ)
 time.sleep(max(0, float(sys.argv[2]) - time.time()))
 Store(config).get_context_types()

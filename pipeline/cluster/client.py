@@ -15,7 +15,7 @@ import kfp_server_api
 import urllib3
 import yaml
 
-from pipeline.cluster import ClusterSettings
+from pipeline.cluster.settings import ClusterSettings
 from pipeline.errors import RunError, UnreachableError
 from transform.errors import InputError
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from pipeline.cluster_client import Client
-from pipeline.cluster_compile import Compiled
+from pipeline.cluster.client import Client
+from pipeline.cluster.compiler import Compiled
 from pipeline.errors import UnreachableError
 from pipeline.history import Exit
 from transform.errors import InputError

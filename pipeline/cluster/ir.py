@@ -9,8 +9,9 @@ from tfx.dsl.compiler.compiler import Compiler
 from tfx.proto.orchestration import pipeline_pb2
 
 from components import spans
-from pipeline import buckets, inputs
-from pipeline.cluster import ClusterSettings
+from pipeline import inputs
+from pipeline.cluster import buckets
+from pipeline.cluster.settings import ClusterSettings
 from pipeline.config import Config
 from pipeline.dag import create_pipeline
 from transform.errors import InputError
