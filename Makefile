@@ -40,8 +40,8 @@ run: setup ## make the reference data where there is none, train, evaluate, push
 test: setup ## all tests, in two processes; those of a file stay together, and share their run
 	@$(BIN)/pytest -n 2 --dist loadfile
 
-quick: setup ## the tests that need no pipeline run
-	@$(BIN)/pytest -m "not slow"
+quick: setup ## the tests that need no pipeline run, in two processes
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
 jax: .venv-jax/.ready ## our layers on Keras' JAX backend, in an environment of its own
 	@.venv-jax/bin/python -m pytest --noconftest -p no:cacheprovider -c tests/backends/pytest.ini tests/backends

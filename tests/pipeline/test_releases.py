@@ -109,6 +109,7 @@ def test_way_back_on_a_cluster_is_recorded_in_its_store(tmp_path, folder, postgr
     assert [path.name for path in (tmp_path / "root").iterdir()] == ["serving"], "no store of its own"
 
 
+@pytest.mark.slow  # it is waited for
 def test_store_that_is_not_there_is_one_line(tmp_path):
     env = {"MASKLINE_METADATA_USER": "u", "MASKLINE_METADATA_PASSWORD": "p"}
     done = rollback(tmp_path / "root", "postgresql://127.0.0.1:9/x", env)

@@ -14,6 +14,8 @@ from trainer.progress import Progress
 from transform.errors import InputError
 from transform.features import SequenceSpec
 
+pytestmark = pytest.mark.slow
+
 SPEC = SequenceSpec(length=5)
 RNG = np.random.default_rng(0)
 # Rows of uneven length; the first id is the answer.
