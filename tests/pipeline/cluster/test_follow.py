@@ -1,6 +1,8 @@
 """Following a run over a connection that breaks. The SDK's own client, a server that goes and comes back."""
 
+import json
 import threading
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +12,7 @@ from pipeline.cluster.follow import follow
 from pipeline.cluster.settings import ClusterSettings
 from pipeline.errors import RunError, UnreachableError
 from pipeline.history import Exit
-from tests.kfp_cluster import Cluster
+from tests.kfp_cluster import Attempt, Cluster, TaskRun
 from tests.kfp_server import KfpServer
 
 EMPTY = {"root": {"dag": {"tasks": {}}}}
@@ -53,3 +55,24 @@ def test_host_that_refuses_is_not_asked_again(server):
     with pytest.raises(RunError, match="Run nobody not found"):
         follow(Client(ClusterSettings(host=server.url)), NO_NODES, "nobody", said.append, patience=60)
     assert not said
+
+
+def test_last_attempt_s_words_count_whatever_its_pod_is_called(server, tmp_path):
+    """Argo's names of pods end in a hash, so that their order says nothing."""
+    attempts = []
+    for pod, minute, state, reason in (
+        ("pod-z", 1, "FAILED", "disk full"),
+        ("pod-a", 2, "BLOCKED", "few rows"),
+    ):
+        log = tmp_path / pod
+        time = f"2026-11-25T10:0{minute}:00Z"
+        said = {"time": time, "event": "ended", "node": "Gate", "state": state, "reason": reason}
+        log.write_text(f"no JSON\n{json.dumps(said)}\n")
+        attempts.append(Attempt("gate", pod, log, datetime.now(UTC), process=None))
+    run = server.executions["r"]
+    run.join()
+    run.state, run.tasks = "FAILED", {"gate": TaskRun("FAILED", attempts=attempts)}
+    said = []
+    client = Client(ClusterSettings(host=server.url))
+    assert follow(client, SimpleNamespace(nodes={"Gate": "gate"}), "r", said.append) is Exit.NOT_BLESSED
+    assert said == ["✗ gate", "gate: blocked: few rows", "blocked by a gate"]
