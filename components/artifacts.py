@@ -3,7 +3,7 @@
 from tfx.dsl.io import fileio
 from tfx.types.artifact import Artifact, Property, PropertyType
 
-from components.verdict import FILE, Verdict
+from maskline.components.verdict import FILE, Verdict
 
 # Custom property of the Examples that the ingest made, and of no others: rows read, good and bad.
 ROWS_READ = "rows_read"

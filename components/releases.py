@@ -6,7 +6,7 @@ from tfx.dsl.io import fileio
 from tfx.types.artifact import Artifact, Property, PropertyType
 from tfx.utils import path_utils
 
-from transform.features import IDENTITY_FILE
+from maskline.transform.features import IDENTITY_FILE
 
 
 class Release(Artifact):

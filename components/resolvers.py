@@ -6,8 +6,8 @@ from tfx.components.evaluator.constants import ARTIFACT_PROPERTY_CURRENT_MODEL_I
 from tfx.dsl.components.common.resolver import ResolverStrategy
 from tfx.dsl.io import fileio
 
-from components.release_gate import ACCURACY
-from components.releases import candidate_identity
+from maskline.components.release_gate.component import ACCURACY
+from maskline.components.releases import candidate_identity
 
 # Custom properties of a data gate's verdict: the artifacts that it is about.
 EXAMPLES_ID = "examples_id"

@@ -8,8 +8,8 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 from tfx.dsl.components.common.resolver import ResolverStrategy
 
-from components.artifacts import ROWS_READ
-from components.resolvers import EXAMPLES_ID
+from maskline.components.artifacts import ROWS_READ
+from maskline.components.resolvers import EXAMPLES_ID
 
 _Artifact: TypeAlias = metadata_store_pb2.Artifact
 _GONE = (_Artifact.MARKED_FOR_DELETION, _Artifact.DELETED)

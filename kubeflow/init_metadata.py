@@ -6,9 +6,9 @@ ml-metadata makes them at the first connection, and fails where two connect firs
 import os
 import sys
 
-from pipeline.cluster.metadata import connection
-from pipeline.cluster.store import open_store
-from transform.errors import InputError
+from maskline.pipeline.cluster.metadata import connection
+from maskline.pipeline.cluster.store import open_store
+from maskline.transform.errors import InputError
 
 if __name__ == "__main__":
     try:

@@ -21,8 +21,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from pipeline.cluster import buckets
-from transform.errors import InputError
+from maskline.pipeline.cluster import buckets
+from maskline.transform.errors import InputError
 
 FAILED, REFUSED, STOPPED = 1, 2, 143
 SECRETS = ["MASKLINE_METADATA_PASSWORD"]
@@ -81,8 +81,8 @@ def run(options: argparse.Namespace) -> tuple[int, str, str]:
     for url in buckets.named_in(text):
         buckets.check(url)
     gc.disable()  # looking for garbage among millions of imported objects costs seconds
-    from pipeline.cluster.metadata import connection
-    from pipeline.cluster.node import Launch, bind
+    from maskline.pipeline.cluster.metadata import connection
+    from maskline.pipeline.cluster.node import Launch, bind
 
     gc.freeze()
     gc.enable()

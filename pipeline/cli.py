@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from pipeline.commands.bless import bless
-from pipeline.commands.data import data
-from pipeline.commands.kubeflow import kubeflow
-from pipeline.commands.models import gc, models, rollback
-from pipeline.commands.options import config_option, root_option, set_option
-from pipeline.commands.schema import schema
+from maskline.pipeline.commands.bless import bless
+from maskline.pipeline.commands.data import data
+from maskline.pipeline.commands.kubeflow import kubeflow
+from maskline.pipeline.commands.models import gc, models, rollback
+from maskline.pipeline.commands.options import config_option, root_option, set_option
+from maskline.pipeline.commands.schema import schema
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -40,12 +40,12 @@ def run(config_file: Path | None, span: str | None, overrides: tuple[str, ...], 
 
     Exit status: 0 released or nothing new to do, 3 not blessed, 2 wrong input, 1 anything else.
     """
-    from pipeline import local
-    from pipeline.config import load
-    from pipeline.console import Console
+    from maskline.pipeline.config import load
+    from maskline.pipeline.console import Console
+    from maskline.pipeline.local.run import run as run_locally
 
     config = load(config_file, overrides, data=places["data_dir"], root=places["root"], span=span)
-    return local.run(config, Console(config))
+    return run_locally(config, Console(config))
 
 
 @cli.command()
@@ -54,8 +54,8 @@ def run(config_file: Path | None, span: str | None, overrides: tuple[str, ...], 
 @click.argument("text", nargs=-1, required=True)
 def predict(config_file: Path | None, root: Path | None, text: tuple[str, ...]) -> None:
     """Ask the live model, as in: maskline predict 'x=-12,y=24:y+x'."""
-    from pipeline.config import load
-    from pipeline.predict import answer
+    from maskline.pipeline.config import load
+    from maskline.pipeline.registry.predict import answer
 
     for line, (symbol, probability) in zip(text, answer(load(config_file, root=root), text), strict=True):
         click.echo(f"{line}\t{symbol}\t{probability:.3f}")
@@ -67,11 +67,11 @@ def predict(config_file: Path | None, root: Path | None, text: tuple[str, ...]) 
 @click.option("--json", "as_json", is_flag=True, help="for programs")
 def show(config_file: Path | None, root: Path | None, as_json: bool) -> None:
     """Show the last run: states, seconds, records, metrics, what each gate asked and measured, model."""
-    from pipeline import lock
-    from pipeline.config import load
-    from pipeline.console import Console
-    from pipeline.history import History
-    from transform.errors import InputError
+    from maskline.pipeline.config import load
+    from maskline.pipeline.console import Console
+    from maskline.pipeline.local import lock
+    from maskline.pipeline.registry.history import History
+    from maskline.transform.errors import InputError
 
     config = load(config_file, root=root)
     last = None
@@ -95,7 +95,7 @@ def show(config_file: Path | None, root: Path | None, as_json: bool) -> None:
 
 def main() -> Any:
     """Runs the command line; every error that a user can cause is one line."""
-    from transform.errors import InputError
+    from maskline.transform.errors import InputError
 
     # TensorFlow's C++ side writes notices before Python can send them to a log; ml-metadata's writes what it
     # raises as well.
@@ -121,7 +121,7 @@ def main() -> Any:
 
 
 def _unexpected(error: Exception) -> int:
-    from pipeline.errors import BusyError
+    from maskline.pipeline.errors import BusyError
 
     if isinstance(error, BusyError):
         click.echo(f"maskline: {error}", err=True)

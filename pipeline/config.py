@@ -9,15 +9,15 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from components import spans
-from components.checks import ModelChecksSettings
-from components.data_rules import DataGateConfig
-from components.release_rules import ReleaseRules
-from components.slices import SliceSpec, default_slices
-from pipeline.cluster.settings import ClusterSettings
-from trainer.config import TrainerSettings
-from transform.errors import InputError
-from transform.features import SequenceSpec
+from maskline.components.data_gate.rules import DataGateConfig
+from maskline.components.evaluation.slices import SliceSpec, default_slices
+from maskline.components.ingest import spans
+from maskline.components.model_checks.checks import ModelChecksSettings
+from maskline.components.release_gate.rules import ReleaseRules
+from maskline.pipeline.cluster.settings import ClusterSettings
+from maskline.trainer.config import TrainerSettings
+from maskline.transform.errors import InputError
+from maskline.transform.features import SequenceSpec
 
 DEFAULT_FILE = Path("maskline.yaml")
 
@@ -54,7 +54,7 @@ class DataConfig(_Settings):
 
     @property
     def complete(self) -> dict[str, Any]:
-        """When a span is complete, as `components.spans.find` takes it."""
+        """When a span is complete, as `maskline.components.ingest.spans.find` takes it."""
         return {"success_marker": self.success_marker, "unchanged_for": self.unchanged_for}
 
 

@@ -16,11 +16,11 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from components.spans import name as span_name
-from components.verdict import Outcome, Verdict
-from pipeline.config import Config
-from pipeline.history import DONE, Component, Run
-from transform.features import SequenceSpec
+from maskline.components.ingest.spans import name as span_name
+from maskline.components.verdict import Outcome, Verdict
+from maskline.pipeline.config import Config
+from maskline.pipeline.registry.history import DONE, Component, Run
+from maskline.transform.features import SequenceSpec
 
 _MARKS = {
     Outcome.PASSED: "[green]✓[/]",

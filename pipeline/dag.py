@@ -16,25 +16,25 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.types import Channel
 from tfx.types.standard_artifacts import Examples, ExampleStatistics, Model, ModelBlessing
 
-from components.artifacts import VerdictArtifact
-from components.data_gate import DataGate, statistics_options
-from components.evaluator import Evaluator
-from components.example_gen import ShardExampleGen
-from components.model_checks import ModelChecks
-from components.pusher import MadeBy, Pusher
-from components.release_gate import ReleaseGate
-from components.releases import Release
-from components.resolvers import (
+from maskline.components.artifacts import VerdictArtifact
+from maskline.components.data_gate.component import DataGate, statistics_options
+from maskline.components.evaluation.component import Evaluator
+from maskline.components.ingest.component import ShardExampleGen
+from maskline.components.ingest.spans import is_pattern, split_pattern
+from maskline.components.model_checks.component import ModelChecks
+from maskline.components.pusher.component import MadeBy, Pusher
+from maskline.components.release_gate.component import ReleaseGate
+from maskline.components.releases import Release
+from maskline.components.resolvers import (
     AcceptedStrategy,
     BaseModelStrategy,
     LiveModelStrategy,
     PreviousSpanStrategy,
 )
-from components.spans import is_pattern, split_pattern
-from components.trainer import Trainer
-from components.window import WindowStrategy
-from pipeline import fingerprint
-from pipeline.config import Config
+from maskline.components.trainer import Trainer
+from maskline.components.window import WindowStrategy
+from maskline.pipeline import fingerprint
+from maskline.pipeline.config import Config
 
 PIPELINE_NAME = "maskline"
 
@@ -129,7 +129,7 @@ def create_pipeline(
         transform = Transform(
             spans.outputs["examples"] if window else examples.outputs["examples"],
             schema.outputs["schema"],
-            preprocessing_fn="transform.preprocessing.preprocessing_fn",
+            preprocessing_fn="maskline.transform.preprocessing.preprocessing_fn",
             custom_config=prepare,
             # Statistics of padded rows say nothing that those of the raw features do not.
             disable_statistics=True,
@@ -146,7 +146,7 @@ def create_pipeline(
             raw_examples=examples.outputs["examples"],
             transform_graph=transform.outputs["transform_graph"],
             schema=schema.outputs["schema"],
-            run_fn="trainer.task.run_fn",
+            run_fn="maskline.trainer.task.run_fn",
             custom_config=training,
             base_model=base.outputs["model"] if config.training.warm_start else None,
         )

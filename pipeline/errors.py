@@ -1,4 +1,4 @@
-"""What can go wrong with a run besides the user's input (`transform.errors.InputError`)."""
+"""What can go wrong with a run besides the user's input (`maskline.transform.errors.InputError`)."""
 
 
 class RunError(RuntimeError):

@@ -4,10 +4,7 @@ import hashlib
 from importlib import metadata
 from pathlib import Path
 
-import components
-import pipeline
-import trainer
-import transform
+from maskline import components, pipeline, trainer, transform
 
 ROOMS = {"transform": transform, "trainer": trainer, "components": components, "pipeline": pipeline}
 
@@ -36,7 +33,7 @@ def source(*rooms: str) -> str:
 
 def packages() -> str:
     """SHA-256 of the lock; without a checkout, as in an image, of the installed versions."""
-    lock = Path(str(pipeline.__file__)).parent.parent / "requirements.lock"
+    lock = Path(str(pipeline.__file__)).resolve().parent.parent / "requirements.lock"
     if lock.is_file():
         return hashlib.sha256(lock.read_bytes()).hexdigest()
     installed = sorted({f"{d.metadata['Name']}=={d.version}" for d in metadata.distributions()})

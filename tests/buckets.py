@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from pipeline.cluster import buckets
+from maskline.pipeline.cluster import buckets
 
 KEY, SECRET = "AKIAMASKLINETESTS000", "a+secret/of+the+tests/that+no+log+holds0"
 

@@ -135,9 +135,10 @@ def context_of_checkout(folder: Path) -> Path:
         cwd=REPOSITORY, capture_output=True, text=True, check=True,
     ).stdout.split("\0")  # fmt: skip
     for name in filter(None, listed):
-        if (REPOSITORY / name).is_file():
+        source = REPOSITORY / name
+        if source.is_file() or source.is_symlink():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(REPOSITORY / name, folder / name)
+            shutil.copy2(source, folder / name, follow_symlinks=False)
     return folder
 
 

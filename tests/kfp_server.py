@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
-from pipeline.cluster.rules import problems
+from maskline.pipeline.cluster.rules import problems
 from tests.kfp_cluster import Cluster, Execution
 
 Json = dict[str, Any]

@@ -12,9 +12,9 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.components.common.resolver import ResolverStrategy
 from tfx.types.standard_artifacts import Model, String
 
-from components.artifacts import VerdictArtifact
-from components.verdict import Check, Outcome, Verdict
-from pipeline.cluster import node as cluster_node
+from maskline.components.artifacts import VerdictArtifact
+from maskline.components.verdict import Check, Outcome, Verdict
+from maskline.pipeline.cluster import node as cluster_node
 
 
 @component

@@ -12,8 +12,8 @@ from typing import Any
 
 import google_crc32c
 
-from components.audit import AUDIT_FILE
-from components.serving import LOCK_FILE
+from maskline.components.pusher.audit import AUDIT_FILE
+from maskline.components.pusher.serving import LOCK_FILE
 
 REPOSITORY = Path(__file__).parent.parent
 # Small and quick, where a test asks whether the pipeline works and not how well the model does.
@@ -79,7 +79,7 @@ def maskline(*arguments: Any, cwd: Path = REPOSITORY, timeout: int = 240) -> sub
 
 
 def command(*arguments: Any) -> list[str]:
-    return [sys.executable, "-m", "pipeline.cli", *map(str, arguments)]
+    return [sys.executable, "-m", "maskline.pipeline.cli", *map(str, arguments)]
 
 
 def environment() -> dict[str, str]:

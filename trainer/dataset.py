@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from transform.features import ROW, TARGET, SequenceSpec
+from maskline.transform.features import ROW, TARGET, SequenceSpec
 
 _AT_ONCE = 8192  # rows in memory at a time
 _PILES = 256  # that rows are dealt into before sorting; only one is in memory at a time

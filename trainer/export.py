@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.signatures import ServedModel
-from transform.features import IDENTITY_FILE, SequenceSpec
+from maskline.trainer.signatures import ServedModel
+from maskline.transform.features import IDENTITY_FILE, SequenceSpec
 
 
 def model_identity(parts: Mapping[str, Any]) -> str:

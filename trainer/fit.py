@@ -7,14 +7,14 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from trainer.config import TrainerSettings, TrainingConfig
-from trainer.dataset import Rows, batches_of, in_order, stacks
-from trainer.mask_lint import mask_findings
-from trainer.model import build_model
-from trainer.progress import Progress
-from trainer.stepping import step_through_stacks
-from transform.errors import InputError
-from transform.features import SequenceSpec
+from maskline.trainer.config import TrainerSettings, TrainingConfig
+from maskline.trainer.dataset import Rows, batches_of, in_order, stacks
+from maskline.trainer.mask_lint import mask_findings
+from maskline.trainer.model import build_model
+from maskline.trainer.progress import Progress
+from maskline.trainer.stepping import step_through_stacks
+from maskline.transform.errors import InputError
+from maskline.transform.features import SequenceSpec
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from trainer.signatures import ServedModel
-from transform.features import ROW
+from maskline.trainer.signatures import ServedModel
+from maskline.transform.features import ROW
 
 COUNT = 256
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from trainer.masking import MaskedLayer, lowest_score, zero_masked
+from maskline.trainer.masking import MaskedLayer, lowest_score, zero_masked
 
 MaskAxis = Literal["keys", "queries", "none"]
 

@@ -2,8 +2,8 @@
 
 import keras
 
-from trainer.config import ModelConfig
-from trainer.layers import (
+from maskline.trainer.config import ModelConfig
+from maskline.trainer.layers import (
     FlattenRows,
     MaskedConvolution,
     MaskedEmbedding,
@@ -11,8 +11,8 @@ from trainer.layers import (
     MaskedPooling,
     MaskedSelfAttention,
 )
-from trainer.masking import PaddingMask
-from transform.features import ROW, SequenceSpec
+from maskline.trainer.masking import PaddingMask
+from maskline.transform.features import ROW, SequenceSpec
 
 
 def build_model(spec: SequenceSpec, config: ModelConfig) -> keras.Model:

@@ -10,8 +10,8 @@ from typing import Any
 
 import keras
 
-from trainer.config import TrainingConfig
-from transform.errors import InputError
+from maskline.trainer.config import TrainingConfig
+from maskline.transform.errors import InputError
 
 logger = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from transform import sequences
-from transform.features import ROW, SequenceSpec
+from maskline.transform import sequences
+from maskline.transform.features import ROW, SequenceSpec
 
 
 class ServedModel:

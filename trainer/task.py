@@ -9,13 +9,13 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from trainer.config import TrainerSettings
-from trainer.dataset import read_rows
-from trainer.export import export, keras_file, model_identity, model_identity_of
-from trainer.fit import fit
-from trainer.golden import write_golden_rows
-from trainer.signatures import ServedModel
-from transform.features import SequenceSpec
+from maskline.trainer.config import TrainerSettings
+from maskline.trainer.dataset import read_rows
+from maskline.trainer.export import export, keras_file, model_identity, model_identity_of
+from maskline.trainer.fit import fit
+from maskline.trainer.golden import write_golden_rows
+from maskline.trainer.signatures import ServedModel
+from maskline.transform.features import SequenceSpec
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -23,7 +23,8 @@ def run_fn(fn_args: FnArgs) -> None:
 
     Args:
       fn_args: `custom_config` holds `sequence`, `trainer` (the settings), `fingerprint` (of the source
-        and packages), `checkpoints` (a folder for all trainings) and `places` (see `components.trainer`).
+        and packages), `checkpoints` (a folder for all trainings) and `places`
+        (see `maskline.components.trainer`).
 
     The model goes to `serving_model_dir`, TensorBoard's logs to `model_run_dir`, the history and the
     golden rows to their places.

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from transform.errors import InputError
+from maskline.transform.errors import InputError
 
 # The names of the transformed features: the padded row of ids, and the first token of the label.
 ROW = "x"

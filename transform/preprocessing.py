@@ -5,8 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from transform import sequences
-from transform.features import ROW, TARGET, SequenceSpec
+from maskline.transform import sequences
+from maskline.transform.features import ROW, TARGET, SequenceSpec
 
 
 def preprocessing_fn(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from transform.errors import InputError
-from transform.features import SequenceSpec
+from maskline.transform.errors import InputError
+from maskline.transform.features import SequenceSpec
 
 _OPERATIONS: Mapping[str, Callable[[int, int], int]] = {
     "+": lambda a, b: a + b,

@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from transform.features import SequenceSpec
+from maskline.transform.features import SequenceSpec
 
 
 def check(

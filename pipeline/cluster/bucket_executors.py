@@ -18,9 +18,9 @@ from tfx.orchestration.portable.python_executor_operator import PythonExecutorOp
 from tfx.proto.orchestration import executable_spec_pb2
 from tfx.proto.orchestration.execution_result_pb2 import ExecutorOutput
 
-from pipeline.cluster import buckets
-from pipeline.cluster.store import change_strings
-from pipeline.errors import RunError
+from maskline.pipeline.cluster import buckets
+from maskline.pipeline.cluster.store import change_strings
+from maskline.pipeline.errors import RunError
 
 Artifacts = Mapping[str, list[types.Artifact]]
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from tfx.dsl.io.filesystem import Filesystem, NotFoundError, PathType
 from tfx.dsl.io.filesystem_registry import DEFAULT_FILESYSTEM_REGISTRY
 
-from pipeline.cluster import buckets
+from maskline.pipeline.cluster import buckets
 
 # Objects have no folders. TFX makes one, and expects it to be there until it removes it; nobody else sees
 # it before a file lies in it.

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import RunError
-from transform.errors import InputError
+from maskline.pipeline.errors import RunError
+from maskline.transform.errors import InputError
 
 PACKAGES = {"s3": "s3fs", "gs": "gcsfs"}
 # Lies in what is an empty folder elsewhere: TFX takes an artifact that is not there for one that is lost.

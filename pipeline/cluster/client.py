@@ -15,9 +15,9 @@ import kfp_server_api
 import urllib3
 import yaml
 
-from pipeline.cluster.settings import ClusterSettings
-from pipeline.errors import RunError, UnreachableError
-from transform.errors import InputError
+from maskline.pipeline.cluster.settings import ClusterSettings
+from maskline.pipeline.errors import RunError, UnreachableError
+from maskline.transform.errors import InputError
 
 _READ: dict[str, Callable[[str], Any]] = {"STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUBLE": float}
 _PAGE = 100

@@ -4,12 +4,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.cluster.rules import problems
-from pipeline.cluster.spec import make_document, task_names
-from pipeline.config import Config
-from pipeline.errors import RunError
-from pipeline.streams import quiet_tensorflow
-from transform.errors import InputError
+from maskline.pipeline.cluster.rules import problems
+from maskline.pipeline.cluster.spec import make_document, task_names
+from maskline.pipeline.config import Config
+from maskline.pipeline.errors import RunError
+from maskline.pipeline.local.streams import quiet_tensorflow
+from maskline.transform.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Compiled:
 
     def write_bundle(self, folder: Path) -> None:
         """Writes what the image holds beside the node entry point."""
-        from pipeline.cluster.ir import write_bundle
+        from maskline.pipeline.cluster.ir import write_bundle
 
         write_bundle(folder, self.ir, self.files)
 
@@ -66,7 +66,7 @@ def compile_pipeline(config: Config) -> Compiled:
         from google.protobuf import json_format
         from tfx.proto.orchestration import pipeline_pb2
 
-        from pipeline.cluster.ir import compile_ir, digest, nodes_of
+        from maskline.pipeline.cluster.ir import compile_ir, digest, nodes_of
 
         text, files = compile_ir(config)
     ir = json_format.Parse(text, pipeline_pb2.Pipeline())

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from pipeline.cluster.client import Client
-from pipeline.cluster.compiler import Compiled
-from pipeline.errors import UnreachableError
-from pipeline.history import Exit
-from transform.errors import InputError
+from maskline.pipeline.cluster.client import Client
+from maskline.pipeline.cluster.compiler import Compiled
+from maskline.pipeline.errors import UnreachableError
+from maskline.pipeline.registry.history import Exit
+from maskline.transform.errors import InputError
 
 _ENDED = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 _MARKS = {"RUNNING": " ", "SUCCEEDED": "✓", "FAILED": "✗", "SKIPPED": "–", "CANCELED": "–"}

@@ -8,13 +8,13 @@ from google.protobuf import json_format
 from tfx.dsl.compiler.compiler import Compiler
 from tfx.proto.orchestration import pipeline_pb2
 
-from components import spans
-from pipeline import inputs
-from pipeline.cluster import buckets
-from pipeline.cluster.settings import ClusterSettings
-from pipeline.config import Config
-from pipeline.dag import create_pipeline
-from transform.errors import InputError
+from maskline.components.ingest import spans
+from maskline.pipeline.cluster import buckets
+from maskline.pipeline.cluster.settings import ClusterSettings
+from maskline.pipeline.config import Config
+from maskline.pipeline.dag import create_pipeline
+from maskline.pipeline.local import inputs
+from maskline.transform.errors import InputError
 
 IR_FILE = "pipeline.ir.json"
 RUN_ID = "pipeline-run-id"  # the parameter that every TFX pipeline has

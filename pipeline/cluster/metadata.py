@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from transform.errors import InputError
+from maskline.transform.errors import InputError
 
 USER, PASSWORD = "MASKLINE_METADATA_USER", "MASKLINE_METADATA_PASSWORD"
 

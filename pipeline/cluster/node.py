@@ -14,10 +14,10 @@ from tfx.orchestration.portable.mlmd import context_lib, execution_lib
 from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
 from tfx.proto.orchestration import execution_result_pb2, pipeline_pb2
 
-from components.verdict import FILE, Verdict
-from pipeline.cluster import bucket_executors, bucket_files, buckets
-from pipeline.cluster.store import open_store
-from transform.errors import InputError
+from maskline.components.verdict import FILE, Verdict
+from maskline.pipeline.cluster import bucket_executors, bucket_files, buckets
+from maskline.pipeline.cluster.store import open_store
+from maskline.transform.errors import InputError
 
 OK, FAILED, BLOCKED = 0, 1, 3
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from components import spans
+from maskline.components.ingest import spans
 
 _NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"  # of a Kubernetes object
 KubernetesName = Annotated[str, Field(pattern=_NAME, max_length=253)]

@@ -9,8 +9,8 @@ from google.protobuf import json_format
 from kfp.kubernetes import kubernetes_executor_config_pb2 as kubernetes_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2 as kfp_pb2
 
-from pipeline.cluster.settings import ClusterSettings, NodeSettings
-from transform.errors import InputError
+from maskline.pipeline.cluster.settings import ClusterSettings, NodeSettings
+from maskline.transform.errors import InputError
 
 _TYPES = {"STRING": "STRING", "INT": "NUMBER_INTEGER", "DOUBLE": "NUMBER_DOUBLE"}
 _SI = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}

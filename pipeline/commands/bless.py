@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands.options import config_option, root_option
+from maskline.pipeline.commands.options import config_option, root_option
 
 
 @click.command()
@@ -17,8 +17,8 @@ def bless(config_file: Path | None, root: Path | None, reason: str, run: str) ->
 
     Who, when and why go into the audit log. What other gates blocked stays blocked.
     """
-    from pipeline.bless import bless as release
-    from pipeline.config import load
+    from maskline.pipeline.config import load
+    from maskline.pipeline.registry.bless import bless as release
 
     config = load(config_file, root=root)
     version = release(config, run, reason=reason)

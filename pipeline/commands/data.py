@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands.options import config_option, root_option, set_option
+from maskline.pipeline.commands.options import config_option, root_option, set_option
 
 
 @click.group(invoke_without_command=True)
@@ -18,8 +18,8 @@ def data(context: click.Context, /, out: Path, **options: int) -> None:
     """Write sample shards: arithmetic exercises such as x=-12,y=24:y+x:12."""
     if context.invoked_subcommand:
         return
-    from pipeline.streams import quiet_tensorflow
-    from transform.samples import write_shards
+    from maskline.pipeline.local.streams import quiet_tensorflow
+    from maskline.transform.samples import write_shards
 
     with quiet_tensorflow():
         paths = write_shards(out, **options)
@@ -37,9 +37,9 @@ def stats(path: Path, config_file: Path | None, overrides: tuple[str, ...]) -> N
     """
     from rich.console import Console
 
-    from pipeline import data_report
-    from pipeline.config import load
-    from pipeline.data_stats import measure, shards_at
+    from maskline.pipeline.config import load
+    from maskline.pipeline.data import report as data_report
+    from maskline.pipeline.data.stats import measure, shards_at
 
     config = load(config_file, overrides)
     measured = measure(shards_at(path, config.data), config.sequence)
@@ -63,10 +63,10 @@ def replay(
 
     QUARANTINE is the folder that `maskline show` names; without it, that of the last run.
     """
-    from pipeline.config import load
-    from pipeline.history import History
-    from pipeline.streams import quiet_tensorflow
-    from transform.errors import InputError
+    from maskline.pipeline.config import load
+    from maskline.pipeline.local.streams import quiet_tensorflow
+    from maskline.pipeline.registry.history import History
+    from maskline.transform.errors import InputError
 
     config = load(config_file, overrides, root=root)
     if quarantine is None:
@@ -76,7 +76,7 @@ def replay(
         if quarantine is None:
             raise InputError(f"{config.root}: no run set rows aside there; give the folder of a quarantine")
     with quiet_tensorflow():
-        from pipeline.replay import replay as write
+        from maskline.pipeline.data.replay import replay as write
 
         done = write(quarantine, out, config.sequence)
     click.echo(f"{done.rows:,} rows written to {done.shard}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands.options import config_option, set_option
+from maskline.pipeline.commands.options import config_option, set_option
 
 parameter_option = click.option(
     "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="of the run, as data=/mnt/new"
@@ -23,8 +23,8 @@ def kubeflow() -> None:
 @click.option("--output", type=click.Path(path_type=Path), default="kubeflow/bundle", show_default=True)
 def bundle(config_file: Path | None, overrides: tuple[str, ...], output: Path) -> None:
     """Write the compiled pipeline that the image holds."""
-    from pipeline.cluster.compiler import compile_pipeline
-    from pipeline.config import load
+    from maskline.pipeline.cluster.compiler import compile_pipeline
+    from maskline.pipeline.config import load
 
     compiled = compile_pipeline(load(config_file, overrides))
     compiled.write_bundle(output)
@@ -37,8 +37,8 @@ def bundle(config_file: Path | None, overrides: tuple[str, ...], output: Path) -
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="YAML file")
 def compile_(config_file: Path | None, overrides: tuple[str, ...], output: Path) -> None:
     """Write the document that Kubeflow Pipelines takes."""
-    from pipeline.cluster.compiler import compile_pipeline
-    from pipeline.config import load
+    from maskline.pipeline.cluster.compiler import compile_pipeline
+    from maskline.pipeline.config import load
 
     compiled = compile_pipeline(load(config_file, overrides))
     text = compiled.document()
@@ -59,10 +59,10 @@ def submit(
 
     Exit status: 0 succeeded, 3 a gate blocked, 2 wrong input, here or to a node, 1 anything else.
     """
-    from pipeline.cluster.client import Client, read_parameters
-    from pipeline.cluster.compiler import compile_pipeline
-    from pipeline.cluster.follow import follow
-    from pipeline.config import load
+    from maskline.pipeline.cluster.client import Client, read_parameters
+    from maskline.pipeline.cluster.compiler import compile_pipeline
+    from maskline.pipeline.cluster.follow import follow
+    from maskline.pipeline.config import load
 
     compiled = compile_pipeline(load(config_file, overrides))
     document = compiled.document()
@@ -81,9 +81,9 @@ def submit(
 @parameter_option
 def schedule(config_file: Path | None, overrides: tuple[str, ...], parameters: tuple[str, ...]) -> None:
     """Run the pipeline by cluster.schedule.cron: one run at a time, no catch-up. Twice gives one."""
-    from pipeline.cluster.client import Client, read_parameters
-    from pipeline.cluster.compiler import compile_pipeline
-    from pipeline.config import load
+    from maskline.pipeline.cluster.client import Client, read_parameters
+    from maskline.pipeline.cluster.compiler import compile_pipeline
+    from maskline.pipeline.config import load
 
     compiled = compile_pipeline(load(config_file, overrides))
     document = compiled.document()
@@ -100,8 +100,8 @@ def schedule(config_file: Path | None, overrides: tuple[str, ...], parameters: t
 @set_option
 def schedules(config_file: Path | None, overrides: tuple[str, ...]) -> None:
     """List the schedules of the host."""
-    from pipeline.cluster.client import Client
-    from pipeline.config import load
+    from maskline.pipeline.cluster.client import Client
+    from maskline.pipeline.config import load
 
     for run in Client(load(config_file, overrides).cluster).schedules():
         cron = run.trigger.cron_schedule.cron if run.trigger and run.trigger.cron_schedule else "-"
@@ -113,8 +113,8 @@ def schedules(config_file: Path | None, overrides: tuple[str, ...]) -> None:
 @set_option
 def unschedule(config_file: Path | None, overrides: tuple[str, ...]) -> None:
     """Remove the schedule named cluster.schedule.name; runs that it started go on."""
-    from pipeline.cluster.client import Client
-    from pipeline.config import load
+    from maskline.pipeline.cluster.client import Client
+    from maskline.pipeline.config import load
 
     settings = load(config_file, overrides).cluster
     client = Client(settings)

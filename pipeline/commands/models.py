@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.commands.options import config_option, root_option
+from maskline.pipeline.commands.options import config_option, root_option
 
 if TYPE_CHECKING:
     from ml_metadata.metadata_store import MetadataStore
 
-    from pipeline.config import Config
+    from maskline.pipeline.config import Config
 
 
 @click.command()
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="for programs")
 def models(config_file: Path | None, root: Path | None, as_json: bool) -> None:
     """List the released versions: metrics, data, which one is live and since when."""
-    from pipeline.config import load
-    from pipeline.models import in_words, released
+    from maskline.pipeline.config import load
+    from maskline.pipeline.registry.models import in_words, released
 
     found = released(load(config_file, root=root).serving_dir)
     if as_json:
@@ -46,8 +46,8 @@ def rollback(
 
     Without VERSION: the model that was live before the present one was first released.
     """
-    from pipeline.config import load
-    from pipeline.releases import roll_back
+    from maskline.pipeline.config import load
+    from maskline.pipeline.registry.releases import roll_back
 
     config = load(config_file, root=root)
     with _of_cluster(metadata) if metadata else _alone(config) as store:
@@ -65,8 +65,8 @@ def gc(config_file: Path | None, root: Path | None, keep: int, dry_run: bool) ->
 
     The live version stays, and all that it and the last run came from.
     """
-    from pipeline import garbage
-    from pipeline.config import load
+    from maskline.pipeline.config import load
+    from maskline.pipeline.registry import garbage
 
     config = load(config_file, root=root)
     with _alone(config) as store:
@@ -81,9 +81,9 @@ def _of_cluster(address: str) -> Iterator["MetadataStore"]:
     """The metadata store of a cluster. Runs may work: the serving directory's lock keeps publishers apart."""
     from ml_metadata.errors import StatusError
 
-    from pipeline.cluster.metadata import connection
-    from pipeline.cluster.store import open_store
-    from transform.errors import InputError
+    from maskline.pipeline.cluster.metadata import connection
+    from maskline.pipeline.cluster.store import open_store
+    from maskline.transform.errors import InputError
 
     try:
         store = open_store(connection(address, os.environ), patience=10)
@@ -98,9 +98,9 @@ def _of_cluster(address: str) -> Iterator["MetadataStore"]:
 @contextmanager
 def _alone(config: "Config") -> Iterator["MetadataStore"]:
     """The metadata store of a root that has runs, while none works on it."""
-    from pipeline import lock
-    from pipeline.history import connect
-    from transform.errors import InputError
+    from maskline.pipeline.local import lock
+    from maskline.pipeline.registry.history import connect
+    from maskline.transform.errors import InputError
 
     if not config.metadata_file.exists():
         raise InputError(f"{config.root}: no run yet; start one with `maskline run`")

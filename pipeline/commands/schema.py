@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands.options import config_option, root_option, set_option
+from maskline.pipeline.commands.options import config_option, root_option, set_option
 
 
 @click.group()
@@ -18,8 +18,8 @@ def schema() -> None:
 @set_option
 def diff(config_file: Path | None, root: Path | None, overrides: tuple[str, ...]) -> None:
     """Show the change that would accept the last run's data, as a text diff."""
-    from pipeline.config import load
-    from pipeline.schema_change import propose
+    from maskline.pipeline.config import load
+    from maskline.pipeline.data.schema_change import propose
 
     change = propose(load(config_file, overrides, root=root))
     click.echo(change.diff() or f"The schema accepts the data of run {change.run} as it is.")
@@ -33,8 +33,8 @@ def diff(config_file: Path | None, root: Path | None, overrides: tuple[str, ...]
 @set_option
 def accept(config_file: Path | None, root: Path | None, overrides: tuple[str, ...]) -> None:
     """Write that change into the file that data.schema names."""
-    from pipeline.config import load
-    from pipeline.schema_change import accept as write
+    from maskline.pipeline.config import load
+    from maskline.pipeline.data.schema_change import accept as write
 
     change = write(load(config_file, overrides, root=root))
     if change.after == change.before:

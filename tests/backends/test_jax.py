@@ -12,7 +12,7 @@ jax = pytest.importorskip("jax", reason="JAX has an environment of its own: make
 import keras  # noqa: E402, the backend is chosen above
 from keras import ops  # noqa: E402
 
-from trainer.layers import (  # noqa: E402
+from maskline.trainer.layers import (  # noqa: E402
     FlattenRows,
     MaskedConvolution,
     MaskedEmbedding,
@@ -20,7 +20,7 @@ from trainer.layers import (  # noqa: E402
     MaskedPooling,
     MaskedSelfAttention,
 )
-from trainer.masking import PaddingMask  # noqa: E402
+from maskline.trainer.masking import PaddingMask  # noqa: E402
 
 MASK = np.array([[1, 1, 1, 0, 0, 0], [1, 0, 1, 1, 1, 0], [1, 1, 1, 1, 1, 1]], bool)
 X = np.random.default_rng(0).normal(size=(3, 6, 8)).astype("float32")

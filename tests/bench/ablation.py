@@ -19,12 +19,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from maskline.trainer.config import TrainerSettings
+from maskline.trainer.dataset import Rows
+from maskline.trainer.fit import fit
+from maskline.trainer.masking import zero_masked
+from maskline.transform.features import SequenceSpec
 from tests.bench.data import arithmetic
-from trainer.config import TrainerSettings
-from trainer.dataset import Rows
-from trainer.fit import fit
-from trainer.masking import zero_masked
-from transform.features import SequenceSpec
 
 SPEC = SequenceSpec()
 RECORDS, HELD_OUT, SEEDS = 100_000, 20_000, (0, 1, 2)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from trainer.dataset import Rows
-from transform.features import SequenceSpec, tokenize
-from transform.samples import exercises
+from maskline.trainer.dataset import Rows
+from maskline.transform.features import SequenceSpec, tokenize
+from maskline.transform.samples import exercises
 
 
 def arithmetic(count: int, *, seed: int, max_value: int = 100) -> Rows:

@@ -82,9 +82,9 @@ def child(name: str, data: str, out: str) -> None:
     from tfx.types import standard_artifacts
     from tfx.utils import proto_utils
 
-    from components.artifacts import QuarantineArtifact
-    from components.example_gen import ShardExampleGen
-    from transform.features import SequenceSpec
+    from maskline.components.artifacts import QuarantineArtifact
+    from maskline.components.ingest.component import ShardExampleGen
+    from maskline.transform.features import SequenceSpec
 
     if name == "ours":
         component = ShardExampleGen(

@@ -9,8 +9,8 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
-from components.paired import Finding, Pairs, compare
-from components.release_rules import ReleaseRules
+from maskline.components.evaluation.paired import Finding, Pairs, compare
+from maskline.components.release_gate.rules import ReleaseRules
 
 matplotlib.use("agg")
 

@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from transform.features import SequenceSpec
+from maskline.transform.features import SequenceSpec
 
 SPEC = SequenceSpec()
 EPOCHS, RECORDS, BATCH, WIDTH, HIDDEN = 10, 2_000, 2, 15, 150

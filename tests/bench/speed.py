@@ -28,9 +28,9 @@ from pathlib import Path
 import tensorflow as tf
 tf.config.threading.set_intra_op_parallelism_threads(1)
 from tests.bench import data
-from trainer.config import TrainerSettings
-from trainer.fit import fit
-from transform.features import SequenceSpec
+from maskline.trainer.config import TrainerSettings
+from maskline.trainer.fit import fit
+from maskline.transform.features import SequenceSpec
 rows, length, settings = json.loads(sys.argv[1])
 if length == 20:
     train, held_out = data.arithmetic(rows, seed=1), data.arithmetic(5000, seed=2)

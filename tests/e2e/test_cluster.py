@@ -17,14 +17,14 @@ import tensorflow as tf
 from click.testing import CliRunner
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline.cli import cli
-from pipeline.cluster.metadata import connection
-from pipeline.cluster.store import Store, open_store
+from maskline.pipeline.cli import cli
+from maskline.pipeline.cluster.metadata import connection
+from maskline.pipeline.cluster.store import Store, open_store
+from maskline.transform.errors import InputError
 from tests.conftest import Finished
 from tests.kfp_cluster import Cluster, Execution
 from tests.kfp_server import KfpServer
 from tests.support import GOOD, REPOSITORY, example, tfrecord, versions
-from transform.errors import InputError
 
 pytestmark = pytest.mark.slow
 IMAGE = "registry.example/maskline@sha256:" + "0" * 64

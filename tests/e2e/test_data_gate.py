@@ -18,8 +18,8 @@ STOCK = """
 import sys
 from pathlib import Path
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
-from pipeline.config import load
-from pipeline.dag import create_pipeline
+from maskline.pipeline.config import load
+from maskline.pipeline.dag import create_pipeline
 
 root, data = map(Path, sys.argv[1:])
 [schema] = (root / "schemas").iterdir()

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from components.audit import AUDIT_FILE
-from components.model_card import CARD_FILE, FACTS_FILE
+from maskline.components.pusher.audit import AUDIT_FILE
+from maskline.components.pusher.model_card import CARD_FILE, FACTS_FILE
+from maskline.transform.features import SequenceSpec
+from maskline.transform.samples import exercises
 from tests.support import maskline, show, versions, write_shard
-from transform.features import SequenceSpec
-from transform.samples import exercises
 
 pytestmark = pytest.mark.slow
 

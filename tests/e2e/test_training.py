@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.shards import read_shard
+from maskline.components.ingest.shards import read_shard
+from maskline.trainer import layers  # noqa: F401, registers them with Keras
 from tests.e2e.test_crash import Working
 from tests.support import QUICK, maskline, show, states
-from trainer import layers  # noqa: F401, registers them with Keras
 
 pytestmark = pytest.mark.slow
 

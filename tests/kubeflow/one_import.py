@@ -16,7 +16,7 @@ from pathlib import Path
 
 import s3fs  # noqa: F401
 
-from pipeline.cluster import metadata, node  # noqa: F401
+from maskline.pipeline.cluster import metadata, node  # noqa: F401
 from tests.support import REPOSITORY
 
 

@@ -17,15 +17,15 @@ from tfx.dsl.io import fileio
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import standard_artifacts
 
-from components.artifacts import VerdictArtifact
-from pipeline.cluster import buckets
-from pipeline.cluster.bucket_executors import Scratch
-from pipeline.cluster.compiler import compile_pipeline
-from pipeline.cluster.metadata import connection
-from pipeline.cluster.node import Outcome
-from pipeline.cluster.store import Store, open_store
-from pipeline.config import load
-from pipeline.errors import RunError
+from maskline.components.artifacts import VerdictArtifact
+from maskline.pipeline.cluster import buckets
+from maskline.pipeline.cluster.bucket_executors import Scratch
+from maskline.pipeline.cluster.compiler import compile_pipeline
+from maskline.pipeline.cluster.metadata import connection
+from maskline.pipeline.cluster.node import Outcome
+from maskline.pipeline.cluster.store import Store, open_store
+from maskline.pipeline.config import load
+from maskline.pipeline.errors import RunError
 from tests.buckets import KEY, SECRET, Bucket
 from tests.kubeflow.test_node import compiled, gated, start
 from tests.small_nodes import Broken, Many, launch

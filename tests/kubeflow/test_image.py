@@ -14,8 +14,8 @@ import tensorflow as tf
 import yaml
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline.cluster.metadata import connection
-from pipeline.cluster.store import Store
+from maskline.pipeline.cluster.metadata import connection
+from maskline.pipeline.cluster.store import Store
 from tests.image_builder import Builder, Container, context_of_checkout, image_builder
 from tests.kfp_cluster import command_line
 from tests.support import REPOSITORY, maskline
@@ -158,7 +158,7 @@ def test_node_runs_with_the_document_s_command(prepared):
 
 def test_shell_has_the_command_line(image):
     """As `manifests/shell` starts the image, and kubeflow/README.md uses it."""
-    maskline = ["python", "-m", "pipeline.cli"]
+    maskline = ["python", "-m", "maskline.pipeline.cli"]
     made = image.run([*maskline, "data", "--out", "/mnt/maskline/more", "--shards", "2", "--records", "10"])
     assert made.stdout == "2 shards of 10 records in /mnt/maskline/more\n", made.stderr
     models = image.run([*maskline, "models", "--root", "/mnt/maskline/root"])

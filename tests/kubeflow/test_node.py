@@ -15,13 +15,13 @@ from tfx.dsl.experimental.conditionals.conditional import Cond
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.pipeline import Pipeline
 
-from pipeline.cluster.ir import to_json
-from pipeline.cluster.metadata import connection
-from pipeline.cluster.node import Launch, Outcome, bind
-from pipeline.cluster.store import Store, open_store
+from maskline.pipeline.cluster.ir import to_json
+from maskline.pipeline.cluster.metadata import connection
+from maskline.pipeline.cluster.node import Launch, Outcome, bind
+from maskline.pipeline.cluster.store import Store, open_store
+from maskline.transform.errors import InputError
 from tests.small_nodes import Broken, Gate, Reader, Sleeper, Writer, launch
 from tests.support import REPOSITORY, environment
-from transform.errors import InputError
 
 NODE = REPOSITORY / "kubeflow" / "node.py"
 

@@ -3,10 +3,10 @@
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components.verdict import FILE, Check, Outcome, Verdict
-from pipeline.config import load
-from pipeline.history import connect
-from tests.components.test_serving import saved_model
+from maskline.components.verdict import FILE, Check, Outcome, Verdict
+from maskline.pipeline.config import load
+from maskline.pipeline.registry.history import connect
+from tests.components.pusher.test_serving import saved_model
 
 BLOCKED, PASSED = Outcome.BLOCKED, Outcome.PASSED
 

@@ -9,7 +9,10 @@ from tests.support import GOOD, REPOSITORY, maskline, write_shard
 
 
 def test_help_loads_nothing_heavy():
-    code = "import sys; from pipeline.cli import cli; cli(['-h'], standalone_mode=False); print(*sys.modules)"
+    code = (
+        "import sys; from maskline.pipeline.cli import cli; "
+        "cli(['-h'], standalone_mode=False); print(*sys.modules)"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY).stdout
     for command in ("data", "kubeflow", "run", "predict", "show"):
         assert f"\n  {command} " in out
@@ -41,7 +44,9 @@ def test_mistake_is_one_line_and_exit_2(tmp_path, arguments, problem):
     (tmp_path / "corrupt").mkdir()
     (tmp_path / "corrupt/metadata.sqlite").write_text("this is no database" * 100)
     (tmp_path / "blocked/metadata.sqlite").mkdir(parents=True)
-    code = f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); from pipeline.cli import main; main()"
+    code = (
+        f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); from maskline.pipeline.cli import main; main()"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True
     )

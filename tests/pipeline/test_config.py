@@ -5,10 +5,10 @@ import re
 import pytest
 import yaml
 
-from pipeline.config import Config, load
+from maskline.pipeline.config import Config, load
+from maskline.trainer.config import PRESETS
+from maskline.transform.errors import InputError
 from tests.support import REPOSITORY
-from trainer.config import PRESETS
-from transform.errors import InputError
 
 
 @pytest.fixture

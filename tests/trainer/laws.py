@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.masking import MaskedLayer
+from maskline.trainer.masking import MaskedLayer
 
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-6}
 

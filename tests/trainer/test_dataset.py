@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.dataset import Rows, batches_of, in_order, read_rows, stacks
-from transform.features import SequenceSpec
+from maskline.trainer.dataset import Rows, batches_of, in_order, read_rows, stacks
+from maskline.transform.features import SequenceSpec
 
 SPEC = SequenceSpec(length=5)
 RNG = np.random.default_rng(0)

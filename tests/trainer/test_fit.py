@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.shards import read_shard
-from trainer.config import TrainerSettings
-from trainer.dataset import Rows
-from trainer.fit import fit, learning_rate
-from trainer.model import build_model
-from trainer.progress import Progress
-from transform.errors import InputError
-from transform.features import SequenceSpec
+from maskline.components.ingest.shards import read_shard
+from maskline.trainer.config import TrainerSettings
+from maskline.trainer.dataset import Rows
+from maskline.trainer.fit import fit, learning_rate
+from maskline.trainer.model import build_model
+from maskline.trainer.progress import Progress
+from maskline.transform.errors import InputError
+from maskline.transform.features import SequenceSpec
 
 pytestmark = pytest.mark.slow
 
@@ -136,7 +136,7 @@ def test_model_through_which_padding_leaks_is_refused(tmp_path, monkeypatch, cap
     def leaking(spec, config):
         return build_model(spec, config.model_copy(update={"attention_mask": "none", "rezero": False}))
 
-    monkeypatch.setattr("trainer.fit.build_model", leaking)
+    monkeypatch.setattr("maskline.trainer.fit.build_model", leaking)
     with pytest.raises(InputError, match=r"^model: layer 'reflect' \(MaskedSelfAttention\)"):
         run(tmp_path / "2", settings())
 

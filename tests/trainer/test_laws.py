@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from keras import ops
 
-from tests.trainer import laws
-from tests.trainer.laws import Subject
-from trainer.config import TrainerSettings
-from trainer.layers import (
+from maskline.trainer.config import TrainerSettings
+from maskline.trainer.layers import (
     FlattenRows,
     MaskedConvolution,
     MaskedNormalization,
     MaskedPooling,
     MaskedSelfAttention,
 )
-from trainer.masking import MaskedLayer
-from trainer.model import build_model
-from transform.features import SequenceSpec
+from maskline.trainer.masking import MaskedLayer
+from maskline.trainer.model import build_model
+from maskline.transform.features import SequenceSpec
+from tests.trainer import laws
+from tests.trainer.laws import Subject
 
 LENGTH, BATCH = 6, 3
 SPEC = SequenceSpec(length=LENGTH)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.layers import (
+from maskline.trainer.layers import (
     FlattenRows,
     MaskedConvolution,
     MaskedEmbedding,
@@ -15,7 +15,7 @@ from trainer.layers import (
     MaskedPooling,
     MaskedSelfAttention,
 )
-from trainer.masking import PaddingMask
+from maskline.trainer.masking import PaddingMask
 
 MASK = np.array([[True, True, True, False], [True, False, False, False], [False] * 4])
 RNG = np.random.default_rng(0)

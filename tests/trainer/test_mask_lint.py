@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from trainer import mask_lint
-from trainer.layers import FlattenRows, MaskedEmbedding, MaskedSelfAttention
-from trainer.mask_lint import MaskFinding, mask_findings
-from trainer.masking import PaddingMask
+from maskline.trainer import mask_lint
+from maskline.trainer.layers import FlattenRows, MaskedEmbedding, MaskedSelfAttention
+from maskline.trainer.mask_lint import MaskFinding, mask_findings
+from maskline.trainer.masking import PaddingMask
 
 IDS = np.array([[5, 2, 0, 0], [1, 3, 4, 0], [2, 0, 0, 0]], "int32")
 VECTORS = np.random.default_rng(0).normal(size=(3, 4, 6)).astype("float32")

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from trainer.config import PRESETS, TrainerSettings
-from trainer.mask_lint import mask_findings
-from trainer.model import build_model
-from transform.features import SequenceSpec
+from maskline.trainer.config import PRESETS, TrainerSettings
+from maskline.trainer.mask_lint import mask_findings
+from maskline.trainer.model import build_model
+from maskline.transform.features import SequenceSpec
 
 SPEC = SequenceSpec()
 

@@ -5,9 +5,9 @@ from google.protobuf import text_format
 from pydantic import ValidationError
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from maskline.transform.errors import InputError
+from maskline.transform.features import SequenceSpec, make_schema, row_problem, schema_problem, tokenize
 from tests.support import GOOD, REPOSITORY
-from transform.errors import InputError
-from transform.features import SequenceSpec, make_schema, row_problem, schema_problem, tokenize
 
 SPEC = SequenceSpec()
 ALL = ("defs", "op", "res")

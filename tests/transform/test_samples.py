@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.shards import read_shard
-from transform.errors import InputError
-from transform.features import SequenceSpec
-from transform.samples import exercises, write_shards
+from maskline.components.ingest.shards import read_shard
+from maskline.transform.errors import InputError
+from maskline.transform.features import SequenceSpec
+from maskline.transform.samples import exercises, write_shards
 
 PATTERN = re.compile(r"([xy])=(-?\d+),([xy])=(-?\d+):([xy])([-+*])([xy]):(-?\d+)")
 

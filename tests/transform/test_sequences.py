@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from transform import sequences
-from transform.features import SequenceSpec
-from transform.preprocessing import preprocessing_fn
+from maskline.transform import sequences
+from maskline.transform.features import SequenceSpec
+from maskline.transform.preprocessing import preprocessing_fn
 
 SPEC = SequenceSpec(length=6)
 CONFIG = {"sequence": SPEC.model_dump(mode="json")}

@@ -10,8 +10,8 @@ from tfx.dsl.io.filesystem_registry import DEFAULT_FILESYSTEM_REGISTRY
 from tfx.dsl.io.plugins.local import LocalFilesystem
 from tfx.dsl.io.plugins.tensorflow_gfile import TensorflowFilesystem
 
-from pipeline.cluster import bucket_files
-from pipeline.cluster.bucket_files import BucketFilesystem
+from maskline.pipeline.cluster import bucket_files
+from maskline.pipeline.cluster.bucket_files import BucketFilesystem
 
 
 @pytest.fixture(params=["local", "tensorflow", "s3", "gs"])

@@ -23,15 +23,15 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto.orchestration import pipeline_pb2
 from tfx.types import standard_artifacts
 
-from components.artifacts import VerdictArtifact
-from pipeline.cluster.compiler import Compiled, compile_pipeline
-from pipeline.cluster.ir import _check_conditions, nodes_of
-from pipeline.cluster.rules import problems
-from pipeline.cluster.settings import ClusterSettings, NodeSettings
-from pipeline.cluster.spec import make_document, task_names
-from pipeline.config import load
+from maskline.components.artifacts import VerdictArtifact
+from maskline.pipeline.cluster.compiler import Compiled, compile_pipeline
+from maskline.pipeline.cluster.ir import _check_conditions, nodes_of
+from maskline.pipeline.cluster.rules import problems
+from maskline.pipeline.cluster.settings import ClusterSettings, NodeSettings
+from maskline.pipeline.cluster.spec import make_document, task_names
+from maskline.pipeline.config import load
+from maskline.transform.errors import InputError
 from tests.support import REPOSITORY
-from transform.errors import InputError
 
 GOLDEN = Path(__file__).parent / "golden" / "kubeflow.yaml"
 IMAGE = "registry.example/maskline@sha256:" + "0" * 64
@@ -195,7 +195,7 @@ def test_parameter_of_a_run_is_declared_with_type_and_default(spec, compiled, no
     assert nodes["ExampleGen"].parameters.parameters["input_base"].runtime_parameter.name == "data"
 
 
-WINDOW = "components.window.WindowStrategy"
+WINDOW = "maskline.components.window.WindowStrategy"
 SPANS = ("data.path='exports/{SPAN}'", "cluster.data=/mnt/maskline/exports/{SPAN}/v{VERSION}")
 
 

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline.cluster.client import Client
-from pipeline.cluster.follow import follow
-from pipeline.cluster.settings import ClusterSettings
-from pipeline.errors import RunError, UnreachableError
-from pipeline.history import Exit
+from maskline.pipeline.cluster.client import Client
+from maskline.pipeline.cluster.follow import follow
+from maskline.pipeline.cluster.settings import ClusterSettings
+from maskline.pipeline.errors import RunError, UnreachableError
+from maskline.pipeline.registry.history import Exit
 from tests.kfp_cluster import Attempt, Cluster, TaskRun
 from tests.kfp_server import KfpServer
 

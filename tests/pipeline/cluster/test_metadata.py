@@ -9,16 +9,16 @@ from ml_metadata.errors import InternalError
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline.cluster.metadata import connection
-from pipeline.cluster.store import Store, open_store
+from maskline.pipeline.cluster.metadata import connection
+from maskline.pipeline.cluster.store import Store, open_store
+from maskline.transform.errors import InputError
 from tests.support import REPOSITORY, environment
-from transform.errors import InputError
 
 WHO = {"MASKLINE_METADATA_USER": "u", "MASKLINE_METADATA_PASSWORD": "p"}
 CONNECT = """
 import os, sys, time
-from pipeline.cluster.metadata import connection
-from pipeline.cluster.store import Store
+from maskline.pipeline.cluster.metadata import connection
+from maskline.pipeline.cluster.store import Store
 config = connection(sys.argv[1], os.environ)
 time.sleep(max(0, float(sys.argv[2]) - time.time()))
 Store(config).get_context_types()

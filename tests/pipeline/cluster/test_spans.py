@@ -7,13 +7,13 @@ from typing import NamedTuple
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline.cluster.compiler import compile_pipeline
-from pipeline.cluster.metadata import connection
-from pipeline.cluster.store import Store, open_store
-from pipeline.config import load
+from maskline.pipeline.cluster.compiler import compile_pipeline
+from maskline.pipeline.cluster.metadata import connection
+from maskline.pipeline.cluster.store import Store, open_store
+from maskline.pipeline.config import load
+from maskline.transform.errors import InputError
 from tests.small_nodes import launch
 from tests.support import REPOSITORY
-from transform.errors import InputError
 
 pytestmark = pytest.mark.slow
 INGEST = ("ExampleGen", "ImportSchemaGen", "StatisticsGen", "ExampleValidator", "PreviousSpan", "DataGate")

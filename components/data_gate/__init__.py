@@ -1,0 +1,1 @@
+"""DataGate: decides whether data may be trained on."""

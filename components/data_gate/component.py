@@ -1,0 +1,216 @@
+"""DataGate: decides, before anything is trained, whether the data may be trained on."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# TFX first: it stands in for a module of tfx-bsl that TensorFlow Data Validation looks for.
+from tfx import types
+
+# isort: split
+import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+from tfx.components.example_validator.executor import DEFAULT_FILE_NAME
+from tfx.components.statistics_gen.stats_artifact_utils import load_statistics
+from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils, standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.utils import io_utils
+
+from maskline.components.artifacts import QuarantineArtifact, VerdictArtifact
+from maskline.components.data_gate.checks import Dataset, divergence_checks, row_checks, schema_checks
+from maskline.components.data_gate.rules import DataGateConfig, Rules
+from maskline.components.ingest.quarantine import REPORT_FILE, Report
+from maskline.components.resolvers import EXAMPLES_ID, STATISTICS_ID
+from maskline.components.verdict import Check, Outcome, Verdict
+from maskline.transform.features import SequenceSpec
+
+
+class DataGateSpec(ComponentSpec):
+    """All that was found out about one ingest; the verdict on it."""
+
+    PARAMETERS = {
+        "config": ExecutionParameter(type=str),
+        "sequence": ExecutionParameter(type=str),
+        "root": ExecutionParameter(type=str),
+        "fingerprint": ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        "examples": ChannelParameter(type=standard_artifacts.Examples),
+        "statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics),
+        "schema": ChannelParameter(type=standard_artifacts.Schema),
+        "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+        "previous": ChannelParameter(type=standard_artifacts.ExampleStatistics, optional=True),
+        "quarantine": ChannelParameter(type=QuarantineArtifact),
+    }
+    OUTPUTS = {"verdict": ChannelParameter(type=VerdictArtifact)}
+
+
+class Executor(base_executor.BaseExecutor):
+    """Collects the checks and writes the verdict."""
+
+    # Of these inputs it reads no more than this below them; from a bucket the rest is not fetched.
+    READS: Mapping[str, tuple[str, ...]] = {"examples": ()}
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: Mapping[str, Any],
+    ) -> None:
+        """Writes `verdict`, and on it which ingest it is about."""
+        rules = Rules(
+            DataGateConfig.model_validate_json(exec_properties["config"]),
+            _schema(input_dict),
+            SequenceSpec.model_validate_json(exec_properties["sequence"]),
+        )
+        checks = [
+            _with_command(check, input_dict, exec_properties["root"]) for check in _checks(rules, input_dict)
+        ]
+        verdict = artifact_utils.get_single_instance(output_dict["verdict"])
+        verdict.write(Verdict(checks=tuple(checks)))
+        [examples], [statistics] = input_dict["examples"], input_dict["statistics"]
+        verdict.set_int_custom_property(EXAMPLES_ID, examples.id)
+        verdict.set_int_custom_property(STATISTICS_ID, statistics.id)
+        verdict.set_int_custom_property("span", examples.span)
+        verdict.set_int_custom_property("version", examples.version)
+
+
+def _checks(rules: Rules, inputs: Mapping[str, list[types.Artifact]]) -> Iterator[Check]:
+    [statistics] = inputs["statistics"]
+    names = artifact_utils.decode_split_names(statistics.split_names)
+    splits = {name: _dataset(statistics, name) for name in names}
+    for report in map(_report, inputs["quarantine"]):
+        yield from row_checks(rules, report, sum(split.num_examples for split in splits.values()))
+    for name, split in splits.items():
+        yield from schema_checks(rules, name, split, _anomalies(inputs["anomalies"], name))
+    compared = {"skew": splits["eval"]}
+    for previous in inputs.get("previous", ()):
+        compared["drift"] = _dataset(previous, "train")
+    measured = divergences(rules.schema, splits["train"], **compared)
+    for kind, other in compared.items():
+        yield from divergence_checks(rules, kind, measured[kind], splits["train"], other)
+
+
+def divergences(
+    schema: schema_pb2.Schema, train: Dataset, *, skew: Dataset, drift: Dataset | None = None
+) -> dict[str, dict[str, float]]:
+    """Compares distributions of ids with TFDV.
+
+    Args:
+      schema: names the features; their ids are categories.
+      train: what is compared.
+      skew: the eval split.
+      drift: the train split of an earlier span.
+
+    Returns:
+      kind → feature → Jensen-Shannon divergence in bits. What is empty is compared with nothing.
+    """
+    schema = schema_pb2.Schema.FromString(schema.SerializeToString())
+    for feature in schema.feature:
+        # Without a threshold TFDV does not measure; what is allowed depends on the number of ids.
+        feature.drift_comparator.jensen_shannon_divergence.threshold = 1.0
+        feature.skew_comparator.jensen_shannon_divergence.threshold = 1.0
+    found = tfdv.validate_statistics(
+        _list(train), schema, previous_statistics=drift and _list(drift), serving_statistics=_list(skew)
+    )
+    measured: dict[str, dict[str, float]] = {"drift": {}, "skew": {}}
+    for info in found.drift_skew_info:
+        for kind, measurements in (("drift", info.drift_measurements), ("skew", info.skew_measurements)):
+            for measurement in measurements:
+                measured[kind][".".join(info.path.step)] = measurement.value
+    return measured
+
+
+def _with_command(check: Check, inputs: Mapping[str, list[types.Artifact]], root: str) -> Check:
+    """Adds the command that shows more."""
+    if check.outcome is Outcome.PASSED:
+        return check
+    train = artifact_utils.get_split_uri(inputs["examples"], "train")
+    command = {
+        "drift": f"maskline data stats {train}",
+        "skew": f"maskline data stats {train}",
+        "bad rows": f"maskline show --root {root} --json",
+        "lost rows": f"maskline show --root {root} --json",
+        "corrupt file": f"maskline show --root {root} --json",
+        "empty split": f"maskline show --root {root} --json",
+    }.get(check.name, f"maskline schema diff --root {root}")
+    return check.model_copy(update={"details": (*check.details, f"more: {command}")})
+
+
+def _dataset(statistics: types.Artifact, split: str) -> Dataset:
+    return load_statistics(statistics, split).proto().datasets[0]
+
+
+def _list(dataset: Dataset) -> Any:
+    return statistics_pb2.DatasetFeatureStatisticsList(datasets=[dataset])
+
+
+def _schema(inputs: Mapping[str, list[types.Artifact]]) -> schema_pb2.Schema:
+    folder = artifact_utils.get_single_uri(inputs["schema"])
+    return io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(folder))
+
+
+def _anomalies(artifacts: list[types.Artifact], split: str) -> anomalies_pb2.Anomalies:
+    file = f"{artifact_utils.get_split_uri(artifacts, split)}/{DEFAULT_FILE_NAME}"
+    with fileio.open(file, "rb") as content:
+        return anomalies_pb2.Anomalies.FromString(content.read())
+
+
+def _report(quarantine: types.Artifact) -> Report:
+    with fileio.open(f"{quarantine.uri}/{REPORT_FILE}") as content:
+        return Report.model_validate_json(content.read())
+
+
+def statistics_options(spec: SequenceSpec) -> tfdv.StatsOptions:
+    """What StatisticsGen is asked for: every id's count. By itself TFDV keeps those of 1,000 ids."""
+    return tfdv.StatsOptions(num_rank_histogram_buckets=max(1000, spec.size))
+
+
+class DataGate(base_component.BaseComponent):
+    """Turns all that is known about one ingest into a verdict.
+
+    Args:
+      examples: the ingest.
+      statistics: of its splits, with ids as categories.
+      schema: the curated one.
+      anomalies: what ExampleValidator found.
+      quarantine: the rows that were set aside, and the ingest's report.
+      previous: statistics of the newest earlier span that passed; none at first.
+      config: limits and severities.
+      sequence: names, ids and symbols.
+      root: where all that a run makes lies, for the commands that a verdict names.
+      fingerprint: of the source; part of the cache key.
+    """
+
+    SPEC_CLASS = DataGateSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        *,
+        examples: types.BaseChannel,
+        statistics: types.BaseChannel,
+        schema: types.BaseChannel,
+        anomalies: types.BaseChannel,
+        quarantine: types.BaseChannel,
+        previous: types.BaseChannel,
+        config: DataGateConfig,
+        sequence: SequenceSpec,
+        root: str,
+        fingerprint: str,
+    ) -> None:
+        spec = DataGateSpec(
+            examples=examples,
+            statistics=statistics,
+            schema=schema,
+            anomalies=anomalies,
+            previous=previous,
+            quarantine=quarantine,
+            config=config.model_dump_json(),
+            sequence=sequence.model_dump_json(),
+            root=root,
+            fingerprint=fingerprint,
+            verdict=types.Channel(type=VerdictArtifact),
+        )
+        super().__init__(spec=spec)

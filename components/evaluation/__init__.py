@@ -1,0 +1,1 @@
+"""Evaluator: measures models on held-out rows."""

@@ -1,0 +1,89 @@
+"""Slices of the eval rows, by what the raw features hold. Settings and words; no tensors, no files."""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from maskline.transform.features import SequenceSpec
+
+OTHER = "other"
+SliceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
+
+
+class SliceSpec(BaseModel):
+    """One way to part the rows; each value that occurs is a slice, written as `operator=+`.
+
+    `contains`: the first of these symbols that `feature` holds; `begins`: its first symbol, if it is one of
+    these; else `other`. `lengths`: the bucket of the number of ids in `feature`, or in the joined row where
+    no feature is named; `[10, 15]` gives `1-10`, `11-15` and `16+`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: SliceName
+    feature: str = ""
+    contains: tuple[str, ...] = ()
+    begins: tuple[str, ...] = ()
+    lengths: tuple[Annotated[int, Field(ge=1)], ...] = ()
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if sum(map(bool, (self.contains, self.begins, self.lengths))) != 1:
+            raise ValueError(f"slice '{self.name}' needs one of contains, begins, lengths")
+        if not self.lengths and not self.feature:
+            raise ValueError(f"slice '{self.name}' needs the feature that holds its symbols")
+        if list(self.lengths) != sorted(set(self.lengths)):
+            raise ValueError(f"slice '{self.name}': lengths {list(self.lengths)} do not grow")
+        return self
+
+    def problem(self, spec: SequenceSpec) -> str | None:
+        """Says where the slice names what the data do not have, or None."""
+        names = (*spec.features, spec.label)
+        if self.feature and self.feature not in names:
+            return f"slice '{self.name}': no feature '{self.feature}'; there are {', '.join(names)}"
+        for symbol in (*self.contains, *self.begins):
+            if symbol not in spec.ids:
+                return f"slice '{self.name}': '{symbol}' is not in the vocabulary"
+        return None
+
+    def value(self, row: Mapping[str, Sequence[int]], spec: SequenceSpec) -> str:
+        """The slice that a row belongs to.
+
+        Args:
+          row: feature name → ids, of the inputs and the label.
+          spec: names, order and symbols.
+        """
+        if self.lengths:
+            return self._bucket(len(row[self.feature]) if self.feature else _joined_length(row, spec))
+        symbols = [spec.vocabulary[i] for i in row[self.feature]]
+        looked_at, wanted = (symbols[:1], self.begins) if self.begins else (symbols, self.contains)
+        return next((symbol for symbol in looked_at if symbol in wanted), OTHER)
+
+    def _bucket(self, length: int) -> str:
+        place = bisect_left(self.lengths, length)
+        low = self.lengths[place - 1] + 1 if place else 1
+        if place == len(self.lengths):
+            return f"{low}+"
+        high = self.lengths[place]
+        return f"{low}" if low == high else f"{low}-{high}"
+
+
+def _joined_length(row: Mapping[str, Sequence[int]], spec: SequenceSpec) -> int:
+    return sum(len(row[name]) for name in spec.features) + len(spec.features) - 1
+
+
+def default_slices(spec: SequenceSpec) -> tuple[SliceSpec, ...]:
+    """Operator, sign of the answer and length where the data are exercises; else quarters of the length."""
+    wanted = (
+        SliceSpec(name="operator", feature="op", contains=("+", "-", "*")),
+        SliceSpec(name="sign", feature="res", begins=("-",)),
+        SliceSpec(name="length", lengths=(13, 14)),  # a third, a half and a fifth of the sample rows
+    )
+    exercises = SequenceSpec()
+    same_names = (spec.features, spec.label) == (exercises.features, exercises.label)
+    if same_names and not any(s.problem(spec) for s in wanted):
+        return wanted
+    quarters = {max(1, spec.length * quarter // 4) for quarter in (1, 2, 3)}
+    return (SliceSpec(name="length", lengths=tuple(sorted(quarters))),)

@@ -1,0 +1,1 @@
+"""ExampleGen: finds spans, reads shards, checks every row."""

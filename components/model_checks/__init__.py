@@ -1,0 +1,1 @@
+"""ModelChecks: questions the exported model in a process of its own."""

@@ -1,0 +1,137 @@
+"""What an exported model must hold to be served: settings, and a judgement of what `probe` found. No TFX."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from maskline.components.verdict import Check, Outcome, Verdict
+
+Figures = Mapping[str, Any]
+
+
+class ModelChecksSettings(BaseModel):
+    """Limits; all are of this machine and of one row at a time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tolerance: float = Field(1e-5, gt=0, description="of logits, relative to one plus their size")
+    mask: Literal["auto", "block", "warn"] = Field(
+        "auto", description="`auto` warns where the model's settings let padding through, and else blocks"
+    )
+    latency_p50_ms: float = Field(100, gt=0)
+    latency_p95_ms: float = Field(500, gt=0)
+    memory_mb: float = Field(2000, gt=0, description="of the process, TensorFlow and all")
+
+    def for_model(self, *, padding_leaks: bool) -> "ModelChecksSettings":
+        """With `mask` decided."""
+        if self.mask != "auto":
+            return self
+        return self.model_copy(update={"mask": "warn" if padding_leaks else "block"})
+
+
+def judge(answers: Figures, settings: ModelChecksSettings) -> Verdict:
+    """Turns the probe's figures into checks, a question at a time.
+
+    Args:
+      answers: what `probe` wrote.
+      settings: the limits, `mask` decided.
+    """
+    if "error" in answers:
+        return Verdict(checks=(_check("load", "the model loads", answers["error"], holds=False),))
+    found: list[Check] = []
+    for name, read in _READERS.items():
+        figures = answers[name]
+        if isinstance(figures, dict) and "error" in figures:
+            found.append(_check(name, "the question can be asked", figures["error"], holds=False))
+        else:
+            found += read(figures, settings)
+    return Verdict(checks=tuple(found))
+
+
+def _check(name: str, asked: str, measured: str, *, holds: bool, subject: str = "") -> Check:
+    outcome = Outcome.PASSED if holds else Outcome.BLOCKED
+    return Check(name=name, subject=subject, asked=asked, measured=measured, outcome=outcome)
+
+
+def _alone(found: list[str], settings: ModelChecksSettings) -> Iterator[Check]:
+    measured = f"{', '.join(found)} can be imported" if found else "none of our packages can be imported"
+    yield _check("alone", "the model needs TensorFlow and nothing of ours", measured, holds=not found)
+
+
+def _finite(bad: Mapping[str, int], settings: ModelChecksSettings) -> Iterator[Check]:
+    for signature, count in bad.items():
+        measured = f"{count} numbers are not finite" if count else "all numbers are finite"
+        yield _check("finite", "every answer is a number", measured, holds=not count, subject=signature)
+
+
+def _golden(distance: Mapping[str, float], settings: ModelChecksSettings) -> Iterator[Check]:
+    for signature, far in distance.items():
+        asked = f"at most {settings.tolerance:g} from the logits before the export"
+        holds = far <= settings.tolerance  # also false where it is no number
+        yield _check("golden", asked, f"{far:.2g} away", holds=holds, subject=signature)
+
+
+def _batch(far: float, settings: ModelChecksSettings) -> Iterator[Check]:
+    asked = f"one row alone is answered as among others, to {settings.tolerance:g}"
+    yield _check("batch", asked, f"{far:.2g} away", holds=far <= settings.tolerance)
+
+
+def _padding(far: float, settings: ModelChecksSettings) -> Iterator[Check]:
+    asked = f"a longer row beside it changes no answer, to {settings.tolerance:g}"
+    yield _check("padding", asked, f"{far:.2g} away", holds=far <= settings.tolerance)
+
+
+def _mask(found: Mapping[str, float], settings: ModelChecksSettings) -> Iterator[Check]:
+    leaks = {
+        f"up to {found['attention']:.1%} of a position's attention is on padding": found["attention"] > 0,
+        f"noise in padding changes {found['changed']:.1%} of the answers": found["changed"] > 0,
+        f"rows are laid side by side with {found['flattened']:.2g} in padding": found["flattened"] > 0,
+    }
+    told = [text for text, leaks_there in leaks.items() if leaks_there]
+    looked = ", ".join(
+        f"{int(found[kind])} {name}{'' if found[kind] == 1 else 's'}"
+        for kind, name in (("lookups", "lookup"), ("softmaxes", "attention"), ("reshapes", "reshape"))
+    )
+    outcome = Outcome.PASSED
+    if told:
+        outcome = Outcome.BLOCKED if settings.mask == "block" else Outcome.WARNED
+    yield Check(
+        name="mask",
+        asked="nothing of padding reaches an answer",
+        measured="; ".join(told) or f"nothing does ({looked})",
+        outcome=outcome,
+    )
+
+
+def _malformed(found: Mapping[str, Any], settings: ModelChecksSettings) -> Iterator[Check]:
+    answered, refused = found["answered"], found["refused"]
+    measured = f"{refused} of {refused + len(answered)} are"
+    if answered:
+        measured += f"; answered: {', '.join(answered)}"
+    yield _check("malformed", "requests that are wrong are refused", measured, holds=not answered)
+
+
+def _latency(found: Mapping[str, float], settings: ModelChecksSettings) -> Iterator[Check]:
+    for name, limit in (("p50", settings.latency_p50_ms), ("p95", settings.latency_p95_ms)):
+        taken = found[f"{name}_ms"]
+        asked = f"at most {limit:g} ms for one row"
+        yield _check("latency", asked, f"{taken:.1f} ms", holds=taken <= limit, subject=name)
+
+
+def _memory(used: float, settings: ModelChecksSettings) -> Iterator[Check]:
+    asked = f"at most {settings.memory_mb:g} MiB, TensorFlow and all"
+    yield _check("memory", asked, f"{used:.0f} MiB", holds=used <= settings.memory_mb)
+
+
+_READERS: Mapping[str, Callable[[Any, ModelChecksSettings], Iterator[Check]]] = {
+    "packages": _alone,
+    "finite": _finite,
+    "golden": _golden,
+    "batch": _batch,
+    "padding": _padding,
+    "mask": _mask,
+    "malformed": _malformed,
+    "latency": _latency,
+    "memory": _memory,
+}

@@ -1,0 +1,124 @@
+"""ModelChecks: asks the exported model in a process of its own, and gives TFX's InfraBlessing. No Docker."""
+
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tfx import types
+from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils, standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.utils import path_utils
+
+from maskline.components.artifacts import VerdictArtifact
+from maskline.components.model_checks.checks import ModelChecksSettings, judge
+from maskline.components.trainer import GoldenRows
+
+logger = logging.getLogger(__name__)
+
+PROBE = Path(__file__).with_name("probe.py")
+OURS = ("maskline",)
+_PATIENCE = 900  # seconds until a model that does not answer is given up
+# As TFX's InfraValidator writes them.
+_BLESSED, _NOT_BLESSED = "INFRA_BLESSED", "INFRA_NOT_BLESSED"
+
+
+class ModelChecksSpec(ComponentSpec):
+    """The exported model and rows with known answers in, blessing and verdict out."""
+
+    PARAMETERS = {
+        "settings": ExecutionParameter(type=str),
+        "fingerprint": ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        "model": ChannelParameter(type=standard_artifacts.Model),
+        "golden_rows": ChannelParameter(type=GoldenRows),
+    }
+    OUTPUTS = {
+        "blessing": ChannelParameter(type=standard_artifacts.InfraBlessing),
+        "verdict": ChannelParameter(type=VerdictArtifact),
+    }
+
+
+class Executor(base_executor.BaseExecutor):
+    """Asks, and judges the answers."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: Mapping[str, Any],
+    ) -> None:
+        """Blesses as TFX's InfraValidator does: a file, and a custom property of the artifact."""
+        model = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))
+        golden = f"{artifact_utils.get_single_uri(input_dict['golden_rows'])}/golden.tfrecord.gz"
+        settings = ModelChecksSettings.model_validate_json(exec_properties["settings"])
+        verdict = judge(ask(model, golden), settings)
+        artifact_utils.get_single_instance(output_dict["verdict"]).write(verdict)
+        blessing = artifact_utils.get_single_instance(output_dict["blessing"])
+        blessing.set_int_custom_property("blessed", int(verdict.passed))
+        fileio.makedirs(blessing.uri)
+        with fileio.open(f"{blessing.uri}/{_BLESSED if verdict.passed else _NOT_BLESSED}", "w") as file:
+            file.write("")
+
+
+def ask(model: str, golden: str) -> dict[str, Any]:
+    """Runs the probe on a model.
+
+    Args:
+      model: the SavedModel.
+      golden: the trainer's golden rows.
+
+    Returns:
+      the probe's answers, or `error` where its process did not come to its end.
+    """
+    with tempfile.TemporaryDirectory(prefix="maskline-checks-") as folder:
+        request, answers = Path(folder, "request.json"), Path(folder, "answers.json")
+        request.write_text(json.dumps({"model": model, "golden": golden, "hidden": OURS}))
+        # Isolated: neither the working folder nor PYTHONPATH leads to our packages.
+        command = [sys.executable, "-I", str(PROBE), str(request), str(answers)]
+        try:
+            done = subprocess.run(command, cwd=folder, timeout=_PATIENCE, check=False)
+        except subprocess.TimeoutExpired:
+            return {"error": f"no answer within {_PATIENCE} s"}
+        if not answers.exists():
+            return {"error": f"the process that asked it ended with status {done.returncode}"}
+        return json.loads(answers.read_text())
+
+
+class ModelChecks(base_component.BaseComponent):
+    """Checks the artefact that will be served, as a server would load it.
+
+    Args:
+      model: the candidate.
+      golden_rows: raw eval examples with the logits before the export.
+      settings: the limits.
+      fingerprint: of the source; part of the cache key.
+    """
+
+    SPEC_CLASS = ModelChecksSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        *,
+        model: types.BaseChannel,
+        golden_rows: types.BaseChannel,
+        settings: ModelChecksSettings,
+        fingerprint: str,
+    ) -> None:
+        spec = ModelChecksSpec(
+            model=model,
+            golden_rows=golden_rows,
+            settings=settings.model_dump_json(),
+            fingerprint=fingerprint,
+            blessing=types.Channel(type=standard_artifacts.InfraBlessing),
+            verdict=types.Channel(type=VerdictArtifact),
+        )
+        super().__init__(spec=spec)

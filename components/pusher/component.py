@@ -1,0 +1,203 @@
+"""Pusher: releases a blessed model once, and records what is live."""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from tfx import types
+from tfx.components.pusher.executor import Executor as StockExecutor
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils, standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from maskline.components.artifacts import ROWS_READ, VerdictArtifact
+from maskline.components.evaluation.report import CANDIDATE, Report
+from maskline.components.evaluation.report import FILE as EVALUATION_FILE
+from maskline.components.ingest import spans
+from maskline.components.pusher import audit
+from maskline.components.pusher.model_card import FACTS_FILE, Data, Facts, stack
+from maskline.components.pusher.serving import Version, publish, repair, versions
+from maskline.components.releases import Release, candidate_identity
+from maskline.components.trainer import TrainingHistory
+from maskline.components.verdict import FILE as VERDICT_FILE
+from maskline.components.verdict import Verdict
+
+logger = logging.getLogger(__name__)
+
+
+# The gates' verdicts, by input, with the names of the nodes that gave them.
+GATES = {"data_verdict": "DataGate", "checks_verdict": "ModelChecks", "release_verdict": "ReleaseGate"}
+
+
+class MadeBy(BaseModel):
+    """What the artifacts do not tell: settings, `code` (SHA-256 by what it made) and how spans are named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    configuration: dict[str, Any]
+    code: dict[str, str]
+    spans: str = ""
+
+
+class PusherSpec(ComponentSpec):
+    """Inputs as in TFX's Pusher; `release` beside its output."""
+
+    PARAMETERS = {
+        "serving_dir": ExecutionParameter(type=str),
+        "made_by": ExecutionParameter(type=str),
+        "fingerprint": ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        "model": ChannelParameter(type=standard_artifacts.Model),
+        "model_blessing": ChannelParameter(type=standard_artifacts.ModelBlessing),
+        "infra_blessing": ChannelParameter(type=standard_artifacts.InfraBlessing),
+        "examples": ChannelParameter(type=standard_artifacts.Examples),
+        "history": ChannelParameter(type=TrainingHistory),
+        "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        **{gate: ChannelParameter(type=VerdictArtifact) for gate in GATES},
+    }
+    OUTPUTS = {
+        "pushed_model": ChannelParameter(type=standard_artifacts.PushedModel),
+        "release": ChannelParameter(type=Release),
+    }
+
+
+class Executor(StockExecutor):
+    """Publishes by the model's identity: a model that was released before is not released again."""
+
+    # Of these inputs it reads no more than this below them; from a bucket the rest is not fetched.
+    READS: Mapping[str, tuple[str, ...]] = {"examples": (), "model_blessing": (), "infra_blessing": ()}
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: Mapping[str, Any],
+    ) -> None:
+        """Publishes and records; leaves `release` without an artifact where nothing went live."""
+        pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        model = artifact_utils.get_single_instance(input_dict["model"])
+        facts = describe(input_dict, MadeBy.model_validate_json(exec_properties["made_by"]))
+        # Also for a model that is held back: a person may publish it later.
+        fileio.makedirs(pushed.uri)
+        with fileio.open(f"{pushed.uri}/{FACTS_FILE}", "w") as file:
+            file.write(facts.model_dump_json(indent=1))
+        version = None
+        if self.CheckBlessing(input_dict):
+            version = self._publish_once(model, Path(exec_properties["serving_dir"]), facts)
+        if version is None:
+            self._MarkNotPushed(pushed)
+            output_dict["release"] = []
+            return
+        self._MarkPushed(pushed, pushed_destination=str(version.path), pushed_version=str(version.number))
+        release = artifact_utils.get_single_instance(output_dict["release"])
+        release.version = version.number
+        release.identity = version.identity
+        release.model_id = model.id
+
+    def _publish_once(self, model: types.Artifact, folder: Path, facts: Facts) -> Version | None:
+        identity = candidate_identity(model)
+        repair(folder)
+        present = versions(folder)
+        if present and present[-1].identity == identity:
+            # Published by a run that was killed before it could record it, or by a cache miss.
+            logger.info("version %d already serves this model", present[-1].number)
+            return present[-1]
+        earlier = [change.to for change in audit.changes(folder) if change.identity == identity]
+        if earlier:
+            logger.info("version %d served this model before; not released again", earlier[-1])
+            return None
+        run = self._context.pipeline_run_id if self._context else None
+        why = f"blessed in run {run}" if run else "blessed"
+        saved_model = Path(self.GetModelPath({"model": [model]}))
+        return publish(saved_model, folder, why=why, model_id=model.id, facts=facts)
+
+
+def describe(inputs: Mapping[str, list[types.Artifact]], made_by: MadeBy) -> Facts:
+    """What is known of a model, from the artifacts that Pusher is given."""
+    history = json.loads(_text(inputs["history"], "history.json"))
+    report = Report.model_validate_json(_text(inputs["evaluation"], EVALUATION_FILE))
+    return Facts(
+        data=_data(inputs["examples"], history["rows"], made_by.spans),
+        parameters=history["parameters"],
+        metrics=report.metrics[CANDIDATE],
+        evaluation=report,
+        gates={
+            name: Verdict.model_validate_json(_text(inputs[gate], VERDICT_FILE))
+            for gate, name in GATES.items()
+        },
+        configuration=made_by.configuration,
+        code=made_by.code,
+        stack=stack(),
+    )
+
+
+def _data(examples: list[types.Artifact], rows: dict[str, int], pattern: str) -> Data:
+    read = sum(artifact.get_int_custom_property(ROWS_READ) for artifact in examples)
+    numbers = sorted(artifact.span for artifact in examples)
+    names = [spans.name(pattern, number) for number in numbers] if pattern else []
+    span = "" if not names else f"span {names[0]}" if len(names) == 1 else f"spans {names[0]} to {names[-1]}"
+    return Data(span=span, rows=rows, read=read, set_aside=read - sum(rows.values()))
+
+
+def _text(artifacts: list[types.Artifact], file: str) -> str:
+    with fileio.open(f"{artifact_utils.get_single_uri(artifacts)}/{file}") as opened:
+        return opened.read()
+
+
+class Pusher(base_component.BaseComponent):
+    """Releases a blessed model into `<serving_dir>/<version>/`, which TensorFlow Serving reads.
+
+    Args:
+      model: the candidate.
+      model_blessing: the release gate's.
+      infra_blessing: that of the model checks.
+      examples: the rows, with their span.
+      history: of the training.
+      evaluation: the Evaluator's.
+      data_verdict: by which the rows were let through; `checks_verdict` and `release_verdict` likewise.
+      made_by: settings and source, for the model card.
+      serving_dir: the directory of versions.
+      fingerprint: of the source; part of the cache key.
+    """
+
+    SPEC_CLASS = PusherSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        *,
+        model: types.BaseChannel,
+        model_blessing: types.BaseChannel,
+        infra_blessing: types.BaseChannel,
+        examples: types.BaseChannel,
+        history: types.BaseChannel,
+        evaluation: types.BaseChannel,
+        data_verdict: types.BaseChannel,
+        checks_verdict: types.BaseChannel,
+        release_verdict: types.BaseChannel,
+        made_by: MadeBy,
+        serving_dir: str,
+        fingerprint: str,
+    ) -> None:
+        spec = PusherSpec(
+            model=model,
+            model_blessing=model_blessing,
+            infra_blessing=infra_blessing,
+            examples=examples,
+            history=history,
+            evaluation=evaluation,
+            data_verdict=data_verdict,
+            checks_verdict=checks_verdict,
+            release_verdict=release_verdict,
+            made_by=made_by.model_dump_json(),
+            serving_dir=serving_dir,
+            fingerprint=fingerprint,
+            pushed_model=types.Channel(type=standard_artifacts.PushedModel),
+            release=types.Channel(type=Release),
+        )
+        super().__init__(spec=spec)

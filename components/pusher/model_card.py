@@ -1,0 +1,202 @@
+"""What is known of a published model: facts for programs, a card for people. Neither TFX nor TensorFlow."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
+from platform import python_version
+from statistics import NormalDist
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from scipy.stats import binomtest
+
+from maskline.components.evaluation.paired import interval
+from maskline.components.evaluation.report import BASELINE, CANDIDATE, Report, SliceReport
+from maskline.components.pusher.audit import Change
+from maskline.components.verdict import Outcome, Verdict
+from maskline.transform.features import SequenceSpec
+
+CARD_FILE = "MODEL_CARD.md"  # in each version
+FACTS_FILE = "facts.json"
+STACK = (
+    "tensorflow", "keras", "tfx", "tensorflow-transform", "tensorflow-model-analysis",
+    "tensorflow-data-validation", "apache-beam", "ml-metadata", "numpy",
+)  # fmt: skip
+_CONFIDENCE = 0.95
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Data(_Form):
+    """Rows that went in: the `span` in words, empty where the data have none; rows of each split."""
+
+    span: str = ""
+    rows: dict[str, int]
+    read: int
+    set_aside: int
+
+
+class Facts(_Form):
+    """All that goes with a model.
+
+    `metrics` are the candidate's over all eval rows, `gates` the verdicts by gate, `configuration` the
+    settings, `code` SHA-256 of source and packages by what they made, `stack` versions by package.
+    """
+
+    data: Data
+    parameters: int
+    metrics: dict[str, float]
+    evaluation: Report
+    gates: dict[str, Verdict]
+    configuration: dict[str, Any]
+    code: dict[str, str]
+    stack: dict[str, str]
+
+
+def stack() -> dict[str, str]:
+    """The versions of Python and of the packages that made the model."""
+    return {"python": python_version()} | {name: metadata.version(name) for name in STACK}
+
+
+def card(facts: Facts, change: Change) -> str:
+    """The model card, in Markdown.
+
+    Args:
+      facts: of the model.
+      change: the line of the audit log that says how it was published.
+    """
+    sections = {
+        "Intended use": _use(facts),
+        "Limits": _limits(facts),
+        "Data": _data(facts),
+        "Metrics on rows held out of training": _metrics(facts.evaluation),
+        "Gates": _gates(facts.gates),
+        "How it was made": _made(facts),
+    }
+    before = f" Version {change.before} was live before." if change.before else ""
+    lines = [
+        f"# Model {change.identity[:8]}",
+        "",
+        f"Published as version {change.to} at {change.time:%Y-%m-%d %H:%M:%S} UTC by {change.who}: "
+        f"{change.why}.{before} Its identity, which names what it was trained from, is `{change.identity}`.",
+    ]
+    for title, text in sections.items():
+        lines += ["", f"## {title}", "", *text]
+    return "\n".join(lines) + "\n"
+
+
+def _spec(facts: Facts) -> SequenceSpec:
+    return SequenceSpec.model_validate(facts.configuration["sequence"])
+
+
+def _use(facts: Facts) -> Iterator[str]:
+    spec = _spec(facts)
+    yield (
+        f"Predicts the first symbol of `{spec.label}` from {_listed(spec.features)}, joined by "
+        f"`{spec.separator}`: rows of up to {spec.length} symbols out of {spec.size}. It takes tf.Examples "
+        "(`serving_default`) and texts (`serving_text`), and gives logits, the symbol and its probability."
+    )
+    yield "It is for rows of the kind that it was trained and evaluated on, and for no other."
+
+
+def _limits(facts: Facts) -> Iterator[str]:
+    overall = facts.evaluation.overall
+    yield (
+        f"- About {1 - facts.metrics['accuracy']:.0%} of the answers are wrong, by {overall.rows:,} rows "
+        "that were held out; the probability that comes with an answer is off by "
+        f"{facts.metrics['calibration_error']:.3f} on average (expected calibration error)."
+    )
+    yield (
+        "- Intervals tell what chance did in drawing these rows. They do not tell what other data or "
+        "another seed would have given."
+    )
+    yield "- It gives one symbol, not the whole answer. Longer rows and other symbols it refuses."
+    for gate, verdict in facts.gates.items():
+        for check in verdict.checks:
+            if check.outcome in (Outcome.WARNED, Outcome.BLOCKED):
+                yield f"- {gate} {check.outcome}: {check}."
+
+
+def _data(facts: Facts) -> Iterator[str]:
+    data = facts.data
+    span = f"{data.span}. " if data.span else ""
+    rows = " + ".join(f"{count:,} {split}" for split, count in data.rows.items())
+    yield f"{span}Rows: {rows}. Read were {data.read:,}, of which {data.set_aside:,} were set aside as bad."
+
+
+def _metrics(report: Report) -> Iterator[str]:
+    names = [name for name in report.overall.metrics[CANDIDATE] if name != "example_count"]
+    yield f"In brackets: {_CONFIDENCE:.0%} intervals."
+    yield ""
+    titles = ["slice", "rows", *(name.replace("_", " ") for name in names)]
+    titles += ["accuracy less that of the live model"]
+    yield _row(titles)
+    yield _row(["---"] * len(titles))
+    for part in report.slices:
+        yield _row(
+            [
+                part.name or "all",
+                f"{part.rows:,}",
+                *(_measured(part, name) for name in names),
+                _change(part),
+            ]
+        )
+
+
+def _measured(part: SliceReport, name: str) -> str:
+    """A share has Wilson's interval (1927, JASA 22), which holds for small counts too; a mean, the normal."""
+    value = part.metrics[CANDIDATE][name]
+    if name in part.standard_errors.get(CANDIDATE, {}):
+        reach = NormalDist().inv_cdf((1 + _CONFIDENCE) / 2) * part.standard_errors[CANDIDATE][name]
+        return _with_interval(f"{value:.4f}", max(0.0, value - reach), value + reach)
+    found = binomtest(round(value * part.rows), part.rows).proportion_ci(_CONFIDENCE, method="wilson")
+    return _with_interval(f"{value:.4f}", found.low, found.high)
+
+
+def _change(part: SliceReport) -> str:
+    if BASELINE not in part.pairs:
+        return "no live model"
+    low, high = interval(part.pairs[BASELINE], confidence=_CONFIDENCE)
+    return _with_interval(f"{part.pairs[BASELINE].difference:+.4f}", low, high, sign="+")
+
+
+def _with_interval(value: str, low: float, high: float, *, sign: str = "") -> str:
+    return f"{value} ({low:{sign}.4f} … {high:{sign}.4f})"
+
+
+def _gates(gates: Mapping[str, Verdict]) -> Iterator[str]:
+    yield _row(["gate", "check", "measured", "asked", "outcome"])
+    yield _row(["---"] * 5)
+    for gate, verdict in gates.items():
+        for check in verdict.checks:
+            name = f"{check.name} of {check.subject}" if check.subject else check.name
+            yield _row([gate, name, check.measured, check.asked, check.outcome])
+
+
+def _made(facts: Facts) -> Iterator[str]:
+    training = facts.configuration["training"]
+    yield (
+        f"{facts.parameters:,} parameters, seed {training['seed']}; rows are parted by a hash of their "
+        "bytes, with no seed."
+    )
+    yield ""
+    yield "SHA-256 of source and packages, first 16 digits: " + _listed(
+        f"{what} {digest}" for what, digest in facts.code.items()
+    )
+    yield ""
+    yield "Versions: " + ", ".join(f"{name} {version}" for name, version in facts.stack.items()) + "."
+    yield ""
+    yield "Its settings; places of files and the engine are left out, and the data gate's rules stand above."
+    yield ""
+    yield from ("```json", json.dumps(facts.configuration, indent=1), "```")
+
+
+def _listed(names: Sequence[str] | Iterator[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _row(cells: Sequence[str]) -> str:
+    escaped = (cell.replace("|", "\\|").replace("\n", " ") for cell in cells)
+    return f"| {' | '.join(escaped)} |"

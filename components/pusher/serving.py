@@ -1,0 +1,230 @@
+"""The directory of versions that a model server reads: published whole, logged, repaired. No TensorFlow.
+
+A server polls the directory and serves the highest number in it. Names that are no number it passes over:
+the lock, the audit log, and what is still being copied or removed.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from maskline.components.pusher import audit, model_card
+from maskline.components.pusher.audit import Change
+from maskline.components.pusher.model_card import Facts
+from maskline.transform.errors import InputError
+from maskline.transform.features import IDENTITY_FILE
+
+logger = logging.getLogger(__name__)
+
+LOCK_FILE = ".lock"
+FACTS_FILE = f"assets.extra/{model_card.FACTS_FILE}"  # in each version, beside the model's identity
+_INCOMING, _REMOVING = "incoming-", "removing-"
+
+
+class Version(NamedTuple):
+    """One version in the serving directory."""
+
+    number: int
+    path: Path
+    identity: str
+
+
+def versions(folder: Path) -> list[Version]:
+    """The complete versions in a serving directory, oldest first; the last one is live."""
+    numbers = sorted(int(path.name) for path in folder.glob("[0-9]*") if path.name.isdigit())
+    return [Version(n, folder / str(n), identity_of(folder / str(n))) for n in numbers]
+
+
+def identity_of(saved_model: Path) -> str:
+    """The identity that a SavedModel carries; empty where another program made it."""
+    try:
+        return json.loads((saved_model / IDENTITY_FILE).read_text())["identity"]
+    except FileNotFoundError:
+        return ""
+
+
+def publish(
+    saved_model: Path, folder: Path, *, why: str, model_id: int = 0, facts: Facts | None = None
+) -> Version:
+    """Makes a model live: copies it into the serving directory under the next number, and logs it.
+
+    It is copied under a name that no server takes for a version and written through to the disk; then the
+    change is logged; then the copy is renamed, in one step. Killed before it was logged, nothing happened;
+    killed after, `repair` renames it. One publisher works at a time; another waits. A number is never
+    given twice, even where its version was removed.
+
+    Args:
+      saved_model: the exported model.
+      folder: the serving directory; made where it is missing.
+      why: the reason, for the audit log.
+      model_id: its Model artifact in the metadata store.
+      facts: what is known of the model; it goes with it, and as a card. An earlier version brings its own,
+        and gets a card that says how it came back.
+
+    Returns:
+      the new version.
+
+    Raises:
+      InputError: the directory cannot be written; what was live is live.
+    """
+    facts = facts or _facts_within(saved_model)
+    with _changing(folder):
+        _repair(folder)
+        change = _next_change(folder, why, identity_of(saved_model), model_id)
+        incoming = folder / f"{_INCOMING}{change.to}"
+        try:
+            _copy(saved_model, incoming)
+            if facts is not None:
+                _write(incoming / FACTS_FILE, facts.model_dump_json(indent=1))
+                _write(incoming / model_card.CARD_FILE, model_card.card(facts, change))
+            _flush(incoming)
+            _flush(folder, deep=False)
+            audit.append(folder, change)
+        except OSError:
+            shutil.rmtree(incoming, ignore_errors=True)  # gives a full disk its space back
+            raise
+        _go_live(folder, change.to)
+    return Version(change.to, folder / str(change.to), change.identity)
+
+
+def repair(folder: Path) -> None:
+    """Finishes what a killed publisher left: half a copy goes, a copy that was logged goes live.
+
+    Also logs versions that other hands put there. Writes only where there is something to repair; call it
+    before asking what is live.
+
+    Raises:
+      InputError: the directory cannot be written.
+    """
+    if _leftovers(folder) or audit.is_torn(folder) or unlogged(folder):
+        with _changing(folder):
+            _repair(folder)
+
+
+def remove(folder: Path, number: int) -> None:
+    """Removes a version, in one step for whoever polls the directory.
+
+    Raises:
+      InputError: the version is live, or the directory cannot be written.
+    """
+    with _changing(folder):
+        if number == versions(folder)[-1].number:
+            raise InputError(f"{folder}: version {number} is live and cannot be removed")
+        target = folder / f"{_REMOVING}{number}"
+        (folder / str(number)).rename(target)
+        shutil.rmtree(target)
+
+
+@contextmanager
+def _changing(folder: Path) -> Iterator[None]:
+    """Keeps other publishers out, and says in one line what the disk refused."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(folder / LOCK_FILE, "a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # given back by the kernel, however this ends
+            yield
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be written ({error.strerror}); what was live is live. "
+            "Make room or give write access, then run again"
+        ) from error
+
+
+def _facts_within(saved_model: Path) -> Facts | None:
+    """What an earlier version brings; None where it was exported just now."""
+    try:
+        return Facts.model_validate_json((saved_model / FACTS_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValidationError:  # the way back must be open to models of other releases of maskline too
+        logger.warning("%s: of another form than today's; its model card stays as it was", saved_model)
+        return None
+
+
+def _next_change(folder: Path, why: str, identity: str, model_id: int) -> Change:
+    present = [version.number for version in versions(folder)]
+    ever = present + [change.to for change in audit.changes(folder)]
+    return Change(
+        time=datetime.now(UTC),
+        who=audit.user(),
+        before=max(present, default=None),
+        to=max(ever, default=0) + 1,
+        why=why,
+        identity=identity,
+        model_id=model_id,
+    )
+
+
+def _repair(folder: Path) -> None:
+    if audit.is_torn(folder):
+        audit.mend(folder)
+    logged = {f"{_INCOMING}{change.to}": change.to for change in audit.changes(folder)}
+    for path in _leftovers(folder):
+        if path.name in logged:
+            logger.warning("%s: its publisher was killed before it went live", path)
+            _go_live(folder, logged[path.name])
+        else:
+            logger.warning("%s: removing what was left", path)
+            shutil.rmtree(path)
+    for change in unlogged(folder):
+        logger.warning("%s: version %d was not logged", folder, change.to)
+        audit.append(folder, change)
+
+
+def _leftovers(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("incoming*"), *folder.glob(f"{_REMOVING}*")])
+
+
+def unlogged(folder: Path) -> list[Change]:
+    """The changes that a log should tell and does not: of versions that came by other hands, or before it."""
+    logged = {change.to for change in audit.changes(folder)}
+    found, before = [], None
+    for number, path, identity in versions(folder):
+        if number not in logged:
+            time, why = datetime.fromtimestamp(path.stat().st_mtime, UTC), "found in the directory"
+            found.append(
+                Change(time=time, who="unknown", before=before, to=number, why=why, identity=identity)
+            )
+        before = number
+    return found
+
+
+def _go_live(folder: Path, number: int) -> None:
+    (folder / f"{_INCOMING}{number}").rename(folder / str(number))
+    _flush(folder, deep=False)
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.mkdir()
+    for path in sorted(source.rglob("*")):
+        copy = target / path.relative_to(source)
+        if path.is_dir():
+            copy.mkdir()
+        else:
+            shutil.copyfile(path, copy)
+
+
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+
+
+def _flush(path: Path, *, deep: bool = True) -> None:
+    """Writes a file or directory through to the disk, and before it what lies in it."""
+    if deep and path.is_dir():
+        for inner in path.iterdir():
+            _flush(inner)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""ReleaseGate: decides whether a model may be released."""

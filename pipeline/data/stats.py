@@ -1,0 +1,115 @@
+"""Measures shards for a person: rows, lengths, use of the vocabulary. Needs no TensorFlow."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tfx_bsl.coders.example_coder import ExampleToNumpyDict
+
+from maskline.components.ingest.shards import read_shard
+from maskline.pipeline.config import DataConfig
+from maskline.pipeline.local.inputs import find_shards
+from maskline.transform.errors import InputError
+from maskline.transform.features import SequenceSpec
+
+
+@dataclass
+class FeatureStats:
+    """One feature: the rows that lack it, the lengths of its lists, and how often each id occurs."""
+
+    missing: int = 0
+    lengths: Counter[int] = field(default_factory=Counter)
+    ids: Counter[int] = field(default_factory=Counter)
+
+    def add(self, values: NDArray[Any] | None) -> int:
+        """Counts one row's list, int64 [length]; returns its length, 0 where the row lacks it."""
+        if values is None or not len(values) or values.dtype != np.int64:
+            self.missing += 1
+            return 0
+        self.lengths[len(values)] += 1
+        self.ids.update(values.tolist())
+        return len(values)
+
+
+@dataclass
+class DataStats:
+    """What some shards hold. `lengths` are those of the joined rows, separators included."""
+
+    spec: SequenceSpec
+    shards: int = 0
+    rows: int = 0
+    unreadable: int = 0
+    lengths: Counter[int] = field(default_factory=Counter)
+    features: dict[str, FeatureStats] = field(default_factory=dict)
+
+    def add(self, values: Mapping[str, NDArray[Any]]) -> None:
+        """Counts one row."""
+        self.rows += 1
+        found = {name: stats.add(values.get(name)) for name, stats in self.features.items()}
+        parts = [found[name] for name in self.spec.features]
+        if all(parts):
+            self.lengths[sum(parts) + len(parts) - 1] += 1
+
+    def fits(self, share: float) -> int:
+        """The smallest length that holds at least `share` (0 to 1) of the joined rows."""
+        needed = math.ceil(share * self.lengths.total() - 1e-9)
+        for length in sorted(self.lengths):
+            needed -= self.lengths[length]
+            if needed <= 0:
+                return length
+        return 0
+
+    def padding(self, length: int) -> float:
+        """Share of padding among all ids where the rows that fit are padded to `length`."""
+        fitting = {n: rows for n, rows in self.lengths.items() if n <= length}
+        total = length * sum(fitting.values())
+        return 1 - sum(n * rows for n, rows in fitting.items()) / total if total else 0.0
+
+
+def measure(paths: Iterable[Path], spec: SequenceSpec) -> DataStats:
+    """Reads shards from end to end.
+
+    Args:
+      paths: TFRecord files.
+      spec: names the features, and what an id means.
+
+    Returns:
+      what they hold; a row that is no tf.Example is counted and nothing more.
+
+    Raises:
+      InputError: a file is not TFRecord, is truncated or is damaged.
+    """
+    stats = DataStats(spec, features={name: FeatureStats() for name in (*spec.features, spec.label)})
+    for path in paths:
+        stats.shards += 1
+        for record in read_shard(str(path)):
+            try:
+                values = ExampleToNumpyDict(record.data)
+            except RuntimeError:
+                stats.rows += 1
+                stats.unreadable += 1
+                continue
+            stats.add(values)
+    return stats
+
+
+def shards_at(path: Path, data: DataConfig) -> list[Path]:
+    """A file, the shards of a directory, or the files of one split of an Examples artifact.
+
+    Raises:
+      InputError: there is none.
+    """
+    if path.is_file():
+        return [path]
+    # What TFX writes is called otherwise than what it reads.
+    if path.is_dir() and (ingested := sorted(path.glob("data_tfrecord-*"))):
+        return ingested
+    try:
+        return find_shards(path, data)
+    except InputError as error:
+        raise InputError(f"{error}; give a shard, or a directory that holds shards") from None

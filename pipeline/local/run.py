@@ -1,0 +1,149 @@
+"""Runs the pipeline on this machine. Imports TFX only when there is something to do."""
+
+import gc
+import hashlib
+import logging
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from maskline.pipeline import fingerprint
+from maskline.pipeline.config import Config
+from maskline.pipeline.console import Console
+from maskline.pipeline.errors import RunError
+from maskline.pipeline.local import inputs, lock
+from maskline.pipeline.local.inputs import Delivery
+from maskline.pipeline.local.streams import sent_to
+from maskline.pipeline.registry import releases
+from maskline.pipeline.registry.history import Exit, History, Run, connect
+from maskline.transform.errors import InputError
+
+
+def run(config: Config, console: Console) -> Exit:
+    """Runs what is not up to date and says how it went.
+
+    Args:
+      config: the run's settings.
+      console: where progress and summary go.
+
+    Returns:
+      the exit status: 0 pushed or nothing new to do, 3 ran but not blessed, 1 anything else.
+
+    Raises:
+      InputError: the user's input is wrong.
+      BusyError: another run works on the root.
+    """
+    spans, notes = inputs.find_data(config.data)
+    for note in notes:
+        console.warn(note)
+    config = config.model_copy(update={"data": spans[-1].data})
+    schema = inputs.read_schema(config.data.schema_file, config.sequence)
+    source = fingerprint.source(*fingerprint.ROOMS)
+    versions = [span.version for span in spans]
+    depends_on = _digest(config.model_dump_json(exclude={"cluster"}), schema, *versions, source)
+    with lock.hold(config.root):
+        if previous := _unchanged(config, depends_on):
+            console.unchanged(previous)
+            return previous.exit
+        name = datetime.now().strftime("%Y-%m-%dT%H-%M-%S.%f")
+        log = config.root / "logs" / f"{name}.log"
+        with _everything_logged_to(log, console):
+            failure = _attempt(config, name, schema, spans, console)
+        if isinstance(failure, InputError):
+            console.note(f"log: {log}")
+            raise failure
+        history = History(config.metadata_file, config.serving_dir)
+        result = history.run(name)
+        failure = failure or _missing(result)
+        console.summary(result, log, failure)
+        if failure or result.exit is Exit.ERROR:
+            return Exit.ERROR
+        history.finish(name, depends_on)
+        return result.exit
+
+
+def _unchanged(config: Config, depends_on: str) -> Run | None:
+    """The last run, if it still holds. The store is closed on return: SQLite must not cross a fork."""
+    releases.reconcile(connect(config.metadata_file), config.serving_dir)
+    history = History(config.metadata_file, config.serving_dir)
+    history.close_abandoned()
+    return history.unchanged(depends_on)
+
+
+def _attempt(
+    config: Config, name: str, schema: str, spans: Sequence[Delivery], console: Console
+) -> Exception | None:
+    """Builds the pipeline and runs it, older spans of the window before; gives what stopped it."""
+    schema_file = config.root / "schemas" / f"{_digest(schema)}.pbtxt"
+    schema_file.parent.mkdir(parents=True, exist_ok=True)
+    schema_file.write_text(schema, encoding="utf-8")
+    try:
+        with console.working("loading TFX"), _imports_uncollected():
+            from maskline.pipeline.dag import create_pipeline
+            from maskline.pipeline.local import window
+            from maskline.pipeline.local.runner import ForkingRunner
+        *older, newest = spans
+        if older:
+            window.ingest(config, older, name, str(schema_file), console)
+            console.note(f"span {newest.name}:")
+        pipeline = create_pipeline(
+            config,
+            schema_file=str(schema_file),
+            data_version=newest.version,
+            window=[int(span.data.span) for span in spans] if config.data.window > 1 else (),
+        )
+        ForkingRunner(name, console).run(pipeline)
+    except (InputError, RunError) as error:
+        return error
+    except Exception as error:  # whatever TFX raises while it builds the pipeline
+        traceback.print_exc()
+        return RunError(f"{type(error).__name__}: {error}".splitlines()[0])
+    return None
+
+
+def _missing(result: Run) -> RunError | None:
+    if result.model is None or result.model.exists():
+        return None
+    return RunError(
+        f"version {result.live_version} is recorded as live, but {result.model} is not there; "
+        "put it back, or start anew with another --root"
+    )
+
+
+@contextmanager
+def _imports_uncollected() -> Iterator[None]:
+    """Importing makes millions of objects that stay; looking for garbage among them costs seconds."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@contextmanager
+def _everything_logged_to(log: Path, console: Console) -> Iterator[None]:
+    """Sends what Python, C++ and child processes write to the log; only the console is shown."""
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        file = open(log, "ab", buffering=0)  # noqa: SIM115, closed below
+    except OSError as error:
+        raise InputError(f"{log.parent}: logs cannot be written ({error.strerror})") from None
+    with file, console.on_its_own_screen(), sent_to(file, 1, 2):
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        root = logging.getLogger()
+        before, root.handlers, level = root.handlers, [handler], root.level
+        root.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            root.handlers = before
+            root.setLevel(level)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

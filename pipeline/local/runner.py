@@ -1,0 +1,198 @@
+"""Runs the nodes of a pipeline, each in a process forked from this one. Uses TFX's own local runner.
+
+Forking shares the imports, which cost more than most nodes; lets nodes that do not need each other work
+at the same time; and gives each node's memory back when it ends. It is safe as long as this process
+itself runs no TensorFlow op and opens no metadata store of TFX's: see docs/adr/0002.
+"""
+
+import ctypes
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import traceback
+from multiprocessing.connection import Connection, wait
+from typing import Any, NamedTuple, cast
+
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+from tfx.orchestration import metadata
+from tfx.orchestration.local import runner_utils
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.portable.launcher import Launcher
+from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
+from tfx.proto.orchestration import pipeline_pb2
+
+from maskline.pipeline.console import Console
+from maskline.pipeline.errors import RunError
+from maskline.transform.errors import InputError
+
+_RUN_ID = "pipeline-run-id"  # the parameter that every TFX pipeline has
+_GRACE = 10.0  # seconds that a node has to end when it is told to
+_TICK = 0.25  # seconds between two looks of a person at the clock
+_fork = multiprocessing.get_context("fork")
+
+
+class _Working(NamedTuple):
+    node: str
+    process: Any
+    began: float
+
+
+class ForkingRunner(LocalDagRunner):
+    """TFX's LocalDagRunner, one forked process a node, nodes in parallel where the DAG allows it.
+
+    Args:
+      run_name: the run's id in the metadata store.
+      console: told when nodes begin, progress and end.
+      processes: nodes at work at the same time, at most.
+    """
+
+    def __init__(self, run_name: str, console: Console, *, processes: int = 2) -> None:
+        super().__init__()
+        self._run_name = run_name
+        self._console = console
+        self._processes = processes
+        self._working: dict[Connection, _Working] = {}
+
+    def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: Any = None) -> None:
+        """Runs all nodes; after a failure none is begun, and those at work are waited for.
+
+        A node whose condition does not hold is skipped, and so is all that needs it.
+
+        Raises:
+          InputError: a node refused the user's input.
+          RunError: a node failed, or its process was killed.
+        """
+        del run_options  # partial runs are not offered
+        substitute_runtime_parameter(pipeline, {_RUN_ID: self._run_name})
+        waiting = {node.pipeline_node.node_info.id: node.pipeline_node for node in pipeline.nodes}
+        done: set[str] = set()
+        skipped: set[str] = set()
+        failures: list[Exception] = []
+        try:
+            while self._working or (waiting and not failures):
+                for name, node in list(waiting.items()):
+                    if skipped.intersection(node.upstream_nodes):
+                        skipped.add(name)
+                        del waiting[name]
+                        continue
+                    ready = not failures and done.issuperset(node.upstream_nodes)
+                    if ready and len(self._working) < self._processes:
+                        self._begin(pipeline, waiting.pop(name))
+                for connection in cast(list[Connection], wait(list(self._working), timeout=_TICK)):
+                    failure = self._hear(connection, done, skipped)
+                    failures += [failure] if failure else []
+                self._console.tick()
+        finally:
+            for work in self._working.values():
+                work.process.terminate()
+                work.process.join(_GRACE)
+                work.process.kill()  # no effect on one that has ended
+                work.process.join()
+        if failures:
+            raise failures[0]
+
+    def _begin(self, pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode) -> None:
+        alone = pipeline_pb2.Pipeline()
+        alone.CopyFrom(pipeline)
+        del alone.nodes[:]
+        alone.nodes.add().pipeline_node.CopyFrom(node)
+        here, there = _fork.Pipe(duplex=False)
+        name = node.node_info.id
+        process = _fork.Process(target=_run_node, args=(alone, there, os.getpid()), name=name)
+        process.start()
+        there.close()
+        self._working[here] = _Working(name, process, time.monotonic())
+        self._console.began(name)
+
+    def _hear(self, connection: Connection, done: set[str], skipped: set[str]) -> Exception | None:
+        """Takes one message of a node; gives its failure if that was its last."""
+        work = self._working[connection]
+        try:
+            kind, text = connection.recv()
+        except EOFError:
+            work.process.join()
+            kind = "died"
+            text = f"{work.node}'s process was ended by signal {-work.process.exitcode}"
+        if kind == "progress":
+            self._console.progressed(work.node, text)
+            return None
+        work.process.join()
+        del self._working[connection]
+        connection.close()
+        if kind == "skipped":
+            self._console.skipped(work.node)
+            skipped.add(work.node)
+            return None
+        self._console.ended(work.node, time.monotonic() - work.began, ok=kind == "done")
+        if kind == "done":
+            done.add(work.node)
+            return None
+        return InputError(text) if kind == "input" else RunError(text)
+
+
+def _run_node(alone: pipeline_pb2.Pipeline, connection: Connection, parent: int) -> None:
+    """The child: runs one node and reports how it went."""
+    # A killed run takes its nodes with it, so that no orphan goes on to write or to publish.
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    logging.getLogger("maskline.trainer").addHandler(_Reporter(connection))
+    name = alone.nodes[0].pipeline_node.node_info.id
+    try:
+        report = ("done" if _launch(alone) else "skipped", "")
+    except InputError as error:
+        # Beam puts the step's name behind the text.
+        report = ("input", str(error).split(" [while running")[0])
+    except BaseException as error:
+        traceback.print_exc()
+        first_line = (str(error).splitlines() or [""])[0]
+        kind = "" if isinstance(error, RunError) else f"{type(error).__name__}: "
+        report = ("failed", f"{name} failed: {kind}{first_line}")
+    connection.send(report)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Tearing TensorFlow down costs seconds and frees what the kernel frees anyway.
+    os._exit(0)
+
+
+def _launch(alone: pipeline_pb2.Pipeline) -> bool:
+    """Runs the one node with TFX's launcher, as LocalDagRunner does; False where its condition is false.
+
+    Raises:
+      RunError: inputs could not be resolved, which TFX records and logs and does not raise.
+    """
+    node = alone.nodes[0].pipeline_node
+    deployment = runner_utils.extract_local_deployment_config(alone)
+    connection = deployment.metadata_connection_config
+    store = metadata.Metadata(getattr(connection, connection.WhichOneof("connection_config")))
+    execution = Launcher(
+        pipeline_node=node,
+        mlmd_connection=store,
+        pipeline_info=alone.pipeline_info,
+        pipeline_runtime_spec=alone.runtime_spec,
+        executor_spec=runner_utils.extract_executor_spec(deployment, node.node_info.id),
+        custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node.node_info.id),
+    ).launch()
+    if execution.execution_id is None:
+        return False
+    with store:
+        [recorded] = store.store.get_executions_by_id([execution.execution_id])
+    if recorded.last_known_state == mlmd.Execution.FAILED:
+        raise RunError("its inputs could not be resolved; the log says why")
+    return True
+
+
+class _Reporter(logging.Handler):
+    """Sends a node's log lines of progress to the parent."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(logging.INFO)
+        self._connection = connection
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Sends one line."""
+        self._connection.send(("progress", record.getMessage()))

@@ -1,0 +1,57 @@
+"""Ingests the older spans of a training window, each by a run of its own that ends at the data gate."""
+
+from collections.abc import Sequence
+
+from maskline.components.window import choose
+from maskline.pipeline.config import Config
+from maskline.pipeline.console import Console
+from maskline.pipeline.dag import create_pipeline
+from maskline.pipeline.local.inputs import Delivery
+from maskline.pipeline.local.runner import ForkingRunner
+from maskline.pipeline.registry.history import OF_SPAN, History, connect
+from maskline.transform.errors import InputError
+
+
+def ingest(config: Config, older: Sequence[Delivery], run: str, schema_file: str, console: Console) -> None:
+    """Brings the older spans of the window up to date; what was ingested before comes from the cache.
+
+    Args:
+      config: the run's settings.
+      older: all spans of the window but the newest, at least one; the oldest first, as drift compares
+        each with the one before.
+      run: name of the run that needs them.
+      schema_file: see `create_pipeline`.
+      console: told what is ingested and what the gate says.
+
+    Raises:
+      InputError: a span cannot be read, or did not pass the data gate in any version and must.
+      RunError: a component failed.
+    """
+    for span in older:
+        console.note(f"span {span.name} of the window:")
+        pipeline = create_pipeline(
+            config.model_copy(update={"data": span.data}),
+            schema_file=schema_file,
+            data_version=span.version,
+            only_ingest=True,
+        )
+        name = f"{run}{OF_SPAN}{span.data.span}"
+        ForkingRunner(name, console).run(pipeline)
+        console.ingested(History(config.metadata_file, config.serving_dir).run(name))
+    if blocked := _blocked(config, older):
+        left_out = f"span {', '.join(blocked)} did not pass the data gate"
+        if not config.data.allow_fewer:
+            raise InputError(
+                f"data.window asks for {config.data.window} spans, but {left_out}; "
+                "deliver it anew, or set data.allow_fewer=true"
+            )
+        console.warn(f"{left_out}; it is not trained on")
+
+
+def _blocked(config: Config, older: Sequence[Delivery]) -> list[str]:
+    """The names of the spans of which no version passed. The store is closed on return."""
+    store = connect(config.metadata_file)
+    examples, verdicts = (store.get_artifacts_by_type(name) for name in ("Examples", "MasklineVerdict"))
+    numbers = {int(span.data.span): span.name for span in older}
+    passed = {e.properties["span"].int_value for e in choose(store, examples, verdicts, list(numbers))}
+    return [name for number, name in numbers.items() if number not in passed]

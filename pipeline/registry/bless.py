@@ -1,0 +1,64 @@
+"""Releases a model that the release gate held back, because a person says so and why."""
+
+from pathlib import Path
+
+from maskline.components.pusher.serving import Version, identity_of, versions
+from maskline.pipeline.config import Config
+from maskline.pipeline.local import lock
+from maskline.pipeline.registry import overrides, releases
+from maskline.pipeline.registry.history import History, Run, connect
+from maskline.transform.errors import InputError
+
+LAST = "last"
+_GATE = "ReleaseGate"
+
+
+def bless(config: Config, name: str, *, reason: str) -> Version:
+    """Publishes the model of a run that ReleaseGate did not bless; the audit log keeps who, when and why.
+
+    Only ReleaseGate can be overridden: a model that fails another gate is not what it claims to be.
+
+    Args:
+      config: says where things lie.
+      name: of the run, or `last`.
+      reason: in words.
+
+    Returns:
+      the new version, which is live.
+
+    Raises:
+      InputError: no such run, no model in it, no reason, another gate blocks, or ReleaseGate does not.
+      BusyError: a run works on the root.
+    """
+    if not reason.strip():
+        raise InputError("--reason: say in words why the model is to be released all the same")
+    if not config.metadata_file.exists():
+        raise InputError(f"{config.root}: no run yet; start one with `maskline run`")
+    with lock.hold(config.root):
+        store = connect(config.metadata_file)
+        releases.reconcile(store, config.serving_dir)
+        history = History(config.metadata_file, config.serving_dir)
+        run = history.latest() if name == LAST else history.run(name)
+        if run is None or not run.components:
+            raise InputError(f"{config.root}: no run '{name}'; `maskline show` names the last one")
+        model = _model(config, run)
+        why = overrides.why(reason)
+        return releases.make_live(store, model, config.serving_dir, why=why, model_id=run.candidate_id)
+
+
+def _model(config: Config, run: Run) -> Path:
+    """Where the run's model lies, if a person may release it."""
+    others = [gate for gate, verdict in run.verdicts.items() if gate != _GATE and not verdict.passed]
+    if others:
+        why = run.verdicts[others[0]].blocking[0]
+        raise InputError(f"run {run.run}: {others[0]} cannot be overridden ({why}); only {_GATE} can")
+    if run.candidate is None or _GATE not in run.verdicts:
+        raise InputError(f"run {run.run}: made no model that {_GATE} judged; run it to its end first")
+    if run.blessed:
+        raise InputError(f"run {run.run}: {_GATE} blessed its model; `maskline rollback` brings one back")
+    if not run.candidate.exists():
+        raise InputError(f"run {run.run}: its model is gone from {run.candidate}; train it again")
+    live = versions(config.serving_dir)[-1:]
+    if live and live[0].identity == identity_of(run.candidate):
+        raise InputError(f"run {run.run}: its model is live already, as version {live[0].number}")
+    return run.candidate

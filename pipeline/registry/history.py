@@ -1,0 +1,293 @@
+"""Reads from the metadata store what a run did. Imports neither TFX nor TensorFlow."""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+from pydantic import BaseModel
+from tensorflow_metadata.proto.v0 import statistics_pb2
+
+from maskline.components.evaluation.report import FILE
+from maskline.components.evaluation.report import read as read_evaluation
+from maskline.components.ingest.quarantine import REPORT_FILE, Report, read_report
+from maskline.components.verdict import Verdict
+from maskline.components.verdict import read as read_verdict
+from maskline.pipeline.registry import overrides
+from maskline.pipeline.registry.overrides import Override
+from maskline.pipeline.registry.releases import releases
+from maskline.transform.errors import InputError
+
+_State = mlmd.Execution.State
+DONE = ("COMPLETE", "CACHED")
+_RUN, _NODE = "pipeline_run", "node"
+# On a run's context: what it depended on, written when it has come to its end.
+_INPUTS = "inputs"
+# In the name of a run that ingested an older span for another run: its name stands before, the span behind.
+OF_SPAN = "-span-"
+
+
+class Exit(IntEnum):
+    """Exit status of a run."""
+
+    OK = 0
+    ERROR = 1
+    BAD_INPUT = 2
+    NOT_BLESSED = 3
+
+
+class Component(BaseModel):
+    """What one component did in a run."""
+
+    name: str
+    state: str
+    seconds: float
+    records_in: dict[str, int] = {}
+    records_out: dict[str, int] = {}
+
+
+class TrainedSpan(BaseModel):
+    """A span of the window that was trained on."""
+
+    span: int
+    version: int
+
+
+class Run(BaseModel):
+    """What one run did."""
+
+    run: str
+    components: list[Component]
+    metrics: dict[str, dict[str, float]] = {}
+    ingest: Report | None = None
+    quarantine: Path | None = None
+    window: list[TrainedSpan] = []
+    statistics: Path | None = None
+    verdicts: dict[str, Verdict] = {}
+    blessed: bool | None = None
+    override: Override | None = None
+    why: list[str] = []
+    released_version: int | None = None
+    live_version: int | None = None
+    model: Path | None = None
+    candidate: Path | None = None
+    candidate_id: int = 0
+
+    @property
+    def log_name(self) -> str:
+        """The file of its log, which it may share with the run that it served."""
+        return f"{self.run.split(OF_SPAN)[0]}.log"
+
+    @property
+    def blocked(self) -> bool:
+        """True where the data gate stopped the run: what follows it was skipped."""
+        return "DataGate" in self.verdicts and not self.verdicts["DataGate"].passed
+
+    @property
+    def ended(self) -> bool:
+        """True where every component, up to the last or to the gate that stopped the run, is done."""
+        states = {component.name: component.state for component in self.components}
+        return ("Pusher" in states or self.blocked) and all(state in DONE for state in states.values())
+
+    @property
+    def exit(self) -> Exit:
+        """The run's outcome, from the recorded states alone."""
+        if not self.ended:
+            return Exit.ERROR
+        return Exit.OK if self.blessed or self.override else Exit.NOT_BLESSED
+
+
+class History:
+    """The runs that a metadata store remembers.
+
+    Args:
+      metadata_file: the SQLite store; made where it is missing.
+      serving_dir: the directory of released versions.
+      read_only: look at a store that a run may be writing to.
+
+    Raises:
+      InputError: the store cannot be read or written.
+    """
+
+    def __init__(self, metadata_file: Path, serving_dir: Path, *, read_only: bool = False) -> None:
+        self._serving_dir = serving_dir
+        self._store = connect(metadata_file, read_only=read_only)
+
+    def latest(self) -> Run | None:
+        """The newest run, or None before the first."""
+        contexts = self._runs()
+        return self._read(contexts[-1]) if contexts else None
+
+    def run(self, name: str) -> Run:
+        """A run by its name; without components where it came to none."""
+        context = next((c for c in self._runs() if c.name == name), None)
+        return self._read(context) if context else Run(run=name, components=[])
+
+    def unchanged(self, inputs: str) -> Run | None:
+        """The newest run, if it depended on `inputs`, came to its end and all it made is still there."""
+        contexts = self._runs()
+        if not contexts or contexts[-1].custom_properties[_INPUTS].string_value != inputs:
+            return None
+        artifacts = self._store.get_artifacts_by_context(contexts[-1].id)
+        run = self._read(contexts[-1])
+        paths = [Path(a.uri) for a in artifacts] + ([run.model] if run.model else [])
+        return run if all(path.exists() for path in paths) else None
+
+    def finish(self, run: str, inputs: str) -> None:
+        """Notes on a run that has come to its end what it depended on."""
+        context = self._store.get_context_by_type_and_name(_RUN, run)
+        context.custom_properties[_INPUTS].string_value = inputs
+        self._store.put_contexts([context])
+
+    def close_abandoned(self) -> None:
+        """Marks executions of killed runs as failed; call it only while no run works."""
+        running = [e for e in self._store.get_executions() if e.last_known_state == _State.RUNNING]
+        for execution in running:
+            execution.last_known_state = _State.FAILED
+        if running:
+            self._store.put_executions(running)
+
+    def _runs(self) -> list[mlmd.Context]:
+        return sorted(self._store.get_contexts_by_type(_RUN), key=lambda context: context.id)
+
+    def _read(self, context: mlmd.Context) -> Run:
+        run = Run(run=context.name, components=[])
+        outputs: dict[str, list[mlmd.Artifact]] = {}
+        executions = self._store.get_executions_by_context(context.id)
+        for execution in sorted(executions, key=lambda execution: execution.id):
+            name = self._node(execution)
+            run.components.append(
+                Component(
+                    name=name,
+                    state=_State.Name(execution.last_known_state),
+                    seconds=_seconds(execution),
+                )
+            )
+            outputs[name] = self._outputs(execution)
+            if name == "Window":
+                spans = _of_type(self._outputs(execution, mlmd.Event.INTERNAL_OUTPUT), "Examples")
+                run.window = sorted(map(_trained_span, spans), key=lambda span: span.span)
+        self._add_counts(run, outputs)
+        self._add_verdict(run, outputs)
+        self._add_candidate(run, outputs)
+        self._add_release(run, outputs)
+        return run
+
+    def _node(self, execution: mlmd.Execution) -> str:
+        contexts = self._store.get_contexts_by_execution(execution.id)
+        return next(c.name.split(".")[-1] for c in contexts if c.type == _NODE)
+
+    def _outputs(self, execution: mlmd.Execution, kind: int = mlmd.Event.OUTPUT) -> list[mlmd.Artifact]:
+        """What an execution gave out; `kind` is another for a resolver."""
+        events = self._store.get_events_by_execution_ids([execution.id])
+        made = [e.artifact_id for e in events if e.type == kind]
+        return self._store.get_artifacts_by_id(made)
+
+    def _add_counts(self, run: Run, outputs: dict[str, list[mlmd.Artifact]]) -> None:
+        component = {c.name: c for c in run.components}
+        for artifact in _of_type(outputs.get("ExampleGen"), "Examples"):
+            rows = artifact.custom_properties["rows_read"].int_value
+            component["ExampleGen"].records_in = {"read": rows}
+        for artifact in _of_type(outputs.get("ExampleGen"), "MasklineQuarantine"):
+            run.quarantine = Path(artifact.uri)
+            if (run.quarantine / REPORT_FILE).exists():
+                run.ingest = read_report(run.quarantine)
+        for artifact in _of_type(outputs.get("StatisticsGen"), "ExampleStatistics"):
+            run.statistics = Path(artifact.uri)
+            splits = _count_splits(run.statistics)
+            component["StatisticsGen"].records_in = splits
+            component["ExampleGen"].records_out = splits
+            if "Transform" in component and "Window" not in component:
+                component["Transform"].records_in = splits
+        for artifact in _of_type(outputs.get("Trainer"), "MasklineTrainingHistory"):
+            rows_trained = _read_json(Path(artifact.uri, "history.json")).get("rows", {})
+            component["Trainer"].records_in = rows_trained
+            component["Transform"].records_out = rows_trained
+
+    def _add_verdict(self, run: Run, outputs: dict[str, list[mlmd.Artifact]]) -> None:
+        for name, artifacts in outputs.items():
+            for artifact in _of_type(artifacts, "MasklineVerdict"):
+                run.verdicts[name] = read_verdict(Path(artifact.uri))
+        for artifact in _of_type(outputs.get("ReleaseGate"), "ModelBlessing"):
+            run.blessed = artifact.custom_properties["blessed"].int_value == 1
+        for artifact in _of_type(outputs.get("ModelChecks"), "InfraBlessing"):
+            run.blessed = run.blessed and artifact.custom_properties["blessed"].int_value == 1
+        for artifact in _of_type(outputs.get("Evaluator"), "ModelEvaluation"):
+            if Path(artifact.uri, FILE).exists():  # it is not while the Evaluator works
+                run.metrics = read_evaluation(Path(artifact.uri)).metrics
+        run.why = [str(check) for verdict in run.verdicts.values() for check in verdict.blocking]
+        evaluator = next((c for c in run.components if c.name == "Evaluator"), None)
+        if evaluator and run.metrics:
+            evaluator.records_in = {"eval": int(run.metrics["candidate"]["example_count"])}
+
+    def _add_candidate(self, run: Run, outputs: dict[str, list[mlmd.Artifact]]) -> None:
+        for artifact in _of_type(outputs.get("Trainer"), "Model"):
+            run.candidate, run.candidate_id = Path(artifact.uri, "Format-Serving"), artifact.id
+            run.override = overrides.of_model(self._serving_dir, artifact.id)
+
+    def _add_release(self, run: Run, outputs: dict[str, list[mlmd.Artifact]]) -> None:
+        for artifact in _of_type(outputs.get("Pusher"), "MasklineRelease"):
+            run.released_version = artifact.properties["version"].int_value
+        for newest in releases(self._store)[-1:]:
+            run.live_version = newest.properties["version"].int_value
+            run.model = self._serving_dir / str(run.live_version)
+
+
+def connect(metadata_file: Path, *, read_only: bool = False) -> MetadataStore:
+    """Opens a metadata store. Let go of it before a run forks (docs/adr/0002).
+
+    Raises:
+      InputError: the store cannot be read or written.
+    """
+    _check(metadata_file, read_only=read_only)
+    mode = mlmd.SqliteMetadataSourceConfig
+    config = mlmd.ConnectionConfig()
+    config.sqlite.filename_uri = str(metadata_file)
+    config.sqlite.connection_mode = mode.READONLY if read_only else mode.READWRITE_OPENCREATE
+    return MetadataStore(config)
+
+
+def _check(file: Path, *, read_only: bool) -> None:
+    """Asks SQLite itself: what ml-metadata raises is a page of SQL."""
+    try:
+        with closing(sqlite3.connect(file)) as database:
+            database.execute("PRAGMA schema_version" if read_only else "BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        action = "read" if read_only else "written"
+        raise InputError(
+            f"{file}: the metadata store cannot be {action} ({error}); mend it, or give another --root"
+        ) from None
+
+
+def _of_type(artifacts: Iterable[mlmd.Artifact] | None, name: str) -> list[mlmd.Artifact]:
+    return [artifact for artifact in artifacts or () if artifact.type == name]
+
+
+def _trained_span(examples: mlmd.Artifact) -> TrainedSpan:
+    values = examples.properties
+    return TrainedSpan(span=values["span"].int_value, version=values["version"].int_value)
+
+
+def _seconds(execution: mlmd.Execution) -> float:
+    began, ended = execution.create_time_since_epoch, execution.last_update_time_since_epoch
+    return round((ended - began) / 1000, 2)
+
+
+def _count_splits(uri: Path) -> dict[str, int]:
+    counts = {}
+    for file in sorted(uri.glob("Split-*/FeatureStats.pb"), reverse=True):
+        statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes())
+        counts[file.parent.name.removeprefix("Split-")] = statistics.datasets[0].num_examples
+    return counts
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        return json.loads(file.read_text())
+    except FileNotFoundError:
+        return {}

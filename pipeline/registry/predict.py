@@ -1,0 +1,44 @@
+"""Asks the live model through the signature that a server would use."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from maskline.pipeline.config import Config
+from maskline.pipeline.local.streams import quiet_tensorflow
+from maskline.transform.errors import InputError
+from maskline.transform.features import IDENTITY_FILE, SequenceSpec, tokenize
+
+
+def answer(config: Config, texts: Sequence[str]) -> list[tuple[str, float]]:
+    """Predicts the label's first symbol for each text.
+
+    Args:
+      config: says where the released versions lie.
+      texts: such as `x=-12,y=24:y+x`.
+
+    Returns:
+      symbol and probability for each.
+
+    Raises:
+      InputError: no model was released yet, or a text is not of the model's language.
+    """
+    numbers = [int(p.name) for p in config.serving_dir.glob("[0-9]*") if p.name.isdigit()]
+    if not numbers:
+        raise InputError(f"{config.serving_dir}: no model was released yet; `maskline run` makes one")
+    folder = config.serving_dir / str(max(numbers))
+    # The model's own language, which need not be that of today's configuration.
+    spec = SequenceSpec.model_validate(json.loads((folder / IDENTITY_FILE).read_text())["sequence"])
+    for text in texts:
+        tokenize(text, spec)
+    with quiet_tensorflow():
+        return _ask(folder, texts)
+
+
+def _ask(folder: Path, texts: Sequence[str]) -> list[tuple[str, float]]:
+    import tensorflow as tf
+
+    served = tf.saved_model.load(str(folder)).signatures["serving_text"]
+    answers = served(tf.constant(list(texts)))
+    symbols = [symbol.decode() for symbol in answers["symbol"].numpy()]
+    return list(zip(symbols, map(float, answers["probability"].numpy()), strict=True))

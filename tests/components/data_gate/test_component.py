@@ -1,0 +1,333 @@
+"""The data gate on real statistics: what alarms, what does not, and what the verdict says."""
+
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from tfx.types import standard_artifacts as standard
+
+# isort: split
+import pyarrow as pa
+import tensorflow_data_validation as tfdv
+from google.protobuf import text_format
+from tensorflow_data_validation.statistics.stats_impl import generate_statistics_in_memory
+
+from maskline.components.artifacts import QuarantineArtifact, VerdictArtifact
+from maskline.components.data_gate.checks import divergence_checks
+from maskline.components.data_gate.component import Executor, divergences, statistics_options
+from maskline.components.data_gate.divergence import chance, jensen_shannon
+from maskline.components.data_gate.rules import DataGateConfig, Rules
+from maskline.components.ingest.quarantine import Report
+from maskline.components.resolvers import AcceptedStrategy, PreviousSpanStrategy
+from maskline.components.verdict import Outcome, read
+from maskline.transform.features import SequenceSpec, make_schema
+from maskline.transform.samples import exercises
+
+SPEC = SequenceSpec()
+SCHEMA = make_schema(SPEC)
+DEFAULTS = DataGateConfig()
+NAMES = (*SPEC.features, SPEC.label)
+
+
+def rows(count, seed, *, max_value=100, keep=lambda texts: True, ids=lambda i: i):
+    drawn = exercises(count, max_value=max_value, rng=np.random.default_rng(seed))
+    return [[[ids(SPEC.ids[c]) for c in text] for text in texts] for texts in drawn if keep(texts)]
+
+
+def statistics(rows, schema=SCHEMA):
+    columns = [pa.array(column, type=pa.list_(pa.int64())) for column in zip(*rows, strict=True)]
+    columns = columns or [pa.array([], type=pa.list_(pa.int64()))] * len(NAMES)
+    batch = pa.RecordBatch.from_arrays(columns, NAMES)
+    options = statistics_options(SPEC)
+    options.schema = schema
+    return generate_statistics_in_memory(batch, options)
+
+
+def alarms(ours, theirs, config=DEFAULTS):
+    """The features whose ids drifted."""
+    ours, theirs = ours.datasets[0], theirs.datasets[0]
+    measured = divergences(SCHEMA, ours, skew=theirs, drift=theirs)
+    assert measured["drift"] == pytest.approx(measured["skew"])
+    assert set(measured["drift"]) == set(NAMES)
+    checks = divergence_checks(Rules(config, SCHEMA, SPEC), "drift", measured["drift"], ours, theirs)
+    return {check.subject.strip("'"): check for check in checks if check.outcome is Outcome.BLOCKED}
+
+
+def test_spans_of_one_generator_do_not_alarm_in_100_trials():
+    sizes = np.random.default_rng(5).integers(50, 1000, size=101)
+    spans = [statistics(rows(int(size), [1, trial])) for trial, size in enumerate(sizes)]
+    # The allowance for chance is enough by itself; the default limit only adds to it.
+    strictest = DataGateConfig(max_drift=0)
+    assert [alarms(a, b, strictest) for a, b in pairwise(spans)] == [{}] * 100
+
+
+SWAPPED = {SPEC.ids[a]: SPEC.ids[b] for a, b in ("+-", "-+")}
+SHIFTS = {
+    "max value 100 → 30": ({"max_value": 30}, {"defs"}),
+    "no addition": ({"keep": lambda texts: "+" not in texts[1]}, {"op"}),
+    "no subtraction": ({"keep": lambda texts: "-" not in texts[1]}, {"op"}),
+    "no multiplication": ({"keep": lambda texts: "*" not in texts[1]}, {"op"}),
+    "vocabulary reversed": ({"ids": lambda i: SPEC.size - i}, {"defs", "op", "res"}),
+    "plus and minus swapped": ({"ids": lambda i: SWAPPED.get(i, i)}, {"defs", "res"}),
+}
+
+
+@pytest.mark.parametrize("shift", SHIFTS)
+@pytest.mark.parametrize("count", [200, 500, 2000])
+def test_shift_is_caught_and_named(shift, count):
+    change, features = SHIFTS[shift]
+    found = alarms(statistics(rows(count, [2, count], **change)), statistics(rows(count, [3, count])))
+    assert set(found) >= features
+
+
+WORDS = SequenceSpec(vocabulary=(" ", ":", *(f"w{i}" for i in range(4998))))
+
+
+def words(count, seed, low):
+    """A row of `defs` holds 20 of 4,000 words."""
+    drawn = np.random.default_rng(seed).integers(low, low + 4000, size=(count, 20)).tolist()
+    batch = pa.RecordBatch.from_arrays([pa.array(drawn, type=pa.list_(pa.int64()))], ["defs"])
+    options = statistics_options(WORDS)
+    options.schema = make_schema(WORDS)
+    return generate_statistics_in_memory(batch, options).datasets[0]
+
+
+@pytest.mark.parametrize("count", [200, 2000])
+@pytest.mark.parametrize(("low", "outcome"), [(2, Outcome.PASSED), (1000, Outcome.BLOCKED)])
+def test_most_of_a_large_vocabulary_is_rare_and_its_drift_is_judged_all_the_same(count, low, outcome):
+    ours, theirs = words(count, 1, 2), words(count, 2, low)
+    measured = divergences(make_schema(WORDS), ours, skew=theirs)["skew"]
+    rules = Rules(DataGateConfig(max_skew=0), make_schema(WORDS), WORDS)
+    [check] = divergence_checks(rules, "skew", measured, ours, theirs)
+    assert check.outcome is outcome
+
+
+def test_our_divergence_is_the_one_that_tfdv_measures():
+    ours, theirs = words(200, 1, 2), words(300, 2, 1000)
+    counts = [
+        {b.label: b.sample_count for b in d.features[0].string_stats.rank_histogram.buckets}
+        for d in (ours, theirs)
+    ]
+    values = counts[0].keys() | counts[1].keys()
+    arrays = (np.array([count.get(value, 0) for value in values]) for count in counts)
+    measured = divergences(make_schema(WORDS), ours, skew=theirs)["skew"]["defs"]
+    assert jensen_shannon(*arrays) == pytest.approx(measured, rel=1e-6)
+
+
+def test_nothing_is_expected_of_an_empty_sample_and_little_of_large_ones():
+    assert chance({}, {"3": 5}) == chance({"3": 5}, {}) == 1
+    assert chance({"3": 5}, {"3": 9}) == 0
+    large = chance({"3": 10**9, "4": 10**9}, {"3": 10**9, "4": 10**9})
+    assert 0 < large < 1e-6
+
+
+def test_drift_names_the_ids_whose_share_changed_most():
+    ours = statistics(rows(500, 1, keep=lambda texts: "+" not in texts[1]))
+    [check] = alarms(ours, statistics(rows(500, 2))).values()
+    assert check.details[0].startswith("id 7 '+' is 0.00% of the ids, 1")
+    assert check.details[0].endswith("% in the previous span")
+    assert str(check).startswith("drift of 'op': Jensen-Shannon divergence 0.0")
+
+
+class Ingest:
+    """The artifacts of one ingest, as the nodes before the gate write them."""
+
+    def __init__(self, folder, *, span=0, schema=SCHEMA, report=None, **splits):
+        self.folder, self.schema, self.splits = folder, schema, splits
+        self.inputs = {
+            "examples": [self.artifact(standard.Examples, "examples", span=span)],
+            "statistics": [self.artifact(standard.ExampleStatistics, "statistics", span=span)],
+            "schema": [self.artifact(standard.Schema, "schema")],
+            "anomalies": [self.artifact(standard.ExampleAnomalies, "anomalies")],
+            "quarantine": [self.artifact(QuarantineArtifact, "quarantine")],
+        }
+        self.inputs["examples"][0].version = 2
+        for kind in ("examples", "statistics", "anomalies"):
+            self.inputs[kind][0].split_names = json.dumps(list(splits))
+        for name, content in splits.items():
+            found = statistics(content, schema)
+            self.write(f"statistics/Split-{name}/FeatureStats.pb", found.SerializeToString())
+            anomalies = tfdv.validate_statistics(found, schema)
+            self.write(f"anomalies/Split-{name}/SchemaDiff.pb", anomalies.SerializeToString())
+        counts = {name: len(content) for name, content in splits.items()}
+        report = Report(**{"rows_in": sum(counts.values()), "splits": counts} | (report or {}))
+        self.write("schema/schema.pbtxt", text_format.MessageToString(schema).encode())
+        self.write("quarantine/report.json", report.model_dump_json().encode())
+
+    def artifact(self, kind, name, **properties):
+        made = kind()
+        made.uri, made.id = str(self.folder / name), 7
+        for key, value in properties.items():
+            setattr(made, key, value)
+        return made
+
+    def write(self, path, content):
+        (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / path).write_bytes(content)
+
+    def gate(self, *, previous=(), **config):
+        """Runs the gate; gives the artifact, and check by name and subject."""
+        verdict = self.artifact(VerdictArtifact, "verdict")
+        properties = {
+            "config": DataGateConfig(**config).model_dump_json(),
+            "sequence": SPEC.model_dump_json(),
+            "root": "/the/root",
+        }
+        Executor().Do(self.inputs | {"previous": list(previous)}, {"verdict": [verdict]}, properties)
+        checks = read(self.folder / "verdict").checks
+        return verdict, {(check.name, check.subject): check for check in checks}
+
+
+def blocked(checks):
+    return {key for key, check in checks.items() if check.outcome is Outcome.BLOCKED}
+
+
+def test_good_data_pass_and_the_verdict_says_what_it_is_about(tmp_path):
+    verdict, checks = Ingest(tmp_path, span=3, train=rows(400, 1), eval=rows(100, 2)).gate()
+    assert {check.outcome for check in checks.values()} == {Outcome.PASSED}
+    assert {name for name, _ in checks} == {"bad rows", "lost rows", "empty split", "other", "skew"}
+    about = [verdict.get_int_custom_property(p) for p in ("examples_id", "statistics_id", "span", "version")]
+    assert (verdict.passed, about) == (1, [7, 7, 3, 2])
+
+
+def narrower(**change):
+    schema = make_schema(SPEC)
+    for name, (where, value) in change.items():
+        feature = next(f for f in schema.feature if f.name == name)
+        part, key = where.split(".")
+        setattr(getattr(feature, part), key, value)
+    return schema
+
+
+def without(name):
+    schema = make_schema(SPEC)
+    schema.feature.remove(next(f for f in schema.feature if f.name == name))
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("schema", "key", "asked", "measured", "detail"),
+    [
+        (
+            narrower(res=("int_domain.max", 18)), ("new values", "'res' (train)"),
+            "allowed are ids 1…18", "Unexpectedly large value: 19", "new: id 19 '9' ",
+        ),
+        (
+            narrower(defs=("value_count.max", 9)), ("list length", "'defs' (train)"),
+            "allowed are 1…9 ids in a row", "Some examples have more values than expected",
+            "the shortest list holds 7 ids, the longest 11",
+        ),
+        (
+            narrower(op=("presence.min_count", 1000)), ("missing feature", "'op' (train)"),
+            "at least 100.00% of the rows must have it", "The feature was present in fewer examples",
+            "0 rows lack it, 400 have it",
+        ),
+    ],
+    ids=["new value", "too long", "too few"],
+)  # fmt: skip
+def test_what_the_schema_forbids_blocks_and_is_named(tmp_path, schema, key, asked, measured, detail):
+    ingest = Ingest(tmp_path, schema=schema, train=rows(400, 1), eval=rows(100, 2))
+    verdict, checks = ingest.gate()
+    assert (verdict.passed, checks[key].outcome) == (0, Outcome.BLOCKED)
+    assert checks[key].asked == asked
+    assert checks[key].measured.startswith(measured)
+    assert checks[key].details[0].startswith(detail)
+    assert checks[key].details[-1] == "more: maskline schema diff --root /the/root"
+
+
+def test_feature_that_the_schema_does_not_know_warns(tmp_path):
+    verdict, checks = Ingest(tmp_path, schema=without("res"), train=rows(400, 1), eval=rows(100, 2)).gate()
+    found = checks["new feature", "'res' (train)"]
+    assert (verdict.passed, found.outcome, found.asked) == (1, Outcome.WARNED, "the schema knows defs, op")
+
+
+def test_drift_and_skew_are_told_apart_and_severity_decides(tmp_path):
+    few = rows(400, 1, keep=lambda texts: "+" not in texts[1])
+    before = Ingest(tmp_path / "before", train=rows(400, 3), eval=rows(100, 4))
+    ingest = Ingest(tmp_path / "now", train=few, eval=rows(400, 2))
+    verdict, checks = ingest.gate(previous=before.inputs["statistics"])
+    assert blocked(checks) == {("drift", "'op'"), ("skew", "'op'")}
+    assert (
+        checks["drift", "'op'"].details[-1]
+        == f"more: maskline data stats {tmp_path}/now/examples/Split-train"
+    )
+    verdict, checks = ingest.gate(
+        previous=before.inputs["statistics"], severity={"drift": "warn", "skew": "ignore"}
+    )
+    assert (verdict.passed, checks["drift", "'op'"].outcome) == (1, Outcome.WARNED)
+    assert checks["skew", "'op'"].outcome is Outcome.IGNORED
+
+
+@pytest.mark.parametrize(("bad", "passes"), [(5, True), (6, False)])
+def test_share_of_bad_rows_has_a_limit(tmp_path, bad, passes):
+    row = {"kind": "missing", "file": "a.tfrecord", "record": 3, "reason": "feature 'op' is missing"}
+    report = {"rows_in": 500, "quarantined": {"missing": bad}, "examples": [row]}
+    good = 500 - bad
+    ingest = Ingest(tmp_path, report=report, train=rows(good - 100, 1), eval=rows(100, 2))
+    verdict, checks = ingest.gate()
+    assert verdict.passed == passes
+    assert checks["bad rows", ""].measured == f"{bad} of 500 rows, {bad / 500:.2%} ({bad} missing)"
+    if not passes:
+        assert checks["bad rows", ""].details == (
+            "a.tfrecord: record 3: feature 'op' is missing",
+            "more: maskline show --root /the/root --json",
+        )
+    assert ingest.gate(max_bad_rows=0.05)[0].passed
+
+
+def test_lost_rows_empty_splits_and_corrupt_files_are_told(tmp_path):
+    torn = {"file": "b.tfrecord", "offset": 9, "unread_bytes": 7, "reason": "is truncated"}
+    report = {"rows_in": 401, "corrupt": [torn]}
+    _, checks = Ingest(tmp_path, report=report, train=rows(400, 1), eval=[]).gate()
+    assert blocked(checks) == {("lost rows", ""), ("empty split", "eval")}
+    assert checks["lost rows", ""].measured == "401 read, 400 ingested, 0 quarantined"
+    assert checks["corrupt file", ""].outcome is Outcome.WARNED
+    assert checks["corrupt file", ""].details[0] == "b.tfrecord: is truncated; 7 bytes were not read"
+
+
+def numbered(kind, number, **properties):
+    made = kind()
+    made.id = number
+    for key, value in properties.items():
+        made.set_int_custom_property(key, value) if key.endswith("_id") else setattr(made, key, value)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("spans", "passed", "current", "previous"),
+    [
+        ({1: 1, 2: 2, 3: 3}, {1, 2, 3}, 3, 2),
+        ({1: 1, 2: 2, 3: 3}, {1, 3}, 3, 1),  # span 2 was blocked
+        ({1: 1}, set(), 1, None),
+        ({1: 1, 2: 3, 3: 2}, {1, 2, 3}, 3, 1),  # span 2 came late: not the newer span 3
+        ({1: 1, 2: 2, 3: 2}, {1, 2, 3}, 3, 1),  # span 2 once more: not its own earlier version
+        ({1: 1, 2: 1, 3: 2}, {1, 2, 3}, 3, 2),  # span 1 twice: the newer version
+        ({1: 0, 2: 0, 3: 0}, {1, 2, 3}, 2, 1),  # a plain directory: as they came
+    ],
+)
+def test_previous_span_is_the_newest_earlier_one_that_passed(spans, passed, current, previous):
+    all_of_them = [numbered(standard.ExampleStatistics, n, span=span) for n, span in spans.items()]
+    verdicts = [numbered(VerdictArtifact, 90 + n, passed=int(n in passed), statistics_id=n) for n in spans]
+    now = next(s for s in all_of_them if s.id == current)
+    resolved = PreviousSpanStrategy().resolve_artifacts(
+        None, {"current": [now], "statistics": all_of_them, "verdict": [*verdicts, VerdictArtifact()]}
+    )
+    assert [s.id for s in resolved["statistics"]] == ([previous] if previous else [])
+    assert set(resolved) == {"current", "statistics", "verdict"}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "today", "resolved"),
+    [
+        ([(1, 7, 1)], (2, 7, 1), 1),  # passed by other rules before: nothing follows anew
+        ([(1, 7, 0)], (2, 7, 1), 2),
+        ([(1, 7, 1)], (2, 7, 0), 2),  # blocked today is blocked
+        ([(1, 6, 1)], (2, 7, 1), 2),  # other examples
+        ([], (2, 7, 1), 2),
+    ],
+)
+def test_what_passes_again_is_the_same_to_all_that_follows(earlier, today, resolved):
+    *before, now = (numbered(VerdictArtifact, n, examples_id=e, passed=p) for n, e, p in [*earlier, today])
+    found = AcceptedStrategy().resolve_artifacts(None, {"verdict": [now], "earlier": [*before, now]})
+    assert ([v.id for v in found["verdict"]], found["earlier"]) == ([resolved], [])

@@ -1,0 +1,58 @@
+"""The Evaluator pools the eval rows of several ingests, where that is asked."""
+
+import pytest
+
+from maskline.transform.features import SequenceSpec
+from tests.conftest import Finished
+
+pytestmark = pytest.mark.slow
+
+
+def test_eval_rows_of_all_ingests_are_pooled(finished: Finished, tmp_path):
+    """Twice the same rows: twice as many of each count, and the same metrics."""
+    from tfx.types import standard_artifacts
+
+    from maskline.components.evaluation.component import Executor
+    from maskline.components.evaluation.report import CANDIDATE, read
+    from maskline.pipeline.config import BeamConfig
+
+    def artifact(kind, uri):
+        made = kind()
+        made.uri = str(uri)
+        return made
+
+    [rows], [model], [once] = (
+        list((finished.root / "artifacts" / part).iterdir())
+        for part in ("ExampleGen/examples", "Trainer/model", "Evaluator/evaluation")
+    )
+    examples = [artifact(standard_artifacts.Examples, rows) for _ in range(2)]
+    for ingest in examples:
+        ingest.split_names = '["train", "eval"]'
+    context = Executor.Context(
+        beam_pipeline_args=list(BeamConfig().args), tmp_dir=str(tmp_path / "tmp"), unique_id="1"
+    )
+    Executor(context).Do(
+        {"examples": examples, "model": [artifact(standard_artifacts.Model, model)]},
+        {"evaluation": [artifact(standard_artifacts.ModelEvaluation, tmp_path)]},
+        {"sequence": SequenceSpec().model_dump_json(), "slices": "[]"},
+    )
+    [pooled], single = read(tmp_path).slices, read(once).overall
+    assert pooled.rows == 2 * single.rows
+    assert pooled.metrics[CANDIDATE]["accuracy"] == pytest.approx(single.metrics[CANDIDATE]["accuracy"])
+    right = {symbol: counts.right for symbol, counts in single.classes[CANDIDATE].items()}
+    doubled = {symbol: counts.right for symbol, counts in pooled.classes[CANDIDATE].items()}
+    assert doubled == {symbol: 2 * count for symbol, count in right.items()}
+
+
+@pytest.mark.parametrize(
+    ("window", "pool", "node"),
+    [((1, 2), True, "Window"), ((1, 2), False, "ExampleGen"), ((), True, "ExampleGen")],
+)
+def test_rows_are_those_of_the_window_where_that_is_asked(window, pool, node):
+    from maskline.pipeline.config import load
+    from maskline.pipeline.dag import create_pipeline
+
+    config = load(overrides=[f"evaluation.pool_window={str(pool).lower()}"])
+    pipeline = create_pipeline(config, schema_file="schema.pbtxt", window=window)
+    [evaluator] = [component for component in pipeline.components if component.id == "Evaluator"]
+    assert evaluator.inputs["examples"].producer_component_id == node

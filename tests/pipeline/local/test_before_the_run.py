@@ -1,0 +1,193 @@
+"""What is looked at before TFX is loaded: shards, schema, source, lock."""
+
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+from pydantic import ValidationError
+
+from maskline.pipeline import fingerprint
+from maskline.pipeline.config import DataConfig
+from maskline.pipeline.errors import BusyError
+from maskline.pipeline.local import lock
+from maskline.pipeline.local.inputs import find_data, find_shards, read_schema, shards_version
+from maskline.transform.errors import InputError
+from maskline.transform.features import SequenceSpec
+
+
+def test_shards_are_found_by_pattern(tmp_path):
+    for name in ("b.tfrecord", "a.tfrecords.gz", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "c.tfrecords").mkdir()
+    found = find_shards(tmp_path, DataConfig())
+    assert [path.name for path in found] == ["a.tfrecords.gz", "b.tfrecord"]
+
+
+def test_no_data_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="nowhere: no such data directory"):
+        find_shards(tmp_path / "nowhere", DataConfig())
+    with pytest.raises(InputError, match="file: is not a directory"):
+        find_shards(tmp_path / "file", DataConfig())
+    with pytest.raises(InputError, match=r"no shard matches '\*.tfrecord\*'.*holds 1 others, such as file"):
+        find_shards(tmp_path, DataConfig())
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path):
+    (tmp_path / b"\xff.tfrecord".decode(errors="surrogateescape")).touch()
+    with pytest.raises(InputError, match=r"'\\udcff.tfrecord' is not a printable name; rename the file"):
+        find_shards(tmp_path, DataConfig())
+
+
+def test_data_version_changes_with_any_shard(tmp_path):
+    (tmp_path / "a").write_text("1")
+    (tmp_path / "b").write_text("2")
+    paths = [tmp_path / "a", tmp_path / "b"]
+    before = shards_version(paths)
+    assert shards_version(paths) == before
+    assert shards_version(paths[:1]) != before
+    time = (tmp_path / "a").stat().st_mtime_ns
+    (tmp_path / "a").write_text("3")
+    os.utime(tmp_path / "a", ns=(time + 1, time + 1))
+    assert shards_version(paths) != before
+
+
+def test_source_fingerprint_sees_files_rooms_and_lock(tmp_path, monkeypatch):
+    class Room:
+        def __init__(self, name):
+            (tmp_path / name).mkdir()
+            self.__file__ = str(tmp_path / name / "__init__.py")
+
+    rooms = {name: Room(name) for name in ("transform", "trainer", "pipeline")}
+    monkeypatch.setattr(fingerprint, "ROOMS", rooms)
+    monkeypatch.setattr(fingerprint, "pipeline", rooms["pipeline"])
+    seen = set()
+    for change in ("transform/a.py", "transform/a.pbtxt", "trainer/a.py", "requirements.lock"):
+        seen.add(fingerprint.source("transform", "trainer"))
+        (tmp_path / change).write_text(change)
+    seen.add(fingerprint.source("transform", "trainer"))
+    assert len(seen) == 5
+    before = fingerprint.source("transform")
+    (tmp_path / "trainer/a.py").write_text("other")
+    (tmp_path / "transform/__pycache__").mkdir()
+    (tmp_path / "transform/__pycache__/a.pyc").write_text("bytecode")
+    assert fingerprint.source("transform") == before
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("feature {", "is not a schema"),
+        ("", "sequence disagree: it has no feature 'defs'; mend it, or leave data.schema out"),
+        (None, "cannot be read"),
+    ],
+)
+def test_bad_schema_is_named(tmp_path, text, problem):
+    file = tmp_path / "s.pbtxt"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(InputError, match=problem):
+        read_schema(file, SequenceSpec())
+
+
+def test_schema_follows_from_the_settings():
+    text = read_schema(None, SequenceSpec(features=("colour",), label="shape", vocabulary=(" ", ":", "x")))
+    assert 'name: "colour"' in text
+    assert 'name: "shape"' in text
+
+
+def test_root_has_one_run_at_a_time(tmp_path):
+    code = (
+        "import sys; from maskline.pipeline.local import lock; from pathlib import Path\nwith lock.hold(Path(sys.argv[1])): "
+    )
+    holding = subprocess.Popen(
+        [sys.executable, "-c", code + "print(1, flush=True); sys.stdin.read()", str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert holding.stdout.readline()
+        assert lock.holder(tmp_path) == holding.pid
+        with pytest.raises(BusyError, match=f"process {holding.pid}"), lock.hold(tmp_path):
+            pass
+    finally:
+        holding.kill()
+        holding.communicate()
+    assert lock.holder(tmp_path) is None
+    with lock.hold(tmp_path):
+        assert lock.holder(tmp_path) == os.getpid()
+
+
+def test_a_look_at_the_lock_does_not_turn_a_run_away(tmp_path):
+    looker = open(tmp_path / "lock", "a+")  # noqa: SIM115, the timer closes it
+    fcntl.flock(looker, fcntl.LOCK_SH)
+    threading.Timer(0.1, looker.close).start()
+    with lock.hold(tmp_path):
+        assert lock.holder(tmp_path) == os.getpid()
+
+
+def test_root_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "root").touch()
+    with pytest.raises(InputError, match="root cannot be written"), lock.hold(tmp_path / "root"):
+        pass
+
+
+def exports(folder, *names):
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "a.tfrecord").touch()
+    return folder / "span-{SPAN}"
+
+
+def test_spans_are_pinned_and_strays_are_told(tmp_path):
+    path = exports(tmp_path, "span-1", "span-2", "span-tmp")
+    [newest], notes = find_data(DataConfig(path=path, unchanged_for=0))
+    assert (newest.name, newest.data.span) == ("2", 2)
+    assert notes == [f"{tmp_path}/span-tmp: is beside the spans and is none; ignored"]
+    [first], _ = find_data(DataConfig(path=path, unchanged_for=0, span=1))
+    assert first.version != newest.version
+
+
+def test_a_span_that_is_left_out_is_told(tmp_path):
+    path = exports(tmp_path, "span-1", "span-2")
+    (tmp_path / "span-1/_SUCCESS").touch()
+    [newest], notes = find_data(DataConfig(path=path, success_marker="_SUCCESS"))
+    assert newest.name == "1"
+    assert notes == [f"{tmp_path}/span-2: is not complete and left out: it has no _SUCCESS"]
+
+
+def test_a_window_is_the_last_spans_up_to_the_one_asked_for(tmp_path):
+    path = exports(tmp_path, "span-1", "span-2", "span-4")
+    data = DataConfig(path=path, unchanged_for=0, window=2)
+    assert [span.data.span for span in find_data(data)[0]] == [2, 4]
+    before = data.model_copy(update={"span": 2})
+    assert [span.data.span for span in find_data(before)[0]] == [1, 2]
+    first = data.model_copy(update={"span": 1})
+    with pytest.raises(InputError, match=r"asks for 2 spans, complete are 1 \(1\); wait for more, or set"):
+        find_data(first)
+    assert [s.name for s in find_data(first.model_copy(update={"allow_fewer": True}))[0]] == ["1"]
+
+
+def test_split_data_need_both_splits(tmp_path):
+    exports(tmp_path, "train")
+    with pytest.raises(InputError, match="eval: no such data directory"):
+        find_shards(tmp_path, DataConfig(presplit=True))
+    exports(tmp_path, "eval")
+    assert len(find_shards(tmp_path, DataConfig(presplit=True))) == 2
+    with pytest.raises(InputError, match=r"it holds train and eval; data.presplit=true takes them"):
+        find_shards(tmp_path, DataConfig())
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"span": 3}, r"span needs a path with \{SPAN\}"),
+        ({"window": 2}, r"window needs a path with \{SPAN\}"),
+        ({"path": "a/{SPAN}/{SPAN}"}, "a placeholder stands twice"),
+    ],
+)
+def test_settings_of_spans_that_disagree_are_refused(values, problem):
+    with pytest.raises(ValidationError, match=problem):
+        DataConfig.model_validate(values)

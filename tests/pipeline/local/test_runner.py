@@ -1,0 +1,48 @@
+"""The runner that forks a process a node, on small nodes; in a process of its own, as forking asks for."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support import REPOSITORY, environment
+
+SCRIPT = """
+import sys
+from pathlib import Path
+
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.orchestration import metadata
+from tfx.orchestration.pipeline import Pipeline
+
+from maskline.pipeline.config import load
+from maskline.pipeline.console import Console
+from maskline.pipeline.local.runner import ForkingRunner
+from tests import small_nodes
+
+root = Path(sys.argv[1])
+gate = small_nodes.Gate(passed=1)
+resolver = Resolver(
+    strategy_class=small_nodes.UnreadableStrategy, verdict=gate.outputs["verdict"]
+).with_id("Chosen")
+reader = small_nodes.Reader(verdict=resolver.outputs["verdict"])
+store = metadata.sqlite_metadata_connection_config(str(root / "metadata.sqlite"))
+pipeline = Pipeline("small", str(root), components=[gate, resolver, reader], metadata_connection_config=store)
+try:
+    ForkingRunner("a run", Console(load(root=root))).run(pipeline)
+except Exception as error:
+    print(f"{type(error).__name__}: {error}")
+"""
+
+
+def test_resolver_that_raises_fails_the_run_by_name_and_nothing_behind_it_begins(tmp_path: Path):
+    """TFX only logs what a resolver raises, and goes on."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tmp_path)],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=120, env=environment(),
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert "✓ Gate" in done.stdout, done.stderr
+    assert "✗ Chosen" in done.stdout
+    assert "Reader" not in done.stdout
+    assert lines[-1] == "RunError: Chosen failed: its inputs could not be resolved; the log says why"
+    assert "the disk is gone" in done.stderr

@@ -1,0 +1,104 @@
+"""A person's word against the release gate: who may be overridden, and what is kept of it. A real store."""
+
+import json
+
+import pytest
+
+from maskline.components.pusher import audit, serving
+from maskline.components.verdict import Outcome
+from maskline.pipeline.errors import BusyError
+from maskline.pipeline.local import lock
+from maskline.pipeline.registry.bless import bless
+from maskline.pipeline.registry.history import Exit, History
+from maskline.pipeline.registry.releases import releases
+from maskline.transform.errors import InputError
+from tests.support import maskline
+
+BLOCKED, PASSED = Outcome.BLOCKED, Outcome.PASSED
+
+
+def read(config, run):
+    return History(config.metadata_file, config.serving_dir).run(run)
+
+
+def test_model_goes_live_and_who_when_and_why_are_kept(config, store, record):
+    record("first"), record("second")
+    assert read(config, "first").exit is Exit.NOT_BLESSED
+    version = bless(config, "first", reason="products\nare not  asked for")
+    assert [v.identity for v in serving.versions(config.serving_dir)] == [version.identity] == ["first"]
+    [change] = audit.changes(config.serving_dir)
+    assert (change.why, change.who) == ("blessed on purpose: products are not asked for", audit.user())
+    run = read(config, "first")
+    assert (run.override.reason, run.override.version) == ("products are not asked for", 1)
+    assert (run.exit, run.blessed) == (Exit.OK, False)
+    assert read(config, "second").override is None
+    # The next run's resolver compares with it.
+    assert [r.properties["model_id"].int_value for r in releases(store)] == [run.candidate_id]
+
+
+def test_last_is_the_newest_run(config, record):
+    record("first"), record("second")
+    assert bless(config, "last", reason="why not").identity == "second"
+
+
+def test_show_tells_of_it_and_its_first_line_says_why_the_gate_held_it_back(config, record):
+    record("first")
+    before = maskline("show", "--root", config.root).stdout
+    assert before.splitlines()[0] == "Not blessed: accuracy of operator=*: much; little"
+    assert "✗ accuracy of operator=*: much; little" in before
+    assert before.count("Not blessed") == 1
+    assert f"maskline bless --root {config.root} first --reason" in before
+    done = maskline("bless", "first", "--reason", "it is meant", "--root", config.root)
+    assert done.stdout == f"Released on purpose as version 1: {config.serving_dir / '1'}\n", done.stderr
+    after = maskline("show", "--root", config.root).stdout
+    assert f"Released on purpose by {audit.user()}, 20" in after
+    assert after.count("it is meant") == 1
+    shown = json.loads(maskline("show", "--json", "--root", config.root).stdout)
+    assert (shown["override"]["reason"], shown["exit"]) == ("it is meant", 0)
+    passed = {gate: verdict["passed"] for gate, verdict in shown["verdicts"].items()}
+    assert passed == {"ModelChecks": True, "ReleaseGate": False}
+
+
+@pytest.mark.parametrize(
+    ("made", "name", "reason", "problem"),
+    [
+        ({}, "last", " \n", "--reason: say in words why"),
+        ({}, "2001", "trust me", "no run '2001'; `maskline show` names the last one"),
+        ({"gate": PASSED}, "last", "trust me", "ReleaseGate blessed its model; `maskline rollback`"),
+        ({"gate": None}, "last", "trust me", "made no model that ReleaseGate judged"),
+        (
+            {"checks": BLOCKED},
+            "last",
+            "trust me",
+            r"ModelChecks cannot be overridden \(accuracy of operator=\*: much; little\)",
+        ),
+    ],
+)
+def test_what_a_person_cannot_release(config, record, made, name, reason, problem):
+    record("first", **made)
+    with pytest.raises(InputError, match=problem) as caught:
+        bless(config, name, reason=reason)
+    assert "\n" not in str(caught.value)
+    assert not serving.versions(config.serving_dir)
+
+
+def test_model_that_is_live_or_gone_is_not_released(config, record):
+    record("first")
+    bless(config, "first", reason="it is meant")
+    with pytest.raises(InputError, match="its model is live already, as version 1"):
+        bless(config, "first", reason="once more")
+    second = record("second")
+    second.rename(second.parent / "elsewhere")
+    with pytest.raises(InputError, match=r"its model is gone from .*; train it again"):
+        bless(config, "second", reason="it is meant")
+
+
+def test_working_run_is_left_alone(config, record):
+    record("first")
+    with lock.hold(config.root), pytest.raises(BusyError):
+        bless(config, "first", reason="it is meant")
+
+
+def test_before_the_first_run(config):
+    with pytest.raises(InputError, match="no run yet"):
+        bless(config, "last", reason="it is meant")
