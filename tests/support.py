@@ -48,9 +48,14 @@ def tfrecord(records: Iterable[bytes]) -> bytes:
     """Records framed as TFRecord, written from the format's description and not with TensorFlow."""
     out = b""
     for record in records:
-        length = struct.pack("<Q", len(record))
-        out += length + _masked_crc(length) + record + _masked_crc(record)
+        out += record_header(len(record)) + record + _masked_crc(record)
     return out
+
+
+def record_header(size: int) -> bytes:
+    """What stands before a record of `size` bytes."""
+    length = struct.pack("<Q", size)
+    return length + _masked_crc(length)
 
 
 def _masked_crc(data: bytes) -> bytes:

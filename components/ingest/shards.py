@@ -21,6 +21,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_FORMAT = 31  # zlib's number for a gzip header and trailer, with the largest window
 _CHUNK = 1 << 16  # stored bytes that are decompressed in one call
 _AT_ONCE = 1 << 24  # bytes; a damaged length must not reserve memory that the file cannot fill
+MAX_RECORD = 64 << 20  # bytes; a longer record, or a gzip bomb, would take the machine's memory
 
 
 class Record(NamedTuple):
@@ -63,27 +64,34 @@ class _Broken(Exception):
         self.in_header = in_header
 
 
-def read_shard(path: str) -> Iterator[Record]:
+class _TooLong(Exception):
+    """A record is longer than is allowed; its length has a good checksum."""
+
+
+def read_shard(path: str, *, max_record: int = MAX_RECORD) -> Iterator[Record]:
     """Reads a shard, plain or gzip, whatever its name ends in.
 
     Args:
       path: of any file system that Beam knows.
+      max_record: the longest record that is read, in bytes. It bounds the memory that a file can take,
+        whether plain, sparse or a gzip bomb.
 
     Yields:
       its records in order.
 
     Raises:
-      CorruptShard: the file is not TFRecord, is truncated or is damaged; says how far it was read.
+      CorruptShard: the file is not TFRecord, is truncated or damaged, or holds a record that is too long;
+        says how far it was read.
       InputError: the file cannot be opened.
     """
     number = offset = 0
     with _open(path) as (content, stored):
         try:
-            while (data := _next(content)) is not None:
+            while (data := _next(content, max_record)) is not None:
                 yield Record(number, data, offset)
                 number += 1
                 offset += len(data) + _HEADER.size + _FOOTER.size
-        except (_Broken, EOFError, OSError, zlib.error) as error:
+        except (_Broken, _TooLong, EOFError, OSError, zlib.error) as error:
             reason = _in_words(error, number, offset)
             used = offset if content is stored else _stored_bytes(stored, offset)
             unread = stored.seek(0, os.SEEK_END) - used
@@ -91,6 +99,8 @@ def read_shard(path: str) -> Iterator[Record]:
 
 
 def _in_words(error: Exception, number: int, offset: int) -> str:
+    if isinstance(error, _TooLong):
+        return f"is damaged at byte {offset}, after {number} whole records: {error}"
     if not isinstance(error, _Broken):
         return f"its gzip stream breaks off or is damaged after {number} whole records ({error})"
     if error.in_header and number == 0:
@@ -120,7 +130,7 @@ def _is_header(data: bytes) -> bool:
     return len(data) == _HEADER.size and _HEADER.unpack(data)[1] == _masked_crc(data[:8])
 
 
-def _next(content: _Content) -> bytes | None:
+def _next(content: _Content, max_record: int) -> bytes | None:
     """The data of the next record; None at the end."""
     header = content.read(_HEADER.size)
     if not header:
@@ -130,6 +140,8 @@ def _next(content: _Content) -> bytes | None:
     length, crc = _HEADER.unpack(header)
     if crc != _masked_crc(header[:8]):
         raise _Broken("damaged", in_header=True)
+    if length > max_record:
+        raise _TooLong(f"a record of {length:,} bytes, where {max_record:,} are allowed")
     body = _read(content, length + _FOOTER.size)
     if _FOOTER.unpack_from(body, length)[0] != _masked_crc(data := body[:length]):
         raise _Broken("damaged")

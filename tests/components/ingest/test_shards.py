@@ -1,12 +1,15 @@
 """Reading shards: whole, compressed, truncated anywhere, damaged, or something else."""
 
 import gzip
+import os
+import tracemalloc
+import zlib
 
 import pytest
 
-from maskline.components.ingest.shards import CorruptShard, read_shard
+from maskline.components.ingest.shards import MAX_RECORD, CorruptShard, read_shard
 from maskline.transform.errors import InputError
-from tests.support import GOOD, example, tfrecord
+from tests.support import GOOD, example, record_header, tfrecord
 
 RECORDS = [example(**GOOD), b"", b"x" * 300]
 DATA = tfrecord(RECORDS)
@@ -88,3 +91,34 @@ def test_what_was_not_read_is_counted_as_it_is_stored(tmp_path):
         read(tmp_path / "a")
     assert error.value.offset == len(DATA)
     assert error.value.unread_bytes == len(second)
+
+
+def test_a_record_is_read_up_to_the_bound_and_not_beyond(tmp_path):
+    (tmp_path / "a").write_bytes(DATA)
+    assert [record.data for record in read_shard(str(tmp_path / "a"), max_record=300)] == RECORDS
+    with pytest.raises(CorruptShard) as error:
+        list(read_shard(str(tmp_path / "a"), max_record=299))
+    start = len(tfrecord(RECORDS[:2]))
+    reason = (
+        f"is damaged at byte {start}, after 2 whole records: a record of 300 bytes, where 299 are allowed"
+    )
+    assert str(error.value) == f"{tmp_path / 'a'}: {reason} allowed"
+    assert (error.value.offset, error.value.unread_bytes) == (start, len(DATA) - start)
+
+
+def test_neither_a_sparse_file_nor_a_gzip_bomb_takes_memory(tmp_path):
+    size = 2 << 30
+    header = record_header(size)
+    with open(tmp_path / "sparse", "wb") as file:
+        file.write(DATA + header)
+        os.truncate(file.fileno(), size)
+    bomb = zlib.compressobj(1, wbits=31)
+    zeros = b"".join(bomb.compress(bytes(1 << 20)) for _ in range(160))
+    (tmp_path / "bomb").write_bytes(gzip.compress(DATA + header) + zeros + bomb.flush())
+    for name in ("sparse", "bomb"):
+        tracemalloc.start()
+        with pytest.raises(CorruptShard, match="after 3 whole records: a record of 2,147,483,648 bytes"):
+            read(tmp_path / name)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 2 * MAX_RECORD
