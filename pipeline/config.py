@@ -3,111 +3,24 @@
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from maskline.components.data_gate.rules import DataGateConfig
-from maskline.components.evaluation.slices import SliceSpec, default_slices
-from maskline.components.ingest import spans
-from maskline.components.model_checks.checks import ModelChecksSettings
-from maskline.components.release_gate.rules import ReleaseRules
-from maskline.pipeline.cluster.settings import ClusterSettings
-from maskline.trainer.config import TrainerSettings
+from maskline.pipeline.settings.aliases import current
+from maskline.pipeline.settings.sections import BeamSettings, DataSettings, Settings
+from maskline.trainer.settings import preset_values
 from maskline.transform.errors import InputError
-from maskline.transform.features import SequenceSpec
 
 DEFAULT_FILE = Path("maskline.yaml")
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DataConfig(_Settings):
-    """Where the shards are."""
-
-    path: Path = Path("data/reference")
-    pattern: str = Field("*.tfrecord*", min_length=1)
-    presplit: bool = False
-    span: int | str = spans.LATEST
-    window: int = Field(1, ge=1)
-    allow_fewer: bool = False
-    success_marker: str = ""
-    unchanged_for: float = Field(60, ge=0)
-    schema_file: Path | None = Field(None, alias="schema")
-    eval_percent: int = Field(20, ge=1, le=99)
-    on_corrupt: Literal["fail", "quarantine"] = "fail"
-
-    @model_validator(mode="after")
-    def _spans_agree(self) -> Self:
-        if problem := spans.pattern_problem(self.path):
-            raise ValueError(f"path {self.path}: {problem}")
-        if not spans.is_pattern(self.path) and (self.span != spans.LATEST or self.window > 1):
-            asked = "span" if self.span != spans.LATEST else "window"
-            raise ValueError(
-                f"{asked} needs a path with {{SPAN}} or {{YYYY}}-{{MM}}-{{DD}}; it is {self.path}"
-            )
-        return self
-
-    @property
-    def complete(self) -> dict[str, Any]:
-        """When a span is complete, as `maskline.components.ingest.spans.find` takes it."""
-        return {"success_marker": self.success_marker, "unchanged_for": self.unchanged_for}
-
-
-class BeamConfig(_Settings):
-    """How Beam runs."""
-
-    # `DirectRunner` would first try to download another runner; this one never does. Naming a container
-    # image keeps TFX from packing itself into an archive for remote workers before every Beam job,
-    # two seconds each; in memory there are no remote workers. TFX's pipelines are typed as they are.
-    args: tuple[str, ...] = (
-        "--runner=FnApiRunner",
-        "--direct_running_mode=in_memory",
-        "--sdk_container_image=none",
-        "--no_pipeline_type_check",
-    )
-
-
-class Config(TrainerSettings):
-    """Everything that a run depends on."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    root: Path = Path("maskline-root")
-    data: DataConfig = DataConfig()
-    sequence: SequenceSpec = SequenceSpec()
-    gate: DataGateConfig = DataGateConfig()
-    evaluation: ReleaseRules = ReleaseRules()
-    checks: ModelChecksSettings = ModelChecksSettings()
-    beam: BeamConfig = BeamConfig()
-    cluster: ClusterSettings = ClusterSettings()
-
-    @model_validator(mode="after")
-    def _slices_are_of_the_data(self) -> Self:
-        for problem in (s.problem(self.sequence) for s in self.evaluation.slices or ()):
-            if problem:
-                raise ValueError(f"evaluation.slices: {problem}")
-        return self
-
-    @property
-    def slices(self) -> tuple[SliceSpec, ...]:
-        """How the eval rows are parted."""
-        chosen = self.evaluation.slices
-        return default_slices(self.sequence) if chosen is None else chosen
-
-    @property
-    def serving_dir(self) -> Path:
-        """The directory of released versions."""
-        return self.root / "serving" / "maskline"
-
-    @property
-    def metadata_file(self) -> Path:
-        """The SQLite metadata store."""
-        return self.root / "metadata.sqlite"
+# The names of earlier versions, until nothing here uses them.
+BeamConfig = BeamSettings
+Config = Settings
+DataConfig = DataSettings
 
 
 def load(file: Path | None = None, overrides: Sequence[str] = (), **options: Any) -> Config:
@@ -129,6 +42,7 @@ def load(file: Path | None = None, overrides: Sequence[str] = (), **options: Any
         file = DEFAULT_FILE
     values = _read_yaml(file) if file else {}
     source, base = (str(file), file.parent) if file else ("the defaults", Path())
+    values = _renamed(values)
     _resolve_paths(values, base)
     changed: dict[str, Any] = {}
     for override in overrides:
@@ -139,8 +53,10 @@ def load(file: Path | None = None, overrides: Sequence[str] = (), **options: Any
         changed.setdefault("data", {})["span"] = options["span"]
     if options.get("root"):
         changed["root"] = options["root"]
+    changed = _renamed(changed)
     _resolve_paths(changed, Path())
     values = _merge(values, changed)
+    values = _merge(preset_values(values), values)
     values.setdefault("root", Path("maskline-root").absolute())
     values.setdefault("data", {}).setdefault("path", Path("data/reference").absolute())
     try:
@@ -150,6 +66,18 @@ def load(file: Path | None = None, overrides: Sequence[str] = (), **options: Any
         where = _dotted(first)
         origin = "--set" if _has(changed, where) else source
         raise InputError(f"{origin}: {where}: {_reason(first)}") from None
+
+
+def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """With today's names for those of earlier versions."""
+    renamed: dict[str, Any] = {}
+    for section, inner in values.items():
+        for key, value in inner.items() if isinstance(inner, dict) else ():
+            top, *_ = current((section, key))
+            renamed.setdefault(top, {})[key] = value
+        if not isinstance(inner, dict) or not inner:
+            renamed.setdefault(current((section,))[0], inner)
+    return renamed
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:
@@ -227,7 +155,7 @@ def _reason(error: ErrorDetails) -> str:
         close = difflib.get_close_matches(key, known, n=1)
         return f"no such setting; {f'did you mean {close[0]}? ' if close else ''}allowed: {', '.join(known)}"
     message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "value_error":
+    if error["type"] in ("value_error", "refused"):
         return message
     return f"{error['input']!r} is not allowed: {message}"
 

@@ -105,7 +105,7 @@ def create_pipeline(
         anomalies=validation.outputs["anomalies"],
         quarantine=examples.outputs["quarantine"],
         previous=previous.outputs["statistics"],
-        config=config.gate,
+        config=config.data_gate,
         sequence=config.sequence,
         root=str(config.root),
         fingerprint=fingerprint.source("transform", "components"),
@@ -171,13 +171,13 @@ def create_pipeline(
         release_gate = ReleaseGate(
             model=trainer.outputs["model"],
             evaluation=evaluator.outputs["evaluation"],
-            rules=config.evaluation,
+            rules=config.release_gate,
             fingerprint=fingerprint.source("components"),
         )
         model_checks = ModelChecks(
             model=trainer.outputs["model"],
             golden_rows=trainer.outputs["golden_rows"],
-            settings=config.checks.for_model(padding_leaks=config.model.padding_leaks),
+            settings=config.model_checks.for_model(padding_leaks=config.model.padding_leaks),
             fingerprint=fingerprint.source("components"),
         )
         pusher = Pusher(
@@ -223,7 +223,7 @@ def _made_by(config: Config) -> MadeBy:
     Nor the data gate's rules: a model stays where other rules let its rows pass again (`AcceptedStrategy`).
     What was asked of the rows stands in the gate's verdict.
     """
-    told = {"sequence", "model", "training", "evaluation", "checks"}
+    told = {"sequence", "model", "training", "evaluation", "release_gate", "model_checks"}
     part = {"pattern", "presplit", "eval_percent", "on_corrupt", "window"}
     path = config.data.path
     settings = config.model_dump(mode="json", include={**dict.fromkeys(told, True), "data": part})

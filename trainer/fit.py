@@ -7,11 +7,11 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from maskline.trainer.config import TrainerSettings, TrainingConfig
 from maskline.trainer.dataset import Rows, batches_of, in_order, stacks
 from maskline.trainer.mask_lint import mask_findings
 from maskline.trainer.model import build_model
 from maskline.trainer.progress import Progress
+from maskline.trainer.settings import TrainerSettings, TrainingSettings
 from maskline.trainer.stepping import step_through_stacks
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
@@ -93,7 +93,7 @@ def fit(
 
 
 def learning_rate(
-    config: TrainingConfig, steps: int
+    config: TrainingSettings, steps: int
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
     """Adam's step size over a whole training.
 
@@ -139,7 +139,7 @@ def _with_xla(settings: TrainerSettings, steps: int) -> bool:
     return settings.training.xla == "on"
 
 
-def _lengths(spec: SequenceSpec, config: TrainingConfig) -> tuple[int, ...]:
+def _lengths(spec: SequenceSpec, config: TrainingSettings) -> tuple[int, ...]:
     """The lengths that rows are cut to, rising; the last holds every row."""
     return (*sorted({length for length in config.length_buckets if length < spec.length}), spec.length)
 

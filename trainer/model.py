@@ -2,7 +2,6 @@
 
 import keras
 
-from maskline.trainer.config import ModelConfig
 from maskline.trainer.layers import (
     FlattenRows,
     MaskedConvolution,
@@ -12,10 +11,11 @@ from maskline.trainer.layers import (
     MaskedSelfAttention,
 )
 from maskline.trainer.masking import PaddingMask
+from maskline.trainer.settings import ModelSettings
 from maskline.transform.features import ROW, SequenceSpec
 
 
-def build_model(spec: SequenceSpec, config: ModelConfig) -> keras.Model:
+def build_model(spec: SequenceSpec, config: ModelSettings) -> keras.Model:
     """Builds the model; weights are drawn from Keras' global seed.
 
     Args:

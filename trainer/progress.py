@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from maskline.trainer.config import TrainingConfig
+from maskline.trainer.settings import TrainingSettings
 from maskline.transform.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Progress(keras.callbacks.Callback):
       history: for each epoch, loss, accuracy, val_loss, val_accuracy and seconds.
     """
 
-    def __init__(self, folder: Path, config: TrainingConfig) -> None:
+    def __init__(self, folder: Path, config: TrainingSettings) -> None:
         super().__init__()
         self._folder, self._config = folder, config
         self.epoch = 0

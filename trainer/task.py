@@ -9,11 +9,11 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from maskline.trainer.config import TrainerSettings
 from maskline.trainer.dataset import read_rows
 from maskline.trainer.export import export, keras_file, model_identity, model_identity_of
 from maskline.trainer.fit import fit
 from maskline.trainer.golden import write_golden_rows
+from maskline.trainer.settings import TrainerSettings
 from maskline.trainer.signatures import ServedModel
 from maskline.transform.features import SequenceSpec
 

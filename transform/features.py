@@ -5,10 +5,11 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, StringConstraints, model_validator
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from maskline.transform.errors import InputError
+from maskline.transform.settings import Section, setting
 
 # The names of the transformed features: the padded row of ids, and the first token of the label.
 ROW = "x"
@@ -23,23 +24,29 @@ FeatureName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*
 _EXERCISE_SYMBOLS = (" ", ":", "|", "x", "y", "=", ",", "+", "-", "*", *"0123456789")
 
 
-class SequenceSpec(BaseModel):
+class SequenceSpec(Section):
     """Everything that names the data: features, order, symbols, length.
 
     A symbol's id is its position in `vocabulary`. A row is the features' ids in the order of
     `features`, with the separator's id between them, padded to `length` with the padding's id.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
+    model_config = ConfigDict(ignored_types=(cached_property,))
 
-    features: tuple[FeatureName, ...] = Field(("defs", "op"), min_length=1)
-    label: FeatureName = "res"
-    length: int = Field(20, ge=1, le=100_000)
-    vocabulary: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = Field(
-        _EXERCISE_SYMBOLS, min_length=2
+    features: tuple[FeatureName, ...] = setting(
+        ("defs", "op"), "int64 lists, joined in this order with the separator between them", min_length=1
     )
-    separator: str = ":"
-    padding: str = " "
+    label: FeatureName = setting("res", "int64 list; the model predicts its first id")
+    length: int = setting(
+        20, "length of a row after joining; shorter rows are padded", unit="ids", ge=1, le=100_000
+    )
+    vocabulary: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = setting(
+        _EXERCISE_SYMBOLS,
+        "the symbols; a symbol's id is its position. Or the path of a text file with a symbol on each line",
+        min_length=2,
+    )
+    separator: str = setting(":", "the symbol between two features")
+    padding: str = setting(" ", "the symbol that fills up a row; no feature may hold it")
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:

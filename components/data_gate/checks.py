@@ -124,7 +124,7 @@ def divergence_checks(
     Yields:
       a check a feature; one that fails names the ids whose share changed most.
     """
-    limit = rules.config.max_drift if kind == "drift" else rules.config.max_skew
+    limit = rules.settings.max_drift if kind == "drift" else rules.settings.max_skew
     before = "in the previous span" if kind == "drift" else "in eval"
     for name, divergence in sorted(measured.items()):
         a, b = _ids(_feature(ours, name)), _ids(_feature(theirs, name))
@@ -162,7 +162,7 @@ def row_checks(rules: Rules, report: Report, rows: int) -> Iterator[Check]:
       report: of the ingest.
       rows: those that statistics were made of, all splits together.
     """
-    read, bad, limit = report.rows_in, report.bad_rows, rules.config.max_bad_rows
+    read, bad, limit = report.rows_in, report.bad_rows, rules.settings.max_bad_rows
     counted = ", ".join(f"{count:,} {reason}" for reason, count in report.quarantined.items())
     yield rules.check(
         "bad_rows",

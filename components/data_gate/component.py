@@ -19,7 +19,7 @@ from tfx.utils import io_utils
 
 from maskline.components.artifacts import QuarantineArtifact, VerdictArtifact
 from maskline.components.data_gate.checks import Dataset, divergence_checks, row_checks, schema_checks
-from maskline.components.data_gate.rules import DataGateConfig, Rules
+from maskline.components.data_gate.rules import DataGateSettings, Rules
 from maskline.components.ingest.quarantine import REPORT_FILE, Report
 from maskline.components.resolvers import EXAMPLES_ID, STATISTICS_ID
 from maskline.components.verdict import Check, Outcome, Verdict
@@ -60,7 +60,7 @@ class Executor(base_executor.BaseExecutor):
     ) -> None:
         """Writes `verdict`, and on it which ingest it is about."""
         rules = Rules(
-            DataGateConfig.model_validate_json(exec_properties["config"]),
+            DataGateSettings.model_validate_json(exec_properties["config"]),
             _schema(input_dict),
             SequenceSpec.model_validate_json(exec_properties["sequence"]),
         )
@@ -195,7 +195,7 @@ class DataGate(base_component.BaseComponent):
         anomalies: types.BaseChannel,
         quarantine: types.BaseChannel,
         previous: types.BaseChannel,
-        config: DataGateConfig,
+        config: DataGateSettings,
         sequence: SequenceSpec,
         root: str,
         fingerprint: str,

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from maskline.components.verdict import Check, Outcome
 from maskline.transform.features import SequenceSpec
+from maskline.transform.settings import Section, setting
 
 
 class Severity(StrEnum):
@@ -26,44 +26,50 @@ _OUTCOMES = {
 }
 
 
-class Severities(BaseModel):
-    """What follows from each kind of anomaly."""
+class Severities(Section):
+    """What follows from each kind of anomaly: `block`, `warn` or `ignore`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    new_values: Severity = setting(Severity.BLOCK, "ids outside the range that the schema gives")
+    missing_feature: Severity = setting(
+        Severity.BLOCK, "a feature that is present in fewer rows than the schema asks for"
+    )
+    list_length: Severity = setting(Severity.BLOCK, "more or fewer ids in a row than the schema allows")
+    wrong_type: Severity = setting(Severity.BLOCK, "a feature that holds no integers")
+    new_feature: Severity = setting(Severity.WARN, "a feature that the schema does not name")
+    other: Severity = setting(Severity.BLOCK, "anything else that TensorFlow Data Validation finds")
+    drift: Severity = setting(Severity.BLOCK, "drift above `max_drift`")
+    skew: Severity = setting(Severity.BLOCK, "skew above `max_skew`")
+    bad_rows: Severity = setting(Severity.BLOCK, "more quarantined rows than `max_bad_rows`")
+    corrupt_file: Severity = setting(Severity.WARN, "a shard that was not read to its end")
+    lost_rows: Severity = setting(Severity.BLOCK, "rows that are neither ingested nor quarantined")
+    empty_split: Severity = setting(Severity.BLOCK, "a split without rows")
 
-    new_values: Severity = Severity.BLOCK
-    missing_feature: Severity = Severity.BLOCK
-    list_length: Severity = Severity.BLOCK
-    wrong_type: Severity = Severity.BLOCK
-    new_feature: Severity = Severity.WARN
-    other: Severity = Severity.BLOCK
-    drift: Severity = Severity.BLOCK
-    skew: Severity = Severity.BLOCK
-    bad_rows: Severity = Severity.BLOCK
-    corrupt_file: Severity = Severity.WARN
-    lost_rows: Severity = Severity.BLOCK
-    empty_split: Severity = Severity.BLOCK
 
+class DataGateSettings(Section):
+    """What data must be like before a model is trained on them."""
 
-class DataGateConfig(BaseModel):
-    """The data gate's settings.
-
-    `max_drift` and `max_skew` are Jensen-Shannon divergences in bits, from 0 (alike) to 1 (nothing in
-    common), beyond what chance makes between samples of the two sizes.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_bad_rows: float = Field(0.01, ge=0, le=1)
-    max_drift: float = Field(0.005, ge=0, le=1)
-    max_skew: float = Field(0.005, ge=0, le=1)
+    max_bad_rows: float = setting(0.01, "share of the rows that may be quarantined", unit="share", ge=0, le=1)
+    max_drift: float = setting(
+        0.005,
+        "Jensen-Shannon divergence of a feature's ids between the previous span and this one, beyond chance",
+        unit="bits",
+        ge=0,
+        le=1,
+    )
+    max_skew: float = setting(
+        0.005,
+        "Jensen-Shannon divergence of a feature's ids between train and eval, beyond chance",
+        unit="bits",
+        ge=0,
+        le=1,
+    )
     severity: Severities = Severities()
 
 
 class Rules(NamedTuple):
     """What the checks ask: settings, the curated schema, and the names of ids."""
 
-    config: DataGateConfig
+    settings: DataGateSettings
     schema: schema_pb2.Schema
     spec: SequenceSpec
 
@@ -83,7 +89,7 @@ class Rules(NamedTuple):
             subject=subject,
             asked=asked,
             measured=measured,
-            outcome=Outcome.PASSED if holds else _OUTCOMES[getattr(self.config.severity, kind)],
+            outcome=Outcome.PASSED if holds else _OUTCOMES[getattr(self.settings.severity, kind)],
             details=() if holds else tuple(details),
         )
 

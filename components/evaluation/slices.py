@@ -4,38 +4,40 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from maskline.transform.features import SequenceSpec
+from maskline.transform.settings import Section, refusal, setting
 
 OTHER = "other"
 SliceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 
 
-class SliceSpec(BaseModel):
-    """One way to part the rows; each value that occurs is a slice, written as `operator=+`.
+class SliceSpec(Section):
+    """One way to divide the rows; each value that occurs is a slice, written as `operator=+`."""
 
-    `contains`: the first of these symbols that `feature` holds; `begins`: its first symbol, if it is one of
-    these; else `other`. `lengths`: the bucket of the number of ids in `feature`, or in the joined row where
-    no feature is named; `[10, 15]` gives `1-10`, `11-15` and `16+`.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: SliceName
-    feature: str = ""
-    contains: tuple[str, ...] = ()
-    begins: tuple[str, ...] = ()
-    lengths: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    name: SliceName = setting(..., "what the slices are called")
+    feature: str = setting("", "the feature that is looked at; for `lengths`, empty means the joined row")
+    contains: tuple[str, ...] = setting(
+        (), "the slice is the first of these symbols that the feature holds, else `other`"
+    )
+    begins: tuple[str, ...] = setting(
+        (), "the slice is the feature's first symbol if it is one of these, else `other`"
+    )
+    lengths: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = setting(
+        (),
+        "the slice is the range that holds the number of ids; `[10, 15]` gives `1-10`, `11-15` and `16+`",
+        unit="ids",
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if sum(map(bool, (self.contains, self.begins, self.lengths))) != 1:
-            raise ValueError(f"slice '{self.name}' needs one of contains, begins, lengths")
+            raise refusal("name", f"slice '{self.name}' needs one of contains, begins, lengths")
         if not self.lengths and not self.feature:
-            raise ValueError(f"slice '{self.name}' needs the feature that holds its symbols")
+            raise refusal("feature", f"slice '{self.name}' needs the feature that holds its symbols")
         if list(self.lengths) != sorted(set(self.lengths)):
-            raise ValueError(f"slice '{self.name}': lengths {list(self.lengths)} do not grow")
+            raise refusal("lengths", f"slice '{self.name}': {list(self.lengths)} do not grow")
         return self
 
     def problem(self, spec: SequenceSpec) -> str | None:

@@ -3,25 +3,26 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from maskline.components.verdict import Check, Outcome, Verdict
+from maskline.transform.settings import Section, setting
 
 Figures = Mapping[str, Any]
 
 
-class ModelChecksSettings(BaseModel):
-    """Limits; all are of this machine and of one row at a time."""
+class ModelChecksSettings(Section):
+    """What the exported model must hold, measured on this machine and one row at a time."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    tolerance: float = Field(1e-5, gt=0, description="of logits, relative to one plus their size")
-    mask: Literal["auto", "block", "warn"] = Field(
-        "auto", description="`auto` warns where the model's settings let padding through, and else blocks"
+    tolerance: float = setting(
+        1e-5, "difference of logits that is allowed, relative to one plus their size", unit="ratio", gt=0
     )
-    latency_p50_ms: float = Field(100, gt=0)
-    latency_p95_ms: float = Field(500, gt=0)
-    memory_mb: float = Field(2000, gt=0, description="of the process, TensorFlow and all")
+    mask: Literal["auto", "block", "warn"] = setting(
+        "auto",
+        "what follows where padding reaches an answer; `auto` blocks, "
+        "and warns where the model's own settings let padding through",
+    )
+    latency_p50_ms: float = setting(100, "median latency of one row", unit="ms", gt=0)
+    latency_p95_ms: float = setting(500, "95th percentile of the latency of one row", unit="ms", gt=0)
+    memory_mb: float = setting(2000, "memory of the serving process, TensorFlow included", unit="MiB", gt=0)
 
     def for_model(self, *, padding_leaks: bool) -> "ModelChecksSettings":
         """With `mask` decided."""

@@ -12,7 +12,7 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 
 from maskline.components.artifacts import VerdictArtifact
 from maskline.components.evaluation.report import CANDIDATE, FILE, Report
-from maskline.components.release_gate.rules import ReleaseRules, judge
+from maskline.components.release_gate.rules import ReleaseGateSettings, judge
 
 # On the blessing: the accuracy on the rows of that run, by which the best released model is found.
 ACCURACY = "accuracy"
@@ -52,7 +52,7 @@ class Executor(base_executor.BaseExecutor):
         folder = artifact_utils.get_single_uri(input_dict["evaluation"])
         with fileio.open(f"{folder}/{FILE}") as file:
             report = Report.model_validate_json(file.read())
-        verdict = judge(report, ReleaseRules.model_validate_json(exec_properties["rules"]))
+        verdict = judge(report, ReleaseGateSettings.model_validate_json(exec_properties["rules"]))
         artifact_utils.get_single_instance(output_dict["verdict"]).write(verdict)
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
         bless(blessing, model, passed=verdict.passed)
@@ -89,7 +89,7 @@ class ReleaseGate(base_component.BaseComponent):
         *,
         model: types.BaseChannel,
         evaluation: types.BaseChannel,
-        rules: ReleaseRules,
+        rules: ReleaseGateSettings,
         fingerprint: str,
     ) -> None:
         spec = ReleaseGateSpec(

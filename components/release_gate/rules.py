@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from maskline.components.evaluation.paired import Finding, Pairs, compare, mcnemar
 from maskline.components.evaluation.report import BASELINE, BEST, CANDIDATE, OVERALL, Report, SliceReport
-from maskline.components.evaluation.slices import SliceSpec
 from maskline.components.verdict import Check, Outcome, Verdict
+from maskline.transform.settings import Section, refusal, setting
 
 Metric = Literal["accuracy", "loss", "top3_accuracy", "calibration_error"]
 _LOWER_IS_BETTER = ("loss", "calibration_error")
@@ -23,21 +23,21 @@ class Requirement(StrEnum):
     BETTER = "better"
 
 
-class Threshold(BaseModel):
-    """A further bar for one metric, over all rows or in a slice; `operator` means each of `operator=…`."""
+class Threshold(Section):
+    """A further bar for one metric, over all rows or in a slice."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    metric: Metric
-    slice: str = OVERALL
-    min: float | None = None
-    max: float | None = None
-    max_worse: Annotated[float, Field(ge=0)] | None = None
+    metric: Metric = setting(..., "the metric that the bar is for")
+    slice: str = setting(OVERALL, "the slice, as `operator=+`; `operator` means each of its slices")
+    min: float | None = setting(None, "lowest value that is allowed", unit="of the metric")
+    max: float | None = setting(None, "highest value that is allowed", unit="of the metric")
+    max_worse: Annotated[float, Field(ge=0)] | None = setting(
+        None, "how much worse than the live model the value may be", unit="of the metric"
+    )
 
     @model_validator(mode="after")
     def _asks_something(self) -> Self:
         if self.min is None and self.max is None and self.max_worse is None:
-            raise ValueError(f"the threshold of {self.metric} needs one of min, max, max_worse")
+            raise refusal("metric", f"the threshold of {self.metric} needs one of min, max, max_worse")
         return self
 
     def applies_to(self, name: str) -> bool:
@@ -45,30 +45,25 @@ class Threshold(BaseModel):
         return name == self.slice or (self.slice != OVERALL and name.startswith(f"{self.slice}="))
 
 
-class ReleaseRules(BaseModel):
+class ReleaseGateSettings(Section):
     """What a model must reach to be released."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    min_accuracy: float = Field(0.55, ge=0, le=1)
-    require: Requirement = Requirement.NOT_WORSE
-    margin: float = Field(0.035, ge=0, le=1)
-    slice_margin: float = Field(0.05, ge=0, le=1)
-    confidence: float = Field(0.95, ge=0.5, lt=1)
-    min_slice_rows: int = Field(100, ge=1)
-    pool_window: bool = False
-    slices: tuple[SliceSpec, ...] | None = None
-    thresholds: tuple[Threshold, ...] = ()
-
-    @model_validator(mode="after")
-    def _names_differ(self) -> Self:
-        names = [s.name for s in self.slices or ()]
-        if len(set(names)) < len(names):
-            raise ValueError(f"slices {names} hold a name twice")
-        return self
+    min_accuracy: float = setting(
+        0.55, "accuracy on the eval rows that every released model reaches", unit="share", ge=0, le=1
+    )
+    require: Requirement = setting(
+        Requirement.NOT_WORSE, "what the paired test against the live model must find"
+    )
+    margin: float = setting(0.035, "accuracy that `not-worse` may lose", unit="share", ge=0, le=1)
+    slice_margin: float = setting(0.05, "accuracy that one slice may lose", unit="share", ge=0, le=1)
+    confidence: float = setting(0.95, "confidence level of each comparison", unit="share", ge=0.5, lt=1)
+    min_slice_rows: int = setting(
+        100, "a slice with fewer rows informs and does not block", unit="rows", ge=1, le=10**12
+    )
+    thresholds: tuple[Threshold, ...] = setting((), "further bars, over all rows or in a slice")
 
 
-def judge(report: Report, rules: ReleaseRules) -> Verdict:
+def judge(report: Report, rules: ReleaseGateSettings) -> Verdict:
     """Applies all rules to what was measured.
 
     Without a live model to compare with, the thresholds alone decide.
@@ -83,7 +78,7 @@ def judge(report: Report, rules: ReleaseRules) -> Verdict:
     )
 
 
-def _accuracy(overall: SliceReport, rules: ReleaseRules) -> Check:
+def _accuracy(overall: SliceReport, rules: ReleaseGateSettings) -> Check:
     accuracy = overall.metrics[CANDIDATE]["accuracy"]
     return Check(
         name="accuracy",
@@ -93,7 +88,7 @@ def _accuracy(overall: SliceReport, rules: ReleaseRules) -> Check:
     )
 
 
-def _against_released(overall: SliceReport, rules: ReleaseRules) -> Iterator[Check]:
+def _against_released(overall: SliceReport, rules: ReleaseGateSettings) -> Iterator[Check]:
     if BASELINE in overall.pairs:
         yield _paired(overall.pairs[BASELINE], BASELINE, rules.margin, rules.require, rules.confidence)
     if BEST in overall.pairs:
@@ -123,7 +118,7 @@ def _paired(pairs: Pairs, model: str, margin: float, require: Requirement, confi
     )
 
 
-def _slices(report: Report, rules: ReleaseRules) -> Iterator[Check]:
+def _slices(report: Report, rules: ReleaseGateSettings) -> Iterator[Check]:
     """A slice blocks where it lost more than its margin, and not by chance.
 
     The level is shared among the slices that can block (Bonferroni), or a model that is equal would fall
@@ -146,7 +141,7 @@ def _slices(report: Report, rules: ReleaseRules) -> Iterator[Check]:
         )
 
 
-def _thresholds(report: Report, rules: ReleaseRules) -> Iterator[Check]:
+def _thresholds(report: Report, rules: ReleaseGateSettings) -> Iterator[Check]:
     for threshold in rules.thresholds:
         parts = [part for part in report.slices if threshold.applies_to(part.name)]
         if not parts:
@@ -161,7 +156,7 @@ def _thresholds(report: Report, rules: ReleaseRules) -> Iterator[Check]:
             yield from _bars(part, threshold, rules)
 
 
-def _bars(part: SliceReport, threshold: Threshold, rules: ReleaseRules) -> Iterator[Check]:
+def _bars(part: SliceReport, threshold: Threshold, rules: ReleaseGateSettings) -> Iterator[Check]:
     name: str = threshold.metric
     value = part.metrics[CANDIDATE][name]
     bars = []
@@ -183,10 +178,12 @@ def _bars(part: SliceReport, threshold: Threshold, rules: ReleaseRules) -> Itera
         )
 
 
-def _outcome(part: SliceReport, rules: ReleaseRules, *, passed: bool) -> tuple[Outcome, tuple[str, ...]]:
+def _outcome(
+    part: SliceReport, rules: ReleaseGateSettings, *, passed: bool
+) -> tuple[Outcome, tuple[str, ...]]:
     if passed or part.name == OVERALL or part.rows >= rules.min_slice_rows:
         return _blocked_unless(passed), ()
-    few = f"informs only: {part.rows} rows, and evaluation.min_slice_rows is {rules.min_slice_rows}"
+    few = f"informs only: {part.rows} rows, and release_gate.min_slice_rows is {rules.min_slice_rows}"
     return Outcome.WARNED, (few,)
 
 

@@ -15,8 +15,8 @@ import kfp_server_api
 import urllib3
 import yaml
 
-from maskline.pipeline.cluster.settings import ClusterSettings
 from maskline.pipeline.errors import RunError, UnreachableError
+from maskline.pipeline.settings.cluster import ClusterSettings
 from maskline.transform.errors import InputError
 
 _READ: dict[str, Callable[[str], Any]] = {"STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUBLE": float}

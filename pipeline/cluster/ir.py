@@ -10,10 +10,10 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from maskline.components.ingest import spans
 from maskline.pipeline.cluster import buckets
-from maskline.pipeline.cluster.settings import ClusterSettings
 from maskline.pipeline.config import Config
 from maskline.pipeline.dag import create_pipeline
 from maskline.pipeline.local import inputs
+from maskline.pipeline.settings.cluster import ClusterSettings
 from maskline.transform.errors import InputError
 
 IR_FILE = "pipeline.ir.json"

@@ -9,7 +9,7 @@ from google.protobuf import json_format
 from kfp.kubernetes import kubernetes_executor_config_pb2 as kubernetes_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2 as kfp_pb2
 
-from maskline.pipeline.cluster.settings import ClusterSettings, NodeSettings
+from maskline.pipeline.settings.cluster import ClusterSettings, NodeSettings
 from maskline.transform.errors import InputError
 
 _TYPES = {"STRING": "STRING", "INT": "NUMBER_INTEGER", "DOUBLE": "NUMBER_DOUBLE"}

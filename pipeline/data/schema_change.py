@@ -139,7 +139,7 @@ def _notes(run: Run) -> Iterable[str]:
         if check.outcome is Outcome.PASSED:
             continue
         if check.name in ("drift", "skew"):
-            settings = f"gate.max_{check.name} and gate.severity.{check.name}"
+            settings = f"data_gate.max_{check.name} and data_gate.severity.{check.name}"
             yield f"no schema accepts {check.name}, {settings} do: {check}"
         if check.name == "new feature":
             yield f"the pipeline does not read features that `sequence` does not name: {check}"

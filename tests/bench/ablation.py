@@ -19,10 +19,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from maskline.trainer.config import TrainerSettings
 from maskline.trainer.dataset import Rows
 from maskline.trainer.fit import fit
 from maskline.trainer.masking import zero_masked
+from maskline.trainer.settings import TrainerSettings
 from maskline.transform.features import SequenceSpec
 from tests.bench.data import arithmetic
 

@@ -52,9 +52,9 @@ def train(folder: str, records: str) -> None:
     """What Trainer does with them; prints [bytes of memory, bytes of the file of rows]."""
     import tensorflow as tf
 
-    from maskline.trainer.config import TrainerSettings
     from maskline.trainer.dataset import Rows, read_rows
     from maskline.trainer.fit import fit
+    from maskline.trainer.settings import TrainerSettings
     from maskline.transform.features import SequenceSpec
 
     tf.config.threading.set_intra_op_parallelism_threads(1)

@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 
 from maskline.components.evaluation.paired import Finding, Pairs, compare
-from maskline.components.release_gate.rules import ReleaseRules
+from maskline.components.release_gate.rules import ReleaseGateSettings
 
 matplotlib.use("agg")
 
@@ -19,7 +19,7 @@ from matplotlib import pyplot
 DRAWS = 1000
 DISAGREEMENT = 0.17  # measured between two trainings of the sample data that differ by their seed
 SIZES = (250, 500, 1000, 1500, 2000, 3000, 4000, 6000, 8000)
-MARGINS = (0.02, ReleaseRules().margin, 0.05)
+MARGINS = (0.02, ReleaseGateSettings().margin, 0.05)
 
 
 def passes(rows: int, difference: float, margin: float) -> float:

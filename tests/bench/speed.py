@@ -28,7 +28,7 @@ from pathlib import Path
 import tensorflow as tf
 tf.config.threading.set_intra_op_parallelism_threads(1)
 from tests.bench import data
-from maskline.trainer.config import TrainerSettings
+from maskline.trainer.settings import TrainerSettings
 from maskline.trainer.fit import fit
 from maskline.transform.features import SequenceSpec
 rows, length, settings = json.loads(sys.argv[1])

@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from maskline.pipeline.cluster.settings import ClusterSettings
+from maskline.pipeline.settings.cluster import ClusterSettings
 from tests.support import REPOSITORY
 
 KUBEFLOW = REPOSITORY / "kubeflow"

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from maskline.pipeline.config import Config, load
-from maskline.trainer.config import PRESETS
+from maskline.trainer.settings import PRESETS
 from maskline.transform.errors import InputError
 from tests.support import REPOSITORY
 
@@ -46,9 +46,9 @@ def test_preset_sets_what_is_not_given(elsewhere):
     ("overrides", "problem"),
     [
         (["model.preset=best"], "model.preset: 'best' is not allowed: Input should be 'default'"),
-        (["model.kernel=4"], "model: kernel: 4 is even; an odd one sees as far ahead as back"),
+        (["model.kernel=4"], "model: kernel: 4 is even; an odd kernel sees as far ahead as back"),
         (["model.preset=length-free", "model.queries=0"], "needs rows of one length"),
-        (["training.length_buckets=[5, 10]"], "training.length_buckets: only a model of any length"),
+        (["training.length_buckets=[5, 10]"], "only a model of any length has them"),
         (["model=reference"], "model: 'reference' is not allowed"),
     ],
 )
@@ -104,9 +104,12 @@ def test_vocabulary_may_be_a_file(elsewhere):
         ),
         (
             "evaluation: {slices: [{name: a, feature: shape, begins: [x]}]}",
-            "evaluation.slices: slice 'a': no feature 'shape'; there are defs, op, res",
+            "evaluation.slices.0: slice 'a': no feature 'shape'; there are defs, op, res",
         ),
-        ("evaluation: {thresholds: [{metric: acuracy}]}", "evaluation.thresholds.0.metric: 'acuracy' is not"),
+        (
+            "evaluation: {thresholds: [{metric: acuracy}]}",
+            "release_gate.thresholds.0.metric: 'acuracy' is not",
+        ),
         ("sequence: {label: op}", "sequence: label 'op' is also an input in features"),
         ("sequence: {features: [a-b]}", "sequence.features.0: 'a-b' is not allowed"),
         ("sequence: {vocabulary: none.txt}", "sequence.vocabulary: "),

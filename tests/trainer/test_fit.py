@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 
 from maskline.components.ingest.shards import read_shard
-from maskline.trainer.config import TrainerSettings
 from maskline.trainer.dataset import Rows
 from maskline.trainer.fit import fit, learning_rate
 from maskline.trainer.model import build_model
 from maskline.trainer.progress import Progress
+from maskline.trainer.settings import TrainerSettings
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
 

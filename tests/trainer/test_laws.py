@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from keras import ops
 
-from maskline.trainer.config import TrainerSettings
 from maskline.trainer.layers import (
     FlattenRows,
     MaskedConvolution,
@@ -21,6 +20,7 @@ from maskline.trainer.layers import (
 )
 from maskline.trainer.masking import MaskedLayer
 from maskline.trainer.model import build_model
+from maskline.trainer.settings import TrainerSettings
 from maskline.transform.features import SequenceSpec
 from tests.trainer import laws
 from tests.trainer.laws import Subject

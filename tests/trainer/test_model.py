@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from maskline.trainer.config import PRESETS, TrainerSettings
 from maskline.trainer.mask_lint import mask_findings
 from maskline.trainer.model import build_model
+from maskline.trainer.settings import PRESETS, TrainerSettings
 from maskline.transform.features import SequenceSpec
 
 SPEC = SequenceSpec()

@@ -17,7 +17,7 @@ from maskline.components.artifacts import QuarantineArtifact, VerdictArtifact
 from maskline.components.data_gate.checks import divergence_checks
 from maskline.components.data_gate.component import Executor, divergences, statistics_options
 from maskline.components.data_gate.divergence import chance, jensen_shannon
-from maskline.components.data_gate.rules import DataGateConfig, Rules
+from maskline.components.data_gate.rules import DataGateSettings, Rules
 from maskline.components.ingest.quarantine import Report
 from maskline.components.resolvers import AcceptedStrategy, PreviousSpanStrategy
 from maskline.components.verdict import Outcome, read
@@ -26,7 +26,7 @@ from maskline.transform.samples import exercises
 
 SPEC = SequenceSpec()
 SCHEMA = make_schema(SPEC)
-DEFAULTS = DataGateConfig()
+DEFAULTS = DataGateSettings()
 NAMES = (*SPEC.features, SPEC.label)
 
 
@@ -58,7 +58,7 @@ def test_spans_of_one_generator_do_not_alarm_in_100_trials():
     sizes = np.random.default_rng(5).integers(50, 1000, size=101)
     spans = [statistics(rows(int(size), [1, trial])) for trial, size in enumerate(sizes)]
     # The allowance for chance is enough by itself; the default limit only adds to it.
-    strictest = DataGateConfig(max_drift=0)
+    strictest = DataGateSettings(max_drift=0)
     assert [alarms(a, b, strictest) for a, b in pairwise(spans)] == [{}] * 100
 
 
@@ -98,7 +98,7 @@ def words(count, seed, low):
 def test_most_of_a_large_vocabulary_is_rare_and_its_drift_is_judged_all_the_same(count, low, outcome):
     ours, theirs = words(count, 1, 2), words(count, 2, low)
     measured = divergences(make_schema(WORDS), ours, skew=theirs)["skew"]
-    rules = Rules(DataGateConfig(max_skew=0), make_schema(WORDS), WORDS)
+    rules = Rules(DataGateSettings(max_skew=0), make_schema(WORDS), WORDS)
     [check] = divergence_checks(rules, "skew", measured, ours, theirs)
     assert check.outcome is outcome
 
@@ -170,7 +170,7 @@ class Ingest:
         """Runs the gate; gives the artifact, and check by name and subject."""
         verdict = self.artifact(VerdictArtifact, "verdict")
         properties = {
-            "config": DataGateConfig(**config).model_dump_json(),
+            "config": DataGateSettings(**config).model_dump_json(),
             "sequence": SPEC.model_dump_json(),
             "root": "/the/root",
         }

@@ -56,7 +56,7 @@ def test_other_data_are_parted_by_length_alone():
         ({"feature": "op"}, "needs one of contains, begins, lengths"),
         ({"feature": "op", "contains": ["+"], "begins": ["-"]}, "needs one of"),
         ({"contains": ["+"]}, "needs the feature that holds its symbols"),
-        ({"lengths": [5, 3]}, r"lengths \[5, 3\] do not grow"),
+        ({"lengths": [5, 3]}, r"\[5, 3\] do not grow"),
         ({"lengths": [0]}, "greater than or equal to 1"),
     ],
 )

@@ -6,11 +6,11 @@ from pydantic import ValidationError
 
 from maskline.components.evaluation.paired import Pairs
 from maskline.components.evaluation.report import BASELINE, BEST, CANDIDATE, OVERALL, Report, SliceReport
-from maskline.components.release_gate.rules import ReleaseRules, Threshold, judge
+from maskline.components.release_gate.rules import ReleaseGateSettings, Threshold, judge
 from maskline.components.verdict import Outcome
 
 ROWS, ACCURACY = 2000, 0.76
-RULES = ReleaseRules()
+RULES = ReleaseGateSettings()
 
 
 def part(name, rows, better=0, worse=0, *, accuracy=ACCURACY, best=None, released=True):
@@ -27,7 +27,7 @@ def part(name, rows, better=0, worse=0, *, accuracy=ACCURACY, best=None, release
 
 
 def blocking(*slices, **rules):
-    return [str(check) for check in judge(Report(slices=slices), ReleaseRules(**rules)).blocking]
+    return [str(check) for check in judge(Report(slices=slices), ReleaseGateSettings(**rules)).blocking]
 
 
 def test_without_a_live_model_thresholds_alone_decide():
@@ -92,7 +92,7 @@ def test_small_slice_informs_and_does_not_block():
     assert verdict.passed
     [warned] = [check for check in verdict.checks if check.outcome is Outcome.WARNED]
     assert (warned.subject, warned.details[0]) == (
-        "operator=*", "informs only: 99 rows, and evaluation.min_slice_rows is 100",
+        "operator=*", "informs only: 99 rows, and release_gate.min_slice_rows is 100",
     )  # fmt: skip
     assert not judge(
         Report(slices=[part(OVERALL, ROWS, 150, 150), part("operator=*", 100, 0, 60)]), RULES
@@ -148,7 +148,7 @@ def test_thresholds_by_metric_and_slice(threshold, why):
 
 
 def test_threshold_for_a_slice_without_rows_warns():
-    rules = ReleaseRules(thresholds=[Threshold(metric="loss", slice="operator=/", max=1)])
+    rules = ReleaseGateSettings(thresholds=[Threshold(metric="loss", slice="operator=/", max=1)])
     verdict = judge(Report(slices=[part(OVERALL, ROWS, 150, 150)]), rules)
     assert verdict.passed
     assert (verdict.checks[-1].outcome, verdict.checks[-1].subject) == (Outcome.WARNED, "operator=/")

@@ -9,9 +9,9 @@ import pytest
 
 from maskline.pipeline.cluster.client import Client
 from maskline.pipeline.cluster.follow import follow
-from maskline.pipeline.cluster.settings import ClusterSettings
 from maskline.pipeline.errors import RunError, UnreachableError
 from maskline.pipeline.registry.history import Exit
+from maskline.pipeline.settings.cluster import ClusterSettings
 from tests.kfp_cluster import Attempt, Cluster, TaskRun
 from tests.kfp_server import KfpServer
 

@@ -1,0 +1,1 @@
+"""The settings of a run: what they are, where they are read from, and how a wrong one is refused."""

@@ -1,0 +1,132 @@
+"""The one validated object that configures a run, composed of the settings of each part."""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
+
+from maskline.components.data_gate.rules import DataGateSettings
+from maskline.components.evaluation.settings import EvaluationSettings
+from maskline.components.evaluation.slices import SliceSpec, default_slices
+from maskline.components.ingest import spans
+from maskline.components.model_checks.checks import ModelChecksSettings
+from maskline.components.release_gate.rules import ReleaseGateSettings
+from maskline.pipeline.settings.cluster import ClusterSettings
+from maskline.trainer.settings import ModelSettings, TrainingSettings, check_buckets
+from maskline.transform.features import SequenceSpec
+from maskline.transform.settings import Section, refusal, setting
+
+
+class DataSettings(Section):
+    """Where the shards are, and which of them a run reads."""
+
+    path: Path = setting(
+        Path("data/reference"),
+        "directory of TFRecord shards, plain or gzip; or one for each span, "
+        "as `exports/span-{SPAN}` or `exports/{YYYY}-{MM}-{DD}/v{VERSION}`",
+    )
+    pattern: str = setting("*.tfrecord*", "which files of the directory are shards", min_length=1)
+    presplit: bool = setting(False, "the directory holds `train/` and `eval/`; nothing is split by hash")
+    span: int | str = setting(spans.LATEST, "the span to run on: `latest`, a number or a date")
+    window: int = setting(
+        1,
+        "train on so many spans, the last up to this one; evaluate on this one",
+        unit="spans",
+        ge=1,
+        le=10_000,
+    )
+    allow_fewer: bool = setting(False, "go on where fewer spans are there or passed the data gate")
+    success_marker: str = setting(
+        "", "a span is complete when it holds this file, such as `_SUCCESS`; empty: see `unchanged_for`"
+    )
+    unchanged_for: float = setting(
+        60,
+        "a span without a marker is complete when it has not changed for so long",
+        unit="seconds",
+        ge=0,
+        le=1e9,
+    )
+    schema_file: Path | None = setting(
+        None, "the curated schema; where nothing is set, it follows from `sequence`", alias="schema"
+    )
+    eval_percent: int = setting(
+        20, "share of the rows that are held out, chosen by hash", unit="percent", ge=1, le=99
+    )
+    on_corrupt: Literal["fail", "quarantine"] = setting(
+        "fail", "a truncated or damaged shard ends the run, or the rows before the damage are used"
+    )
+
+    @model_validator(mode="after")
+    def _spans_agree(self) -> Self:
+        if problem := spans.pattern_problem(self.path):
+            raise refusal("path", f"{self.path}: {problem}")
+        if not spans.is_pattern(self.path):
+            for key, asked in (("span", self.span != spans.LATEST), ("window", self.window > 1)):
+                if asked:
+                    needed = "{SPAN} or {YYYY}-{MM}-{DD}"
+                    raise refusal(key, f"{key} needs a path with {needed}; it is {self.path}")
+        return self
+
+    @property
+    def complete(self) -> dict[str, Any]:
+        """When a span is complete, as `maskline.components.ingest.spans.find` takes it."""
+        return {"success_marker": self.success_marker, "unchanged_for": self.unchanged_for}
+
+
+class BeamSettings(Section):
+    """How Beam runs."""
+
+    # `DirectRunner` would first try to download another runner; this one never does. Naming a container
+    # image keeps TFX from packing itself into an archive for remote workers before every Beam job,
+    # two seconds each; in memory there are no remote workers. TFX's pipelines are typed as they are.
+    args: tuple[str, ...] = setting(
+        (
+            "--runner=FnApiRunner",
+            "--direct_running_mode=in_memory",
+            "--sdk_container_image=none",
+            "--no_pipeline_type_check",
+        ),
+        "Beam's options, such as `--runner=FlinkRunner` and those of that runner",
+    )
+
+
+class Settings(Section):
+    """Everything that a run depends on."""
+
+    root: Path = setting(
+        Path("maskline-root"), "metadata store, artifacts, logs and `serving/` lie under this directory"
+    )
+    data: DataSettings = DataSettings()
+    sequence: SequenceSpec = SequenceSpec()
+    data_gate: DataGateSettings = DataGateSettings()
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    release_gate: ReleaseGateSettings = ReleaseGateSettings()
+    model_checks: ModelChecksSettings = ModelChecksSettings()
+    beam: BeamSettings = BeamSettings()
+    cluster: ClusterSettings = ClusterSettings()
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        check_buckets(self.model, self.training)
+        for index, chosen in enumerate(self.evaluation.slices or ()):
+            if problem := chosen.problem(self.sequence):
+                raise refusal(f"evaluation.slices.{index}", problem)
+        return self
+
+    @property
+    def slices(self) -> tuple[SliceSpec, ...]:
+        """How the eval rows are divided."""
+        chosen = self.evaluation.slices
+        return default_slices(self.sequence) if chosen is None else chosen
+
+    @property
+    def serving_dir(self) -> Path:
+        """The directory of released versions."""
+        return self.root / "serving" / "maskline"
+
+    @property
+    def metadata_file(self) -> Path:
+        """The SQLite metadata store."""
+        return self.root / "metadata.sqlite"

@@ -1,0 +1,165 @@
+"""Settings of the model and of its training. No TensorFlow here: the command line reads this too."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from maskline.transform.settings import Section, refusal, setting
+
+Preset = Literal["default", "reference", "length-free"]
+
+# Values that a preset sets, where it differs from the defaults below. What is given beside it wins.
+PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "default": {},
+    # The table, the mask and the training of the script that the project grew from.
+    "reference": {
+        "model": {
+            "width": 15,
+            "kernel": 0,
+            "normalize": False,
+            "attention_init": "glorot_uniform",
+            "attention_mask": "queries",
+            "rezero": False,
+            "residual": False,
+            "queries": 0,
+            "hidden": (150,),
+            "dropout": 0.0,
+        },
+        "training": {
+            "epochs": 10,
+            "batch_size": 2,
+            "learning_rate": 1e-3,
+            "schedule": "constant",
+            "best_weights": False,
+        },
+    },
+    "length-free": {"model": {"any_length": True}},
+}
+
+
+class ModelSettings(Section):
+    """The layers of the model, in the order in which data pass through them."""
+
+    preset: Preset = setting(
+        "default", "sets all keys of `model`, and of `training`, that are not given beside it"
+    )
+    width: int = setting(32, "embedding dimension", unit="numbers", ge=1, le=65_536)
+    any_length: bool = setting(False, "the model takes rows of any length up to `sequence.length`")
+    kernel: int = setting(
+        9,
+        "kernel size of the convolution, an odd number; 0 leaves it out",
+        unit="positions",
+        ge=0,
+        le=100_001,
+    )
+    normalize: bool = setting(True, "layer normalization before attention and before pooling")
+    attention_init: Literal["identity", "glorot_uniform"] = setting(
+        "identity",
+        "initial weights of queries and keys; with `identity`, equal positions attend to each other at once",
+    )
+    attention_mask: Literal["keys", "queries", "none"] = setting(
+        "keys", "the axis of the attention scores that is masked; `queries`, as published, has no effect"
+    )
+    rezero: bool = setting(True, "zero padding after attention and before the dense layers")
+    residual: bool = setting(True, "residual connection around attention")
+    queries: int = setting(
+        4, "learned queries of the pooling; 0 flattens the row instead", unit="queries", ge=0, le=65_536
+    )
+    hidden: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = setting(
+        (128, 64), "size of each dense layer before the output", unit="units", max_length=100
+    )
+    dropout: float = setting(
+        0.0, "dropout rate of the embedding and of each dense layer's input", unit="share", ge=0, lt=1
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "ModelSettings":
+        if self.kernel and self.kernel % 2 == 0:
+            raise refusal("kernel", f"{self.kernel} is even; an odd kernel sees as far ahead as back")
+        if self.any_length and not self.queries:
+            raise refusal("queries", "0 flattens the row, which needs rows of one length; set at least 1")
+        return self
+
+    @property
+    def padding_leaks(self) -> bool:
+        """Whether these settings let padding reach the answer, as those published do."""
+        return self.attention_mask != "keys" or not self.rezero
+
+
+class TrainingSettings(Section):
+    """How the model is fitted."""
+
+    epochs: int = setting(12, "passes over the training rows", unit="epochs", ge=1, le=1_000_000)
+    batch_size: int = setting(64, "rows in a step", unit="rows", ge=1, le=1_000_000)
+    learning_rate: float = setting(5e-3, "step size of Adam, at its highest", unit="per step", gt=0, le=1000)
+    schedule: Literal["cosine", "constant"] = setting("cosine", "schedule of the learning rate")
+    warmup: float = setting(
+        0.05, "share of the steps in which the cosine schedule's rate rises", unit="share", ge=0, lt=1
+    )
+    best_weights: bool = setting(True, "keep the weights of the epoch with the lowest held-out loss")
+    patience: int = setting(
+        0,
+        "stop after so many epochs without a lower held-out loss; 0 never stops early",
+        unit="epochs",
+        ge=0,
+        le=1_000_000,
+    )
+    length_buckets: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = setting(
+        (),
+        "pad each row to the first of these lengths that holds it; needs `model.any_length`",
+        unit="ids",
+        max_length=1000,
+    )
+    warm_start: bool = setting(False, "begin with the weights of the live model")
+    seed: int = setting(
+        0, "equal seed, data and settings give equal weights", unit="number", ge=0, le=2**32 - 1
+    )
+    steps_per_call: int = setting(
+        100, "steps that TensorFlow runs in one call", unit="steps", ge=1, le=1_000_000
+    )
+    xla: Literal["auto", "on", "off"] = setting(
+        "auto", "compile the step with XLA; `auto` does from 1,000 steps on, unless there is dropout"
+    )
+    threads: int = setting(
+        1, "threads of one TensorFlow operation; 0 means one for each core", unit="threads", ge=0, le=1024
+    )
+    histograms: bool = setting(False, "write histograms of the weights for TensorBoard")
+
+
+class TrainerSettings(Section):
+    """What `run_fn` receives in `custom_config`, beside the sequence spec."""
+
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, values: Any) -> Any:
+        """Puts a preset's values under those given; leaves what is malformed to be refused."""
+        if not isinstance(values, dict):
+            return values
+        under = preset_values(values)
+        return values | {part: {**given, **values.get(part, {})} for part, given in under.items()}
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "TrainerSettings":
+        check_buckets(self.model, self.training)
+        return self
+
+
+def preset_values(values: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """What the preset that `values` name sets, by section; nothing where they are malformed."""
+    model = values.get("model")
+    if not isinstance(model, Mapping) or not isinstance(values.get("training", {}), Mapping):
+        return {}
+    preset = model.get("preset")
+    return PRESETS.get(preset, {}) if isinstance(preset, str) else {}
+
+
+def check_buckets(model: ModelSettings, training: TrainingSettings) -> None:
+    """Refuses length buckets for a model that takes one length only."""
+    if training.length_buckets and not model.any_length:
+        raise refusal(
+            "training.length_buckets", "only a model of any length has them; set model.preset=length-free"
+        )
