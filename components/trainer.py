@@ -8,24 +8,12 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.proto import trainer_pb2
 from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
-from tfx.types.artifact import Artifact
 from tfx.types.component_spec import ChannelParameter
 from tfx.utils import io_utils, json_utils
 
-
-class TrainingHistory(Artifact):
-    """`history.json`: rows, parameters, identity, and the losses of each epoch."""
-
-    TYPE_NAME = "MasklineTrainingHistory"
-
-
-class GoldenRows(Artifact):
-    """`golden.tfrecord.gz`: raw eval examples with the logits of the model before it was exported.
-
-    Records are tf.Examples with `example` (the serialized raw tf.Example) and `logits` (floats).
-    """
-
-    TYPE_NAME = "MasklineGoldenRows"
+from maskline.components.artifacts import GoldenRows, TrainingHistory
+from maskline.components.reads import ReadsPart
+from maskline.transform.names import EVAL, PLACES, TRAIN
 
 
 class TrainerSpec(standard_component_specs.TrainerSpec):
@@ -40,11 +28,10 @@ class TrainerSpec(standard_component_specs.TrainerSpec):
     }
 
 
-class Executor(GenericExecutor):
+class Executor(ReadsPart, GenericExecutor):
     """Runs `run_fn` as TFX does; `custom_config` also says where the further input and outputs are."""
 
-    # Of these inputs it reads no more than this below them; from a bucket the rest is not fetched.
-    READS = {"raw_examples": ("Split-eval",)}
+    READS = {"raw_examples": (f"Split-{EVAL}",)}
 
     def _GetFnArgs(
         self,
@@ -53,8 +40,8 @@ class Executor(GenericExecutor):
         exec_properties: dict[str, Any],
     ) -> FnArgs:
         fn_args = super()._GetFnArgs(input_dict, output_dict, exec_properties)
-        raw = artifact_utils.get_split_uris(input_dict["raw_examples"], "eval")
-        fn_args.custom_config["places"] = {
+        raw = artifact_utils.get_split_uris(input_dict["raw_examples"], EVAL)
+        fn_args.custom_config[PLACES] = {
             "raw_eval": [io_utils.all_files_pattern(uri) for uri in raw],
             "history": artifact_utils.get_single_uri(output_dict["history"]),
             "golden_rows": artifact_utils.get_single_uri(output_dict["golden_rows"]),
@@ -96,8 +83,8 @@ class Trainer(base_component.BaseComponent):
             schema=schema,
             base_model=base_model,
             run_fn=run_fn,
-            train_args=trainer_pb2.TrainArgs(splits=["train"]),
-            eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
+            train_args=trainer_pb2.TrainArgs(splits=[TRAIN]),
+            eval_args=trainer_pb2.EvalArgs(splits=[EVAL]),
             custom_config=json_utils.dumps(custom_config),
             model=types.Channel(type=standard_artifacts.Model),
             model_run=types.Channel(type=standard_artifacts.ModelRun),

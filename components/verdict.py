@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
-FILE = "verdict.json"
+from maskline.transform.names import VERDICT_FILE
 
 
 class Outcome(StrEnum):
@@ -59,4 +59,4 @@ class Verdict(BaseModel):
 
 def read(folder: Path) -> Verdict:
     """Reads the verdict in an artifact's folder."""
-    return Verdict.model_validate_json((folder / FILE).read_text(encoding="utf-8"))
+    return Verdict.model_validate_json((folder / VERDICT_FILE).read_text(encoding="utf-8"))

@@ -23,9 +23,9 @@ from typing import Any
 
 from maskline.pipeline.cluster import buckets
 from maskline.transform.errors import InputError
+from maskline.transform.names import METADATA_PASSWORD, Exit
 
-FAILED, REFUSED, STOPPED = 1, 2, 143
-SECRETS = ["MASKLINE_METADATA_PASSWORD"]
+SECRETS = [METADATA_PASSWORD]
 # Whole messages at every step, which say nothing that a reader of a run's log wants.
 CHATTY = ("absl", "aiobotocore", "apache_beam", "botocore", "tensorflow")
 logger = logging.getLogger("node")
@@ -47,14 +47,14 @@ def main() -> int:
     try:
         status, state, reason = run(options)
     except Stopped as stopped:
-        status, state, reason = STOPPED, "STOPPED", str(stopped)
+        status, state, reason = Exit.TERMINATED, "STOPPED", str(stopped)
     except InputError as error:
         # Beam puts the step's name behind the text.
-        status, state, reason = REFUSED, "REFUSED", str(error).split(" [while running")[0]
+        status, state, reason = Exit.BAD_INPUT, "REFUSED", str(error).split(" [while running")[0]
     except Exception as error:
         logger.error("%s", traceback.format_exc())
         first_line = (str(error).splitlines() or [""])[0]
-        status, state, reason = FAILED, "FAILED", f"{type(error).__name__}: {first_line}"
+        status, state, reason = Exit.ERROR, "FAILED", f"{type(error).__name__}: {first_line}"
     seconds = round(time.monotonic() - began, 1)
     message = f"{state}: {reason}" if reason else state
     lines.write("INFO" if status == 0 else "ERROR", "node", message, event="ended", state=state,

@@ -14,6 +14,7 @@ from maskline.pipeline.commands.kubeflow import kubeflow
 from maskline.pipeline.commands.models import gc, models, rollback
 from maskline.pipeline.commands.options import config_option, root_option, set_option
 from maskline.pipeline.commands.schema import schema
+from maskline.transform.names import TRACEBACK
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -126,7 +127,7 @@ def _unexpected(error: Exception) -> int:
     if isinstance(error, BusyError):
         click.echo(f"maskline: {error}", err=True)
         return 1
-    if os.environ.get("MASKLINE_TRACEBACK"):
+    if os.environ.get(TRACEBACK):
         raise error
     click.echo(f"maskline: {type(error).__name__}: {error} (MASKLINE_TRACEBACK=1 shows where)", err=True)
     return 1

@@ -1,40 +1,62 @@
 """Names what a run depends on besides its data: source and packages. Nothing of TensorFlow."""
 
 import hashlib
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 
 from maskline import components, pipeline, trainer, transform
 
-ROOMS = {"transform": transform, "trainer": trainer, "components": components, "pipeline": pipeline}
+ROOMS: Mapping[str, ModuleType] = {
+    "transform": transform,
+    "trainer": trainer,
+    "components": components,
+    "pipeline": pipeline,
+}
 
 
-def source(*rooms: str) -> str:
-    """SHA-256 of the files of some rooms and of the packages they run on.
+class Source:
+    """The source of the rooms as it is now; each room is hashed once.
 
-    TFX's cache knows the import path of a function, not the code behind it; this goes into the cache
-    key in its place.
-
-    Args:
-      rooms: names from `ROOMS`.
-
-    Returns:
-      the first 16 hexadecimal digits.
+    TFX's cache knows the import path of a function, not the code behind it. The digest of the source goes
+    into the cache key in its place.
     """
-    digest = hashlib.sha256(packages().encode())
-    for room in rooms:
-        folder = Path(str(ROOMS[room].__file__)).parent
-        for file in sorted(folder.rglob("*")):
-            if file.is_file() and "__pycache__" not in file.parts:
-                digest.update(f"{room}/{file.relative_to(folder)}\0".encode())
-                digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()[:16]
+
+    def __init__(self) -> None:
+        self._packages = packages()
+        self._rooms: dict[str, str] = {}
+
+    def of(self, *rooms: str) -> str:
+        """SHA-256 of the files of some rooms and of the packages they run on.
+
+        Args:
+          rooms: names from `ROOMS`.
+
+        Returns:
+          the first 16 hexadecimal digits.
+        """
+        for room in rooms:
+            if room not in self._rooms:
+                self._rooms[room] = _digest(Path(str(ROOMS[room].__file__)).parent)
+        parts = "\n".join(f"{room} {self._rooms[room]}" for room in rooms)
+        return hashlib.sha256(f"{self._packages}\n{parts}".encode()).hexdigest()[:16]
 
 
 def packages() -> str:
     """SHA-256 of the lock; without a checkout, as in an image, of the installed versions."""
+    # Through the link in maskline/ to the room itself, beside which the lock lies.
     lock = Path(str(pipeline.__file__)).resolve().parent.parent / "requirements.lock"
     if lock.is_file():
         return hashlib.sha256(lock.read_bytes()).hexdigest()
     installed = sorted({f"{d.metadata['Name']}=={d.version}" for d in metadata.distributions()})
     return hashlib.sha256("\n".join(installed).encode()).hexdigest()
+
+
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(f"{file.relative_to(folder)}\0".encode())
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()

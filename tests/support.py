@@ -12,8 +12,8 @@ from typing import Any
 
 import google_crc32c
 
-from maskline.components.pusher.audit import AUDIT_FILE
 from maskline.components.pusher.serving import LOCK_FILE
+from maskline.transform.names import AUDIT_FILE
 
 REPOSITORY = Path(__file__).parent.parent
 # Small and quick, where a test asks whether the pipeline works and not how well the model does.

@@ -1,27 +1,15 @@
 """Writes the trained model as a SavedModel that carries its own identity and its Keras original."""
 
-import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
 
 from maskline.trainer.signatures import ServedModel
-from maskline.transform.features import IDENTITY_FILE, SequenceSpec
-
-
-def model_identity(parts: Mapping[str, Any]) -> str:
-    """What a model was made from, as one name: SHA-256 of `parts` as JSON.
-
-    Training is repeatable, so the same rows, settings, seed, source and packages give the same model.
-    A second training on them, after a crash say, is therefore known to be the same model, although
-    its files differ in their bytes.
-    """
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+from maskline.transform.features import SequenceSpec
+from maskline.transform.names import IDENTITY_FILE
 
 
 def model_identity_of(saved_model: str) -> str:
@@ -45,7 +33,7 @@ def export(
       served: its signatures.
       spec: names, symbols and length.
       folder: the SavedModel's directory.
-      identity: see `model_identity`; written into `assets.extra`, which travels with the model.
+      identity: see `TrainingRecipe.identity`; written into `assets.extra`, which travels with the model.
     """
     served.archive().write_out(folder, verbose=False)
     extra = Path(folder) / Path(IDENTITY_FILE).parent

@@ -10,29 +10,27 @@ import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from maskline.trainer.dataset import read_rows
-from maskline.trainer.export import export, keras_file, model_identity, model_identity_of
+from maskline.trainer.export import export, keras_file, model_identity_of
 from maskline.trainer.fit import fit
 from maskline.trainer.golden import write_golden_rows
-from maskline.trainer.settings import TrainerSettings
+from maskline.trainer.recipe import TrainingRecipe
 from maskline.trainer.signatures import ServedModel
-from maskline.transform.features import SequenceSpec
+from maskline.transform.names import CHECKPOINTS, EVAL, GOLDEN_ROWS_FILE, HISTORY_FILE, PLACES, RECIPE, TRAIN
 
 
 def run_fn(fn_args: FnArgs) -> None:
     """Reads the transformed examples, fits, and exports.
 
     Args:
-      fn_args: `custom_config` holds `sequence`, `trainer` (the settings), `fingerprint` (of the source
-        and packages), `checkpoints` (a folder for all trainings) and `places`
-        (see `maskline.components.trainer`).
+      fn_args: `custom_config` holds `recipe` (a `TrainingRecipe` as JSON, which alone names the model),
+        `checkpoints` (a folder for all trainings) and `places` (see `maskline.components.trainer`).
 
     The model goes to `serving_model_dir`, TensorBoard's logs to `model_run_dir`, the history and the
     golden rows to their places.
     """
-    given = dict(fn_args.custom_config)
-    places, checkpoints = given.pop("places"), given.pop("checkpoints")
-    spec = SequenceSpec.model_validate(given["sequence"])
-    settings = TrainerSettings.model_validate(given["trainer"])
+    recipe = TrainingRecipe.model_validate_json(fn_args.custom_config[RECIPE])
+    places, checkpoints = fn_args.custom_config[PLACES], fn_args.custom_config[CHECKPOINTS]
+    spec, settings = recipe.sequence, recipe.settings
     # Ops this small lose more by handing work to other threads than they win.
     tf.config.threading.set_intra_op_parallelism_threads(settings.training.threads)
     base = fn_args.base_model
@@ -40,9 +38,12 @@ def run_fn(fn_args: FnArgs) -> None:
         train, held_out = (
             read_rows(files, spec, Path(folder)) for files in (fn_args.train_files, fn_args.eval_files)
         )
-        rows = {"train": len(train.y), "eval": len(held_out.y)}
-        parts = {**given, "train": train.digest(), "eval": held_out.digest()}
-        identity = model_identity(parts | ({"base": model_identity_of(base)} if base else {}))
+        rows = {TRAIN: len(train.y), EVAL: len(held_out.y)}
+        identity = recipe.identity(
+            train=train.digest(),
+            held_out=held_out.digest(),
+            base=model_identity_of(base) if base else "",
+        )
         checkpoint = Path(checkpoints, identity[:16])
         model, history = fit(
             train, held_out, spec, settings,
@@ -51,9 +52,9 @@ def run_fn(fn_args: FnArgs) -> None:
             start_from=keras_file(base) if base else None,
         )  # fmt: skip
     served = ServedModel(model, tft.TFTransformOutput(fn_args.transform_output), spec)
-    write_golden_rows(model, served, places["raw_eval"], f"{places['golden_rows']}/golden.tfrecord.gz")
+    write_golden_rows(model, served, places["raw_eval"], f"{places['golden_rows']}/{GOLDEN_ROWS_FILE}")
     export(model, served, spec, fn_args.serving_model_dir, identity=identity)
     report = {"identity": identity, "parameters": model.count_params(), "rows": rows, "history": history}
-    with tf.io.gfile.GFile(f"{places['history']}/history.json", "w") as file:
+    with tf.io.gfile.GFile(f"{places['history']}/{HISTORY_FILE}", "w") as file:
         file.write(json.dumps(report, indent=1))
     shutil.rmtree(checkpoint)

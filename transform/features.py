@@ -16,7 +16,6 @@ ROW = "x"
 TARGET = "y"
 
 # Where an exported model keeps its identity; SavedModel leaves `assets.extra` to its users.
-IDENTITY_FILE = "assets.extra/maskline.json"
 
 # Features carry letters, digits and underscores so that they can name tensors in a graph.
 FeatureName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]

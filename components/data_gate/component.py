@@ -20,10 +20,19 @@ from tfx.utils import io_utils
 from maskline.components.artifacts import QuarantineArtifact, VerdictArtifact
 from maskline.components.data_gate.checks import Dataset, divergence_checks, row_checks, schema_checks
 from maskline.components.data_gate.rules import DataGateSettings, Rules
-from maskline.components.ingest.quarantine import REPORT_FILE, Report
-from maskline.components.resolvers import EXAMPLES_ID, STATISTICS_ID
+from maskline.components.ingest.quarantine import Report
+from maskline.components.reads import ReadsPart
 from maskline.components.verdict import Check, Outcome, Verdict
 from maskline.transform.features import SequenceSpec
+from maskline.transform.names import (
+    EVAL,
+    EXAMPLES_ID,
+    QUARANTINE_REPORT_FILE,
+    SPAN,
+    STATISTICS_ID,
+    TRAIN,
+    VERSION,
+)
 
 
 class DataGateSpec(ComponentSpec):
@@ -46,11 +55,10 @@ class DataGateSpec(ComponentSpec):
     OUTPUTS = {"verdict": ChannelParameter(type=VerdictArtifact)}
 
 
-class Executor(base_executor.BaseExecutor):
+class Executor(ReadsPart, base_executor.BaseExecutor):
     """Collects the checks and writes the verdict."""
 
-    # Of these inputs it reads no more than this below them; from a bucket the rest is not fetched.
-    READS: Mapping[str, tuple[str, ...]] = {"examples": ()}
+    READS = {"examples": ()}
 
     def Do(
         self,
@@ -72,8 +80,8 @@ class Executor(base_executor.BaseExecutor):
         [examples], [statistics] = input_dict["examples"], input_dict["statistics"]
         verdict.set_int_custom_property(EXAMPLES_ID, examples.id)
         verdict.set_int_custom_property(STATISTICS_ID, statistics.id)
-        verdict.set_int_custom_property("span", examples.span)
-        verdict.set_int_custom_property("version", examples.version)
+        verdict.set_int_custom_property(SPAN, examples.span)
+        verdict.set_int_custom_property(VERSION, examples.version)
 
 
 def _checks(rules: Rules, inputs: Mapping[str, list[types.Artifact]]) -> Iterator[Check]:
@@ -84,12 +92,12 @@ def _checks(rules: Rules, inputs: Mapping[str, list[types.Artifact]]) -> Iterato
         yield from row_checks(rules, report, sum(split.num_examples for split in splits.values()))
     for name, split in splits.items():
         yield from schema_checks(rules, name, split, _anomalies(inputs["anomalies"], name))
-    compared = {"skew": splits["eval"]}
+    compared = {"skew": splits[EVAL]}
     for previous in inputs.get("previous", ()):
-        compared["drift"] = _dataset(previous, "train")
-    measured = divergences(rules.schema, splits["train"], **compared)
+        compared["drift"] = _dataset(previous, TRAIN)
+    measured = divergences(rules.schema, splits[TRAIN], **compared)
     for kind, other in compared.items():
-        yield from divergence_checks(rules, kind, measured[kind], splits["train"], other)
+        yield from divergence_checks(rules, kind, measured[kind], splits[TRAIN], other)
 
 
 def divergences(
@@ -126,7 +134,7 @@ def _with_command(check: Check, inputs: Mapping[str, list[types.Artifact]], root
     """Adds the command that shows more."""
     if check.outcome is Outcome.PASSED:
         return check
-    train = artifact_utils.get_split_uri(inputs["examples"], "train")
+    train = artifact_utils.get_split_uri(inputs["examples"], TRAIN)
     command = {
         "drift": f"maskline data stats {train}",
         "skew": f"maskline data stats {train}",
@@ -158,7 +166,7 @@ def _anomalies(artifacts: list[types.Artifact], split: str) -> anomalies_pb2.Ano
 
 
 def _report(quarantine: types.Artifact) -> Report:
-    with fileio.open(f"{quarantine.uri}/{REPORT_FILE}") as content:
+    with fileio.open(f"{quarantine.uri}/{QUARANTINE_REPORT_FILE}") as content:
         return Report.model_validate_json(content.read())
 
 

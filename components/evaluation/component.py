@@ -26,14 +26,15 @@ from maskline.components.evaluation.report import (
     BASELINE,
     BEST,
     CANDIDATE,
-    FILE,
     OVERALL,
     ClassCounts,
     Report,
     SliceReport,
-)  # fmt: skip
+)
 from maskline.components.evaluation.slices import SliceSpec
+from maskline.components.reads import ReadsPart
 from maskline.transform.features import TARGET, SequenceSpec
+from maskline.transform.names import EVAL, EVALUATION_FILE
 
 _SLICE = "slice "  # before a slice's name, so that it is no feature's
 _COUNT, _CONFUSION = "example_count", "confusion"
@@ -56,11 +57,10 @@ class EvaluatorSpec(ComponentSpec):
     OUTPUTS = {"evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation)}
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(ReadsPart, base_beam_executor.BaseBeamExecutor):
     """Lets TFMA measure, then writes `metrics.json` beside its files."""
 
-    # Of these inputs it reads no more than this below them; from a bucket the rest is not fetched.
-    READS = {"examples": ("Split-eval",)}
+    READS = {"examples": (f"Split-{EVAL}",)}
 
     def Do(
         self,
@@ -79,7 +79,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             if input_dict.get(key)
         }
         self._measure(models, input_dict["examples"], slices, spec, target)
-        with fileio.open(f"{target}/{FILE}", "w") as file:
+        with fileio.open(f"{target}/{EVALUATION_FILE}", "w") as file:
             file.write(read_report(target, spec).model_dump_json(indent=1))
 
     def _measure(
@@ -105,7 +105,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             raw_record_column_name=constants.ARROW_INPUT_COLUMN,
         )
         with self._make_beam_pipeline() as pipeline:
-            uris = artifact_utils.get_split_uris(examples, "eval")
+            uris = artifact_utils.get_split_uris(examples, EVAL)
             rows = [
                 pipeline | f"Read {n}" >> read(io_utils.all_files_pattern(uri)).BeamSource()
                 for n, uri in enumerate(uris)

@@ -5,8 +5,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from maskline.components.evaluation.paired import Pairs
+from maskline.transform.names import EVALUATION_FILE
 
-FILE = "metrics.json"
 CANDIDATE = "candidate"
 # The model that is live, and the most accurate of all that were released.
 BASELINE, BEST = "baseline", "best"
@@ -64,4 +64,4 @@ class Report(BaseModel):
 
 def read(folder: Path) -> Report:
     """Reads the report in an evaluation's folder."""
-    return Report.model_validate_json((folder / FILE).read_text(encoding="utf-8"))
+    return Report.model_validate_json((folder / EVALUATION_FILE).read_text(encoding="utf-8"))

@@ -11,19 +11,12 @@ from apache_beam.pvalue import AsIter, AsSingleton, TaggedOutput
 from google.protobuf.message import DecodeError
 from tfx.dsl.io import fileio
 
-from maskline.components.ingest.quarantine import (
-    EXAMPLES_EACH,
-    REPORT_FILE,
-    CorruptFile,
-    NamedRow,
-    QuarantinedRow,
-    Report,
-)
+from maskline.components.ingest.quarantine import EXAMPLES_EACH, CorruptFile, NamedRow, QuarantinedRow, Report
 from maskline.components.ingest.shards import CorruptShard, read_shard
 from maskline.transform.errors import InputError
 from maskline.transform.features import Reason, RowProblem, SequenceSpec, row_problem
+from maskline.transform.names import QUARANTINE_REPORT_FILE, SPLITS
 
-SPLITS = ("train", "eval")
 # As TFX's ExampleGen calls its files.
 _EXAMPLES_PREFIX = "data_tfrecord"
 _QUARANTINED, _SHARDS = "quarantined", "shards"
@@ -159,7 +152,7 @@ class Ingest(beam.PTransform):
                 **{name: AsSingleton(read[name] | f"Count[{name}]" >> beam.combiners.Count.Globally())
                    for name in self._folders},
             )
-            | "WriteReport" >> beam.Map(_write_report, f"{self._quarantine}/{REPORT_FILE}")
+            | "WriteReport" >> beam.Map(_write_report, f"{self._quarantine}/{QUARANTINE_REPORT_FILE}")
         )  # fmt: skip
 
 

@@ -17,12 +17,13 @@ from tfx.types import artifact_utils, standard_artifacts, standard_component_spe
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx.utils import io_utils, proto_utils
 
-from maskline.components.artifacts import ROWS_READ, QuarantineArtifact
+from maskline.components.artifacts import QuarantineArtifact
 from maskline.components.ingest import spans
-from maskline.components.ingest.beam import SPLITS, Ingest, ReadShard
-from maskline.components.ingest.quarantine import REPORT_FILE, Report
+from maskline.components.ingest.beam import Ingest, ReadShard
+from maskline.components.ingest.quarantine import Report
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
+from maskline.transform.names import QUARANTINE_REPORT_FILE, ROWS_READ, SPLITS
 
 # The parameter that says which span to ingest; `span` is what the driver found.
 WANTED_SPAN = "wanted_span"
@@ -126,7 +127,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         with self._make_beam_pipeline() as pipeline:
             known = {"span": span, "version": version}
             _ = pipeline | Ingest(reader, patterns, folders, quarantine.uri, known)
-        with fileio.open(f"{quarantine.uri}/{REPORT_FILE}") as file:
+        with fileio.open(f"{quarantine.uri}/{QUARANTINE_REPORT_FILE}") as file:
             report = Report.model_validate_json(file.read())
         examples.set_int_custom_property(ROWS_READ, report.rows_in)
         examples_utils.set_payload_format(examples, exec_properties["output_data_format"])

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from maskline.transform.features import Reason
+from maskline.transform.names import QUARANTINE_REPORT_FILE
 
-REPORT_FILE = "report.json"
 EXAMPLES_EACH = 5  # rows of each kind that the report names
 
 
@@ -107,4 +107,4 @@ class Report(_Form):
 
 def read_report(folder: Path) -> Report:
     """Reads the report in a quarantine's folder."""
-    return Report.model_validate_json((folder / REPORT_FILE).read_text(encoding="utf-8"))
+    return Report.model_validate_json((folder / QUARANTINE_REPORT_FILE).read_text(encoding="utf-8"))

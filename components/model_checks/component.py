@@ -16,9 +16,9 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 from tfx.utils import path_utils
 
-from maskline.components.artifacts import VerdictArtifact
+from maskline.components.artifacts import GoldenRows, VerdictArtifact
 from maskline.components.model_checks.checks import ModelChecksSettings, judge
-from maskline.components.trainer import GoldenRows
+from maskline.transform.names import BLESSED, GOLDEN_ROWS_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -57,12 +57,12 @@ class Executor(base_executor.BaseExecutor):
     ) -> None:
         """Blesses as TFX's InfraValidator does: a file, and a custom property of the artifact."""
         model = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))
-        golden = f"{artifact_utils.get_single_uri(input_dict['golden_rows'])}/golden.tfrecord.gz"
+        golden = f"{artifact_utils.get_single_uri(input_dict['golden_rows'])}/{GOLDEN_ROWS_FILE}"
         settings = ModelChecksSettings.model_validate_json(exec_properties["settings"])
         verdict = judge(ask(model, golden), settings)
         artifact_utils.get_single_instance(output_dict["verdict"]).write(verdict)
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
-        blessing.set_int_custom_property("blessed", int(verdict.passed))
+        blessing.set_int_custom_property(BLESSED, int(verdict.passed))
         fileio.makedirs(blessing.uri)
         with fileio.open(f"{blessing.uri}/{_BLESSED if verdict.passed else _NOT_BLESSED}", "w") as file:
             file.write("")

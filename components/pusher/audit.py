@@ -8,8 +8,7 @@ from pathlib import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from maskline.transform.errors import InputError
-
-AUDIT_FILE = "audit.jsonl"
+from maskline.transform.names import AUDIT_FILE
 
 
 class Change(BaseModel):

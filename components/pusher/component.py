@@ -14,23 +14,25 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from maskline.components.artifacts import ROWS_READ, VerdictArtifact
+from maskline.components.artifacts import Release, TrainingHistory, VerdictArtifact, candidate_identity
 from maskline.components.evaluation.report import CANDIDATE, Report
-from maskline.components.evaluation.report import FILE as EVALUATION_FILE
 from maskline.components.ingest import spans
 from maskline.components.pusher import audit
-from maskline.components.pusher.model_card import FACTS_FILE, Data, Facts, stack
+from maskline.components.pusher.model_card import Data, Facts, stack
 from maskline.components.pusher.serving import Version, publish, repair, versions
-from maskline.components.releases import Release, candidate_identity
-from maskline.components.trainer import TrainingHistory
-from maskline.components.verdict import FILE as VERDICT_FILE
+from maskline.components.reads import ReadsPart
 from maskline.components.verdict import Verdict
+from maskline.transform.names import EVALUATION_FILE, FACTS_FILE, HISTORY_FILE, ROWS_READ, VERDICT_FILE, Node
 
 logger = logging.getLogger(__name__)
 
 
 # The gates' verdicts, by input, with the names of the nodes that gave them.
-GATES = {"data_verdict": "DataGate", "checks_verdict": "ModelChecks", "release_verdict": "ReleaseGate"}
+GATES = {
+    "data_verdict": Node.DATA_GATE,
+    "checks_verdict": Node.MODEL_CHECKS,
+    "release_verdict": Node.RELEASE_GATE,
+}
 
 
 class MadeBy(BaseModel):
@@ -66,11 +68,10 @@ class PusherSpec(ComponentSpec):
     }
 
 
-class Executor(StockExecutor):
+class Executor(ReadsPart, StockExecutor):
     """Publishes by the model's identity: a model that was released before is not released again."""
 
-    # Of these inputs it reads no more than this below them; from a bucket the rest is not fetched.
-    READS: Mapping[str, tuple[str, ...]] = {"examples": (), "model_blessing": (), "infra_blessing": ()}
+    READS = {"examples": (), "model_blessing": (), "infra_blessing": ()}
 
     def Do(
         self,
@@ -119,7 +120,7 @@ class Executor(StockExecutor):
 
 def describe(inputs: Mapping[str, list[types.Artifact]], made_by: MadeBy) -> Facts:
     """What is known of a model, from the artifacts that Pusher is given."""
-    history = json.loads(_text(inputs["history"], "history.json"))
+    history = json.loads(_text(inputs["history"], HISTORY_FILE))
     report = Report.model_validate_json(_text(inputs["evaluation"], EVALUATION_FILE))
     return Facts(
         data=_data(inputs["examples"], history["rows"], made_by.spans),

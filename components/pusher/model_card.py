@@ -16,8 +16,6 @@ from maskline.components.pusher.audit import Change
 from maskline.components.verdict import Outcome, Verdict
 from maskline.transform.features import SequenceSpec
 
-CARD_FILE = "MODEL_CARD.md"  # in each version
-FACTS_FILE = "facts.json"
 STACK = (
     "tensorflow", "keras", "tfx", "tensorflow-transform", "tensorflow-model-analysis",
     "tensorflow-data-validation", "apache-beam", "ml-metadata", "numpy",

@@ -21,12 +21,12 @@ from maskline.components.pusher import audit, model_card
 from maskline.components.pusher.audit import Change
 from maskline.components.pusher.model_card import Facts
 from maskline.transform.errors import InputError
-from maskline.transform.features import IDENTITY_FILE
+from maskline.transform.names import CARD_FILE, EXTRA_FOLDER, FACTS_FILE, IDENTITY_FILE
 
 logger = logging.getLogger(__name__)
 
 LOCK_FILE = ".lock"
-FACTS_FILE = f"assets.extra/{model_card.FACTS_FILE}"  # in each version, beside the model's identity
+FACTS_PATH = f"{EXTRA_FOLDER}/{FACTS_FILE}"  # in each version, beside the model's identity
 _INCOMING, _REMOVING = "incoming-", "removing-"
 
 
@@ -84,8 +84,8 @@ def publish(
         try:
             _copy(saved_model, incoming)
             if facts is not None:
-                _write(incoming / FACTS_FILE, facts.model_dump_json(indent=1))
-                _write(incoming / model_card.CARD_FILE, model_card.card(facts, change))
+                _write(incoming / FACTS_PATH, facts.model_dump_json(indent=1))
+                _write(incoming / CARD_FILE, model_card.card(facts, change))
             _flush(incoming)
             _flush(folder, deep=False)
             audit.append(folder, change)
@@ -142,7 +142,7 @@ def _changing(folder: Path) -> Iterator[None]:
 def _facts_within(saved_model: Path) -> Facts | None:
     """What an earlier version brings; None where it was exported just now."""
     try:
-        return Facts.model_validate_json((saved_model / FACTS_FILE).read_text(encoding="utf-8"))
+        return Facts.model_validate_json((saved_model / FACTS_PATH).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except ValidationError:  # the way back must be open to models of other releases of maskline too

@@ -11,11 +11,12 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from maskline.components.artifacts import VerdictArtifact
-from maskline.components.evaluation.report import CANDIDATE, FILE, Report
+from maskline.components.evaluation.report import CANDIDATE, Report
+from maskline.components.reads import ReadsPart
 from maskline.components.release_gate.rules import ReleaseGateSettings, judge
+from maskline.transform.names import ACCURACY, EVALUATION_FILE
 
 # On the blessing: the accuracy on the rows of that run, by which the best released model is found.
-ACCURACY = "accuracy"
 
 
 class ReleaseGateSpec(ComponentSpec):
@@ -35,11 +36,10 @@ class ReleaseGateSpec(ComponentSpec):
     }
 
 
-class Executor(base_executor.BaseExecutor):
+class Executor(ReadsPart, base_executor.BaseExecutor):
     """Applies the rules."""
 
-    # Of these inputs it reads no more than this below them; from a bucket the rest is not fetched.
-    READS: Mapping[str, tuple[str, ...]] = {"model": ()}
+    READS = {"model": ()}
 
     def Do(
         self,
@@ -50,7 +50,7 @@ class Executor(base_executor.BaseExecutor):
         """Blesses as TFX's Evaluator does: a file, and custom properties of the artifact."""
         model = artifact_utils.get_single_instance(input_dict["model"])
         folder = artifact_utils.get_single_uri(input_dict["evaluation"])
-        with fileio.open(f"{folder}/{FILE}") as file:
+        with fileio.open(f"{folder}/{EVALUATION_FILE}") as file:
             report = Report.model_validate_json(file.read())
         verdict = judge(report, ReleaseGateSettings.model_validate_json(exec_properties["rules"]))
         artifact_utils.get_single_instance(output_dict["verdict"]).write(verdict)

@@ -18,6 +18,7 @@ from tfx.orchestration.portable.python_executor_operator import PythonExecutorOp
 from tfx.proto.orchestration import executable_spec_pb2
 from tfx.proto.orchestration.execution_result_pb2 import ExecutorOutput
 
+from maskline.components.reads import reads_of
 from maskline.pipeline.cluster import buckets
 from maskline.pipeline.cluster.store import change_strings
 from maskline.pipeline.errors import RunError
@@ -93,7 +94,7 @@ class Scratch:
 
 
 class _OnScratch:
-    """What both kinds of operators do around a stock executor, which may say in `READS` what it reads."""
+    """What both kinds of operators do around a stock executor, which may be a `ReadsPart`."""
 
     _executor_cls: Any
 
@@ -106,7 +107,7 @@ class _OnScratch:
         with tempfile.TemporaryDirectory(prefix="maskline-pod-") as folder:
             scratch = Scratch(folder)
             here = scratch.place(execution_info)
-            scratch.fetch(execution_info.input_dict, getattr(self._executor_cls, "READS", {}))
+            scratch.fetch(execution_info.input_dict, reads_of(self._executor_cls))
             outputs_utils.make_output_dirs(here.output_dict)
             for path in (here.stateful_working_dir, here.tmp_dir, Path(here.execution_output_uri).parent):
                 Path(path).mkdir(parents=True, exist_ok=True)

@@ -9,8 +9,8 @@ from typing import Any
 from maskline.pipeline.cluster.client import Client
 from maskline.pipeline.cluster.compiler import Compiled
 from maskline.pipeline.errors import UnreachableError
-from maskline.pipeline.registry.history import Exit
 from maskline.transform.errors import InputError
+from maskline.transform.names import Exit
 
 _ENDED = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 _MARKS = {"RUNNING": " ", "SUCCEEDED": "✓", "FAILED": "✗", "SKIPPED": "–", "CANCELED": "–"}
@@ -96,7 +96,7 @@ def _outcome(
         raise InputError("; ".join(failed["REFUSED"]))
     if failed.keys() == {"BLOCKED"}:
         say("blocked by a gate")
-        return Exit.NOT_BLESSED
+        return Exit.BLOCKED
     say(state.state.lower())
     return Exit.ERROR
 

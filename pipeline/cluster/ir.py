@@ -15,9 +15,9 @@ from maskline.pipeline.dag import create_pipeline
 from maskline.pipeline.local import inputs
 from maskline.pipeline.settings.cluster import ClusterSettings
 from maskline.transform.errors import InputError
+from maskline.transform.names import RUN_ID_PARAMETER
 
 IR_FILE = "pipeline.ir.json"
-RUN_ID = "pipeline-run-id"  # the parameter that every TFX pipeline has
 _RUNS_HERE = ("FnApiRunner", "DirectRunner")
 _TYPES = {
     "string_value": pipeline_pb2.RuntimeParameter.STRING,
@@ -120,7 +120,7 @@ def runtime_parameters(ir: pipeline_pb2.Pipeline) -> dict[str, pipeline_pb2.Runt
         for value in node.parameters.parameters.values()
         if value.WhichOneof("value") == "runtime_parameter"
     }
-    found.pop(RUN_ID, None)
+    found.pop(RUN_ID_PARAMETER, None)
     return found
 
 

@@ -6,8 +6,7 @@ from urllib.parse import urlsplit
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from maskline.transform.errors import InputError
-
-USER, PASSWORD = "MASKLINE_METADATA_USER", "MASKLINE_METADATA_PASSWORD"
+from maskline.transform.names import METADATA_PASSWORD, METADATA_USER
 
 
 def connection(address: str, environment: Mapping[str, str]) -> mlmd.ConnectionConfig:
@@ -21,18 +20,21 @@ def connection(address: str, environment: Mapping[str, str]) -> mlmd.ConnectionC
       InputError: of a kind that ml-metadata does not know, or without credentials.
     """
     url, config = urlsplit(address), mlmd.ConnectionConfig()
-    if not environment.get(USER) or not environment.get(PASSWORD):
-        raise InputError(f"{USER} and {PASSWORD} are not set; a Secret holds them")
+    if not environment.get(METADATA_USER) or not environment.get(METADATA_PASSWORD):
+        raise InputError(f"{METADATA_USER} and {METADATA_PASSWORD} are not set; a Secret holds them")
     if url.username or url.password:
         raise InputError("the metadata store's address holds credentials; they belong in a Secret")
     host, database = str(url.hostname), url.path.strip("/")
     if url.scheme == "postgresql":
         config.postgresql.host, config.postgresql.port = host, str(url.port or 5432)
         config.postgresql.dbname = database
-        config.postgresql.user, config.postgresql.password = environment[USER], environment[PASSWORD]
+        config.postgresql.user, config.postgresql.password = (
+            environment[METADATA_USER],
+            environment[METADATA_PASSWORD],
+        )
     elif url.scheme == "mysql":
         config.mysql.host, config.mysql.port, config.mysql.database = host, url.port or 3306, database
-        config.mysql.user, config.mysql.password = environment[USER], environment[PASSWORD]
+        config.mysql.user, config.mysql.password = environment[METADATA_USER], environment[METADATA_PASSWORD]
     else:
         raise InputError(f"metadata store '{address}': neither postgresql:// nor mysql://")
     return config

@@ -14,12 +14,11 @@ from tfx.orchestration.portable.mlmd import context_lib, execution_lib
 from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
 from tfx.proto.orchestration import execution_result_pb2, pipeline_pb2
 
-from maskline.components.verdict import FILE, Verdict
+from maskline.components.verdict import Verdict
 from maskline.pipeline.cluster import bucket_executors, bucket_files, buckets
 from maskline.pipeline.cluster.store import open_store
 from maskline.transform.errors import InputError
-
-OK, FAILED, BLOCKED = 0, 1, 3
+from maskline.transform.names import PASSED, RUN_ID_PARAMETER, VERDICT_FILE, ArtifactType, Exit
 
 _State = mlmd.Execution.State
 _DONE = (_State.COMPLETE, _State.CACHED)
@@ -28,7 +27,6 @@ _READ = {
     pipeline_pb2.RuntimeParameter.INT: int,
     pipeline_pb2.RuntimeParameter.DOUBLE: float,
 }
-_RUN_ID = "pipeline-run-id"  # the parameter that every TFX pipeline has
 logger = logging.getLogger(__name__)
 
 
@@ -69,7 +67,7 @@ def bind(
         for value in node.parameters.parameters.values()
         if value.WhichOneof("value") == "runtime_parameter"
     }
-    bindings: dict[str, Any] = {_RUN_ID: run_id}
+    bindings: dict[str, Any] = {RUN_ID_PARAMETER: run_id}
     for item in given:
         name, _, value = item.partition("=")
         bindings[name] = _read(node_id, name, value, declared)
@@ -143,14 +141,14 @@ class Launch:
         with self._metadata as store:
             execution = self._execution(store)
             if execution is None and self._node.inputs.conditionals:
-                return Outcome(OK, "SKIPPED", "a condition does not hold")
+                return Outcome(Exit.OK, "SKIPPED", "a condition does not hold")
             if execution is None:
-                return Outcome(FAILED, "FAILED", "it did not run: its inputs are not there")
+                return Outcome(Exit.ERROR, "FAILED", "it did not run: its inputs are not there")
             state = _State.Name(execution.last_known_state)
             if execution.last_known_state not in _DONE:
-                return Outcome(FAILED, state, _reason(execution))
+                return Outcome(Exit.ERROR, state, _reason(execution))
             blocked = self._blocked(store, execution.id)
-        return Outcome(BLOCKED, "BLOCKED", blocked) if blocked else Outcome(OK, state)
+        return Outcome(Exit.BLOCKED, "BLOCKED", blocked) if blocked else Outcome(Exit.OK, state)
 
     def close(self, reason: str) -> None:
         """Marks an execution that was broken off as failed; another attempt takes it up again."""
@@ -191,8 +189,8 @@ class Launch:
         events = store.store.get_events_by_execution_ids([execution])
         made = [event.artifact_id for event in events if event.type == mlmd.Event.OUTPUT]
         for artifact in store.store.get_artifacts_by_id(made):
-            if artifact.type == "MasklineVerdict" and artifact.properties["passed"].int_value == 0:
-                with fileio.open(f"{artifact.uri}/{FILE}") as file:
+            if artifact.type == ArtifactType.VERDICT and artifact.properties[PASSED].int_value == 0:
+                with fileio.open(f"{artifact.uri}/{VERDICT_FILE}") as file:
                     verdict = Verdict.model_validate_json(file.read())
                 return "; ".join(map(str, verdict.blocking)) or "the verdict did not pass"
         return ""

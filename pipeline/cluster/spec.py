@@ -11,6 +11,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2 as kfp_pb2
 
 from maskline.pipeline.settings.cluster import ClusterSettings, NodeSettings
 from maskline.transform.errors import InputError
+from maskline.transform.names import METADATA_PASSWORD, METADATA_USER
 
 _TYPES = {"STRING": "STRING", "INT": "NUMBER_INTEGER", "DOUBLE": "NUMBER_DOUBLE"}
 _SI = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -174,7 +175,7 @@ def _task(
 def _pod(settings: ClusterSettings, own: NodeSettings) -> dict[str, Any]:
     """What the SDK's `kfp.kubernetes` functions would write for a task."""
     store = settings.metadata.secret
-    secrets = [(store, "user", "MASKLINE_METADATA_USER"), (store, "password", "MASKLINE_METADATA_PASSWORD")]
+    secrets = [(store, "user", METADATA_USER), (store, "password", METADATA_PASSWORD)]
     secrets += [(value.secret, value.key, value.env) for value in settings.secrets]
     wanted: dict[str, Any] = {
         "secretAsEnv": [

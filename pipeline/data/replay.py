@@ -10,10 +10,11 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from maskline.components.ingest.beam import record_problem
-from maskline.components.ingest.quarantine import REPORT_FILE, QuarantinedRow
+from maskline.components.ingest.quarantine import QuarantinedRow
 from maskline.components.ingest.shards import read_shard
 from maskline.transform.errors import InputError
 from maskline.transform.features import Reason, SequenceSpec
+from maskline.transform.names import QUARANTINE_REPORT_FILE
 
 
 class Replayed(NamedTuple):
@@ -36,9 +37,10 @@ def replay(quarantine: Path, out: Path, spec: SequenceSpec) -> Replayed:
       InputError: the folder holds no quarantine, no row in it is good, or `out` is where the rows came
         from: what the settings let pass is ingested there with the rest.
     """
-    if not (quarantine / REPORT_FILE).is_file():
+    if not (quarantine / QUARANTINE_REPORT_FILE).is_file():
         raise InputError(
-            f"{quarantine}: holds no {REPORT_FILE}, so it is no quarantine; `maskline show` names it"
+            f"{quarantine}: this is not a quarantine folder, because it holds no {QUARANTINE_REPORT_FILE}; "
+            "`maskline show` names the folder"
         )
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".replay-", dir=out.parent) as beside:

@@ -11,6 +11,7 @@ from maskline.components.ingest import spans
 from maskline.pipeline.config import DataConfig
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec, make_schema, schema_problem
+from maskline.transform.names import SPLITS
 
 
 class Delivery(NamedTuple):
@@ -70,7 +71,7 @@ def find_shards(folder: Path, data: DataConfig) -> list[Path]:
     """
     if data.presplit:
         halves = data.model_copy(update={"presplit": False})
-        return [shard for split in ("train", "eval") for shard in find_shards(folder / split, halves)]
+        return [shard for split in SPLITS for shard in find_shards(folder / split, halves)]
     if not folder.exists():
         raise InputError(f"{folder}: no such data directory; `maskline data --out DIR` makes samples")
     if not folder.is_dir():
@@ -79,7 +80,7 @@ def find_shards(folder: Path, data: DataConfig) -> list[Path]:
     if not shards:
         others = sorted(path.name for path in folder.iterdir())
         holds = f"it holds {len(others)} others, such as {others[0]}" if others else "it is empty"
-        if {"train", "eval"}.issubset(others):
+        if set(SPLITS).issubset(others):
             holds = "it holds train and eval; data.presplit=true takes them"
         raise InputError(f"{folder}: no shard matches '{data.pattern}' (data.pattern); {holds}")
     for shard in shards:

@@ -18,8 +18,9 @@ from maskline.pipeline.local import inputs, lock
 from maskline.pipeline.local.inputs import Delivery
 from maskline.pipeline.local.streams import sent_to
 from maskline.pipeline.registry import releases
-from maskline.pipeline.registry.history import Exit, History, Run, connect
+from maskline.pipeline.registry.history import History, Run, connect
 from maskline.transform.errors import InputError
+from maskline.transform.names import Exit
 
 
 def run(config: Config, console: Console) -> Exit:
@@ -41,7 +42,7 @@ def run(config: Config, console: Console) -> Exit:
         console.warn(note)
     config = config.model_copy(update={"data": spans[-1].data})
     schema = inputs.read_schema(config.data.schema_file, config.sequence)
-    source = fingerprint.source(*fingerprint.ROOMS)
+    source = fingerprint.Source().of(*fingerprint.ROOMS)
     versions = [span.version for span in spans]
     depends_on = _digest(config.model_dump_json(exclude={"cluster"}), schema, *versions, source)
     with lock.hold(config.root):

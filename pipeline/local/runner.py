@@ -27,8 +27,8 @@ from tfx.proto.orchestration import pipeline_pb2
 from maskline.pipeline.console import Console
 from maskline.pipeline.errors import RunError
 from maskline.transform.errors import InputError
+from maskline.transform.names import RUN_ID_PARAMETER
 
-_RUN_ID = "pipeline-run-id"  # the parameter that every TFX pipeline has
 _GRACE = 10.0  # seconds that a node has to end when it is told to
 _TICK = 0.25  # seconds between two looks of a person at the clock
 _fork = multiprocessing.get_context("fork")
@@ -66,7 +66,7 @@ class ForkingRunner(LocalDagRunner):
           RunError: a node failed, or its process was killed.
         """
         del run_options  # partial runs are not offered
-        substitute_runtime_parameter(pipeline, {_RUN_ID: self._run_name})
+        substitute_runtime_parameter(pipeline, {RUN_ID_PARAMETER: self._run_name})
         waiting = {node.pipeline_node.node_info.id: node.pipeline_node for node in pipeline.nodes}
         done: set[str] = set()
         skipped: set[str] = set()

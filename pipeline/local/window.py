@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from maskline.components.window import choose
+from maskline.components.resolvers.spans import choose
 from maskline.pipeline.config import Config
 from maskline.pipeline.console import Console
 from maskline.pipeline.dag import create_pipeline
@@ -10,6 +10,7 @@ from maskline.pipeline.local.inputs import Delivery
 from maskline.pipeline.local.runner import ForkingRunner
 from maskline.pipeline.registry.history import OF_SPAN, History, connect
 from maskline.transform.errors import InputError
+from maskline.transform.names import SPAN, ArtifactType
 
 
 def ingest(config: Config, older: Sequence[Delivery], run: str, schema_file: str, console: Console) -> None:
@@ -51,7 +52,9 @@ def ingest(config: Config, older: Sequence[Delivery], run: str, schema_file: str
 def _blocked(config: Config, older: Sequence[Delivery]) -> list[str]:
     """The names of the spans of which no version passed. The store is closed on return."""
     store = connect(config.metadata_file)
-    examples, verdicts = (store.get_artifacts_by_type(name) for name in ("Examples", "MasklineVerdict"))
+    examples, verdicts = (
+        store.get_artifacts_by_type(name) for name in (ArtifactType.EXAMPLES, ArtifactType.VERDICT)
+    )
     numbers = {int(span.data.span): span.name for span in older}
-    passed = {e.properties["span"].int_value for e in choose(store, examples, verdicts, list(numbers))}
+    passed = {e.properties[SPAN].int_value for e in choose(store, examples, verdicts, list(numbers))}
     return [name for number, name in numbers.items() if number not in passed]

@@ -8,9 +8,9 @@ from maskline.pipeline.local import lock
 from maskline.pipeline.registry import overrides, releases
 from maskline.pipeline.registry.history import History, Run, connect
 from maskline.transform.errors import InputError
+from maskline.transform.names import Node
 
 LAST = "last"
-_GATE = "ReleaseGate"
 
 
 def bless(config: Config, name: str, *, reason: str) -> Version:
@@ -48,14 +48,22 @@ def bless(config: Config, name: str, *, reason: str) -> Version:
 
 def _model(config: Config, run: Run) -> Path:
     """Where the run's model lies, if a person may release it."""
-    others = [gate for gate, verdict in run.verdicts.items() if gate != _GATE and not verdict.passed]
+    others = [
+        gate for gate, verdict in run.verdicts.items() if gate != Node.RELEASE_GATE and not verdict.passed
+    ]
     if others:
         why = run.verdicts[others[0]].blocking[0]
-        raise InputError(f"run {run.run}: {others[0]} cannot be overridden ({why}); only {_GATE} can")
-    if run.candidate is None or _GATE not in run.verdicts:
-        raise InputError(f"run {run.run}: made no model that {_GATE} judged; run it to its end first")
+        raise InputError(
+            f"run {run.run}: {others[0]} cannot be overridden ({why}); only {Node.RELEASE_GATE} can"
+        )
+    if run.candidate is None or Node.RELEASE_GATE not in run.verdicts:
+        raise InputError(
+            f"run {run.run}: made no model that {Node.RELEASE_GATE} judged; run it to its end first"
+        )
     if run.blessed:
-        raise InputError(f"run {run.run}: {_GATE} blessed its model; `maskline rollback` brings one back")
+        raise InputError(
+            f"run {run.run}: {Node.RELEASE_GATE} blessed its model; `maskline rollback` brings one back"
+        )
     if not run.candidate.exists():
         raise InputError(f"run {run.run}: its model is gone from {run.candidate}; train it again")
     live = versions(config.serving_dir)[-1:]

@@ -15,10 +15,11 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from maskline.components.pusher import audit, serving
 from maskline.pipeline.config import Config
 from maskline.pipeline.registry.releases import releases
+from maskline.transform.names import ACCURACY, BLESSED_MODEL_ID, MODEL_ID, RUN_CONTEXT, VERSION, ArtifactType
 
 # Small records, by which the live and the best model are found and what was decided is remembered; and rows
 # of the user that were set aside and may be wanted again.
-_NEVER = {"MasklineRelease", "MasklineVerdict", "ModelBlessing", "MasklineQuarantine"}
+_NEVER = {ArtifactType.RELEASE, ArtifactType.VERDICT, ArtifactType.MODEL_BLESSING, ArtifactType.QUARANTINE}
 
 
 class Garbage(NamedTuple):
@@ -96,18 +97,18 @@ def _models(folder: Path, numbers: set[int]) -> set[int]:
 
 def _best(store: MetadataStore) -> set[int]:
     """The Model artifact of the most accurate model that was released."""
-    released = {release.properties["model_id"].int_value for release in releases(store)}
+    released = {release.properties[MODEL_ID].int_value for release in releases(store)}
     accuracy = {
-        blessing.custom_properties["current_model_id"].int_value: value.double_value
-        for blessing in store.get_artifacts_by_type("ModelBlessing")
-        if (value := blessing.custom_properties.get("accuracy"))
+        blessing.custom_properties[BLESSED_MODEL_ID].int_value: value.double_value
+        for blessing in store.get_artifacts_by_type(ArtifactType.MODEL_BLESSING)
+        if (value := blessing.custom_properties.get(ACCURACY))
     }
     return set(sorted(released & accuracy.keys(), key=lambda model: accuracy[model])[-1:])
 
 
 def _kept_runs(store: MetadataStore, folder: Path, numbers: set[int]) -> list[mlmd.Context]:
     """The last run, and those that made or published the kept versions' models."""
-    published = {r.id for r in releases(store) if r.properties["version"].int_value in numbers}
+    published = {r.id for r in releases(store) if r.properties[VERSION].int_value in numbers}
     made = _models(folder, numbers) | published
     # Not those that took them from the cache.
     executions = store.get_executions_by_id(sorted(_makers(store, made)))
@@ -117,7 +118,7 @@ def _kept_runs(store: MetadataStore, folder: Path, numbers: set[int]) -> list[ml
         if execution.last_known_state == mlmd.Execution.COMPLETE
         for context in store.get_contexts_by_execution(execution.id)
     }
-    runs = sorted(store.get_contexts_by_type("pipeline_run"), key=lambda run: run.id)
+    runs = sorted(store.get_contexts_by_type(RUN_CONTEXT), key=lambda run: run.id)
     return [run for run in runs[:-1] if run.name in names] + runs[-1:]
 
 
@@ -145,7 +146,7 @@ def _folders(root: Path) -> Iterable[Path]:
 
 def _abandoned(store: MetadataStore, root: Path) -> list[Path]:
     """Checkpoints that the last run did not touch: it did not go on with them, and neither will the next."""
-    runs = store.get_contexts_by_type("pipeline_run")
+    runs = store.get_contexts_by_type(RUN_CONTEXT)
     began = max((run.create_time_since_epoch for run in runs), default=0) / 1000
     return [path for path in root.glob("checkpoints/*") if _touched(path) < began]
 

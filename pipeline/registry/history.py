@@ -4,7 +4,6 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
-from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +12,36 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from pydantic import BaseModel
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from maskline.components.evaluation.report import FILE
 from maskline.components.evaluation.report import read as read_evaluation
-from maskline.components.ingest.quarantine import REPORT_FILE, Report, read_report
+from maskline.components.ingest.quarantine import Report, read_report
 from maskline.components.verdict import Verdict
 from maskline.components.verdict import read as read_verdict
 from maskline.pipeline.registry import overrides
 from maskline.pipeline.registry.overrides import Override
 from maskline.pipeline.registry.releases import releases
 from maskline.transform.errors import InputError
+from maskline.transform.names import (
+    BLESSED,
+    EVAL,
+    EVALUATION_FILE,
+    HISTORY_FILE,
+    NODE_CONTEXT,
+    QUARANTINE_REPORT_FILE,
+    ROWS_READ,
+    RUN_CONTEXT,
+    SPAN,
+    VERSION,
+    ArtifactType,
+    Exit,
+    Node,
+)
 
 _State = mlmd.Execution.State
 DONE = ("COMPLETE", "CACHED")
-_RUN, _NODE = "pipeline_run", "node"
 # On a run's context: what it depended on, written when it has come to its end.
 _INPUTS = "inputs"
 # In the name of a run that ingested an older span for another run: its name stands before, the span behind.
 OF_SPAN = "-span-"
-
-
-class Exit(IntEnum):
-    """Exit status of a run."""
-
-    OK = 0
-    ERROR = 1
-    BAD_INPUT = 2
-    NOT_BLESSED = 3
 
 
 class Component(BaseModel):
@@ -86,20 +89,20 @@ class Run(BaseModel):
     @property
     def blocked(self) -> bool:
         """True where the data gate stopped the run: what follows it was skipped."""
-        return "DataGate" in self.verdicts and not self.verdicts["DataGate"].passed
+        return Node.DATA_GATE in self.verdicts and not self.verdicts[Node.DATA_GATE].passed
 
     @property
     def ended(self) -> bool:
         """True where every component, up to the last or to the gate that stopped the run, is done."""
         states = {component.name: component.state for component in self.components}
-        return ("Pusher" in states or self.blocked) and all(state in DONE for state in states.values())
+        return (Node.PUSHER in states or self.blocked) and all(state in DONE for state in states.values())
 
     @property
     def exit(self) -> Exit:
         """The run's outcome, from the recorded states alone."""
         if not self.ended:
             return Exit.ERROR
-        return Exit.OK if self.blessed or self.override else Exit.NOT_BLESSED
+        return Exit.OK if self.blessed or self.override else Exit.BLOCKED
 
 
 class History:
@@ -140,7 +143,7 @@ class History:
 
     def finish(self, run: str, inputs: str) -> None:
         """Notes on a run that has come to its end what it depended on."""
-        context = self._store.get_context_by_type_and_name(_RUN, run)
+        context = self._store.get_context_by_type_and_name(RUN_CONTEXT, run)
         context.custom_properties[_INPUTS].string_value = inputs
         self._store.put_contexts([context])
 
@@ -153,7 +156,7 @@ class History:
             self._store.put_executions(running)
 
     def _runs(self) -> list[mlmd.Context]:
-        return sorted(self._store.get_contexts_by_type(_RUN), key=lambda context: context.id)
+        return sorted(self._store.get_contexts_by_type(RUN_CONTEXT), key=lambda context: context.id)
 
     def _read(self, context: mlmd.Context) -> Run:
         run = Run(run=context.name, components=[])
@@ -169,8 +172,8 @@ class History:
                 )
             )
             outputs[name] = self._outputs(execution)
-            if name == "Window":
-                spans = _of_type(self._outputs(execution, mlmd.Event.INTERNAL_OUTPUT), "Examples")
+            if name == Node.WINDOW:
+                spans = _of_type(self._outputs(execution, mlmd.Event.INTERNAL_OUTPUT), ArtifactType.EXAMPLES)
                 run.window = sorted(map(_trained_span, spans), key=lambda span: span.span)
         self._add_counts(run, outputs)
         self._add_verdict(run, outputs)
@@ -180,7 +183,7 @@ class History:
 
     def _node(self, execution: mlmd.Execution) -> str:
         contexts = self._store.get_contexts_by_execution(execution.id)
-        return next(c.name.split(".")[-1] for c in contexts if c.type == _NODE)
+        return next(c.name.split(".")[-1] for c in contexts if c.type == NODE_CONTEXT)
 
     def _outputs(self, execution: mlmd.Execution, kind: int = mlmd.Event.OUTPUT) -> list[mlmd.Artifact]:
         """What an execution gave out; `kind` is another for a resolver."""
@@ -190,51 +193,51 @@ class History:
 
     def _add_counts(self, run: Run, outputs: dict[str, list[mlmd.Artifact]]) -> None:
         component = {c.name: c for c in run.components}
-        for artifact in _of_type(outputs.get("ExampleGen"), "Examples"):
-            rows = artifact.custom_properties["rows_read"].int_value
-            component["ExampleGen"].records_in = {"read": rows}
-        for artifact in _of_type(outputs.get("ExampleGen"), "MasklineQuarantine"):
+        for artifact in _of_type(outputs.get(Node.EXAMPLE_GEN), ArtifactType.EXAMPLES):
+            rows = artifact.custom_properties[ROWS_READ].int_value
+            component[Node.EXAMPLE_GEN].records_in = {"read": rows}
+        for artifact in _of_type(outputs.get(Node.EXAMPLE_GEN), ArtifactType.QUARANTINE):
             run.quarantine = Path(artifact.uri)
-            if (run.quarantine / REPORT_FILE).exists():
+            if (run.quarantine / QUARANTINE_REPORT_FILE).exists():
                 run.ingest = read_report(run.quarantine)
-        for artifact in _of_type(outputs.get("StatisticsGen"), "ExampleStatistics"):
+        for artifact in _of_type(outputs.get(Node.STATISTICS_GEN), ArtifactType.STATISTICS):
             run.statistics = Path(artifact.uri)
             splits = _count_splits(run.statistics)
-            component["StatisticsGen"].records_in = splits
-            component["ExampleGen"].records_out = splits
-            if "Transform" in component and "Window" not in component:
-                component["Transform"].records_in = splits
-        for artifact in _of_type(outputs.get("Trainer"), "MasklineTrainingHistory"):
-            rows_trained = _read_json(Path(artifact.uri, "history.json")).get("rows", {})
-            component["Trainer"].records_in = rows_trained
-            component["Transform"].records_out = rows_trained
+            component[Node.STATISTICS_GEN].records_in = splits
+            component[Node.EXAMPLE_GEN].records_out = splits
+            if Node.TRANSFORM in component and Node.WINDOW not in component:
+                component[Node.TRANSFORM].records_in = splits
+        for artifact in _of_type(outputs.get(Node.TRAINER), ArtifactType.TRAINING_HISTORY):
+            rows_trained = _read_json(Path(artifact.uri, HISTORY_FILE)).get("rows", {})
+            component[Node.TRAINER].records_in = rows_trained
+            component[Node.TRANSFORM].records_out = rows_trained
 
     def _add_verdict(self, run: Run, outputs: dict[str, list[mlmd.Artifact]]) -> None:
         for name, artifacts in outputs.items():
-            for artifact in _of_type(artifacts, "MasklineVerdict"):
+            for artifact in _of_type(artifacts, ArtifactType.VERDICT):
                 run.verdicts[name] = read_verdict(Path(artifact.uri))
-        for artifact in _of_type(outputs.get("ReleaseGate"), "ModelBlessing"):
-            run.blessed = artifact.custom_properties["blessed"].int_value == 1
-        for artifact in _of_type(outputs.get("ModelChecks"), "InfraBlessing"):
-            run.blessed = run.blessed and artifact.custom_properties["blessed"].int_value == 1
-        for artifact in _of_type(outputs.get("Evaluator"), "ModelEvaluation"):
-            if Path(artifact.uri, FILE).exists():  # it is not while the Evaluator works
+        for artifact in _of_type(outputs.get(Node.RELEASE_GATE), ArtifactType.MODEL_BLESSING):
+            run.blessed = artifact.custom_properties[BLESSED].int_value == 1
+        for artifact in _of_type(outputs.get(Node.MODEL_CHECKS), ArtifactType.INFRA_BLESSING):
+            run.blessed = run.blessed and artifact.custom_properties[BLESSED].int_value == 1
+        for artifact in _of_type(outputs.get(Node.EVALUATOR), ArtifactType.EVALUATION):
+            if Path(artifact.uri, EVALUATION_FILE).exists():  # it is not while the Evaluator works
                 run.metrics = read_evaluation(Path(artifact.uri)).metrics
         run.why = [str(check) for verdict in run.verdicts.values() for check in verdict.blocking]
-        evaluator = next((c for c in run.components if c.name == "Evaluator"), None)
+        evaluator = next((c for c in run.components if c.name == Node.EVALUATOR), None)
         if evaluator and run.metrics:
-            evaluator.records_in = {"eval": int(run.metrics["candidate"]["example_count"])}
+            evaluator.records_in = {EVAL: int(run.metrics["candidate"]["example_count"])}
 
     def _add_candidate(self, run: Run, outputs: dict[str, list[mlmd.Artifact]]) -> None:
-        for artifact in _of_type(outputs.get("Trainer"), "Model"):
+        for artifact in _of_type(outputs.get(Node.TRAINER), ArtifactType.MODEL):
             run.candidate, run.candidate_id = Path(artifact.uri, "Format-Serving"), artifact.id
             run.override = overrides.of_model(self._serving_dir, artifact.id)
 
     def _add_release(self, run: Run, outputs: dict[str, list[mlmd.Artifact]]) -> None:
-        for artifact in _of_type(outputs.get("Pusher"), "MasklineRelease"):
-            run.released_version = artifact.properties["version"].int_value
+        for artifact in _of_type(outputs.get(Node.PUSHER), ArtifactType.RELEASE):
+            run.released_version = artifact.properties[VERSION].int_value
         for newest in releases(self._store)[-1:]:
-            run.live_version = newest.properties["version"].int_value
+            run.live_version = newest.properties[VERSION].int_value
             run.model = self._serving_dir / str(run.live_version)
 
 
@@ -270,7 +273,7 @@ def _of_type(artifacts: Iterable[mlmd.Artifact] | None, name: str) -> list[mlmd.
 
 def _trained_span(examples: mlmd.Artifact) -> TrainedSpan:
     values = examples.properties
-    return TrainedSpan(span=values["span"].int_value, version=values["version"].int_value)
+    return TrainedSpan(span=values[SPAN].int_value, version=values[VERSION].int_value)
 
 
 def _seconds(execution: mlmd.Execution) -> float:

@@ -39,7 +39,7 @@ def released(folder: Path) -> list[Released]:
 
 def _released(version: serving.Version, change: audit.Change, *, live: bool) -> Released:
     try:
-        facts = json.loads((version.path / serving.FACTS_FILE).read_text(encoding="utf-8"))
+        facts = json.loads((version.path / serving.FACTS_PATH).read_text(encoding="utf-8"))
     except FileNotFoundError:
         facts = {}
     return Released(

@@ -7,7 +7,8 @@ from pathlib import Path
 from maskline.pipeline.config import Config
 from maskline.pipeline.local.streams import quiet_tensorflow
 from maskline.transform.errors import InputError
-from maskline.transform.features import IDENTITY_FILE, SequenceSpec, tokenize
+from maskline.transform.features import SequenceSpec, tokenize
+from maskline.transform.names import IDENTITY_FILE
 
 
 def answer(config: Config, texts: Sequence[str]) -> list[tuple[str, float]]:

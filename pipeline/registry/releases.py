@@ -10,13 +10,14 @@ from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from maskline.components.pusher import audit, serving
-from maskline.components.pusher.model_card import FACTS_FILE, Facts
+from maskline.components.pusher.model_card import Facts
 from maskline.components.pusher.serving import Version
 from maskline.transform.errors import InputError
+from maskline.transform.names import FACTS_FILE, IDENTITY, MODEL_ID, PIPELINE_CONTEXT, VERSION, ArtifactType
 
-_RELEASE = "MasklineRelease"
+_RELEASE = ArtifactType.RELEASE
 _EXECUTION = "maskline.release"
-_PROPERTIES = {"version": mlmd.INT, "identity": mlmd.STRING, "model_id": mlmd.INT}
+_PROPERTIES = {VERSION: mlmd.INT, IDENTITY: mlmd.STRING, MODEL_ID: mlmd.INT}
 
 
 def make_live(
@@ -42,7 +43,7 @@ def make_live(
     Raises:
       InputError: the directory cannot be written; what was live is live.
     """
-    facts = None if (saved_model / serving.FACTS_FILE).exists() else _facts(store, model_id)
+    facts = None if (saved_model / serving.FACTS_PATH).exists() else _facts(store, model_id)
     version = serving.publish(saved_model, folder, why=why, model_id=model_id, facts=facts)
     _record(store, version, folder, model_id)
     return version
@@ -104,7 +105,7 @@ def reconcile(store: MetadataStore, folder: Path) -> None:
       InputError: the directory needs repair and cannot be written.
     """
     serving.repair(folder)
-    recorded = max((release.properties["version"].int_value for release in releases(store)), default=0)
+    recorded = max((release.properties[VERSION].int_value for release in releases(store)), default=0)
     for version in serving.versions(folder)[-1:]:
         if version.number > recorded:
             model_ids = {change.to: change.model_id for change in audit.changes(folder)}
@@ -129,7 +130,7 @@ def _facts(store: MetadataStore, model_id: int) -> Facts | None:
     files = [
         Path(artifact.uri, FACTS_FILE)
         for artifact in store.get_artifacts_by_id(sorted(set(made)))
-        if artifact.type == "PushedModel" and Path(artifact.uri, FACTS_FILE).exists()
+        if artifact.type == ArtifactType.PUSHED_MODEL and Path(artifact.uri, FACTS_FILE).exists()
     ]
     return Facts.model_validate_json(files[-1].read_text(encoding="utf-8")) if files else None
 
@@ -138,9 +139,9 @@ def _record(store: MetadataStore, version: Version, folder: Path, model_id: int)
     """Writes a Release as the output of an execution in the pipeline's context, where resolvers look."""
     kind = store.put_artifact_type(mlmd.ArtifactType(name=_RELEASE, properties=_PROPERTIES))
     release = mlmd.Artifact(type_id=kind, uri=str(folder), state=mlmd.Artifact.LIVE)
-    release.properties["version"].int_value = version.number
-    release.properties["identity"].string_value = version.identity
-    release.properties["model_id"].int_value = model_id
+    release.properties[VERSION].int_value = version.number
+    release.properties[IDENTITY].string_value = version.identity
+    release.properties[MODEL_ID].int_value = model_id
     execution = mlmd.Execution(
         type_id=store.put_execution_type(mlmd.ExecutionType(name=_EXECUTION)),
         last_known_state=mlmd.Execution.COMPLETE,
@@ -148,4 +149,4 @@ def _record(store: MetadataStore, version: Version, folder: Path, model_id: int)
     event = mlmd.Event(type=mlmd.Event.OUTPUT)
     event.path.steps.add(key="release")
     event.path.steps.add(index=0)
-    store.put_execution(execution, [(release, event)], store.get_contexts_by_type("pipeline"))
+    store.put_execution(execution, [(release, event)], store.get_contexts_by_type(PIPELINE_CONTEXT))

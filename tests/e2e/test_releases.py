@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from maskline.components.pusher.audit import AUDIT_FILE
-from maskline.components.pusher.model_card import CARD_FILE, FACTS_FILE
 from maskline.transform.features import SequenceSpec
+from maskline.transform.names import AUDIT_FILE, CARD_FILE, FACTS_FILE
 from maskline.transform.samples import exercises
 from tests.support import maskline, show, versions, write_shard
 

@@ -3,9 +3,10 @@
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from maskline.components.verdict import FILE, Check, Outcome, Verdict
+from maskline.components.verdict import Check, Outcome, Verdict
 from maskline.pipeline.config import load
 from maskline.pipeline.registry.history import connect
+from maskline.transform.names import VERDICT_FILE
 from tests.components.pusher.test_serving import saved_model
 
 BLOCKED, PASSED = Outcome.BLOCKED, Outcome.PASSED
@@ -49,7 +50,7 @@ def record(config, store):
         check = Check(name="accuracy", subject="operator=*", asked="little", measured="much", outcome=outcome)
         folder = config.root / "artifacts" / gate / "verdict" / run
         folder.mkdir(parents=True)
-        (folder / FILE).write_text(Verdict(checks=(check,)).model_dump_json())
+        (folder / VERDICT_FILE).write_text(Verdict(checks=(check,)).model_dump_json())
         return folder
 
     def record(run, *, gate=BLOCKED, checks=PASSED):

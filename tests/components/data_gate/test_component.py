@@ -19,7 +19,7 @@ from maskline.components.data_gate.component import Executor, divergences, stati
 from maskline.components.data_gate.divergence import chance, jensen_shannon
 from maskline.components.data_gate.rules import DataGateSettings, Rules
 from maskline.components.ingest.quarantine import Report
-from maskline.components.resolvers import AcceptedStrategy, PreviousSpanStrategy
+from maskline.components.resolvers.spans import AcceptedStrategy, PreviousSpanStrategy
 from maskline.components.verdict import Outcome, read
 from maskline.transform.features import SequenceSpec, make_schema
 from maskline.transform.samples import exercises

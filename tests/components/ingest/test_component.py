@@ -7,7 +7,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import proto_utils
 
 from maskline.components.artifacts import QuarantineArtifact
-from maskline.components.ingest.beam import SPLITS, Ingest, ReadShard, ShardResult, _report, record_problem
+from maskline.components.ingest.beam import Ingest, ReadShard, ShardResult, _report, record_problem
 from maskline.components.ingest.component import (
     WANTED_SPAN,
     Driver,
@@ -20,6 +20,7 @@ from maskline.components.ingest.quarantine import QuarantinedRow, read_report
 from maskline.components.ingest.shards import read_shard
 from maskline.transform.errors import InputError
 from maskline.transform.features import Reason, SequenceSpec
+from maskline.transform.names import SPLITS
 from tests.support import GOOD, example, tfrecord, write_shard
 
 SPEC = SequenceSpec()

@@ -15,10 +15,11 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from maskline.components.ingest.beam import SPLITS, Ingest, ReadShard, record_problem
+from maskline.components.ingest.beam import Ingest, ReadShard, record_problem
 from maskline.components.ingest.quarantine import read_report
 from maskline.transform.errors import InputError
 from maskline.transform.features import Reason, SequenceSpec
+from maskline.transform.names import SPLITS
 from tests.support import GOOD, _masked_crc, example, tfrecord
 
 SPEC = SequenceSpec()

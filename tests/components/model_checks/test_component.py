@@ -9,10 +9,9 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.types.standard_artifacts import InfraBlessing, Model
 
-from maskline.components.artifacts import VerdictArtifact
+from maskline.components.artifacts import GoldenRows, VerdictArtifact
 from maskline.components.model_checks.checks import ModelChecksSettings, judge
 from maskline.components.model_checks.component import OURS, Executor, ask
-from maskline.components.trainer import GoldenRows
 from maskline.components.verdict import Outcome, read
 from maskline.trainer import layers  # noqa: F401, registers them with Keras
 from maskline.trainer.export import export

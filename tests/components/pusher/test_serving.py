@@ -11,7 +11,7 @@ import pytest
 
 from maskline.components.pusher import audit, serving
 from maskline.transform.errors import InputError
-from maskline.transform.features import IDENTITY_FILE
+from maskline.transform.names import AUDIT_FILE, IDENTITY_FILE
 from tests.killing import killed
 from tests.model_server import ModelServer
 from tests.support import versions as names
@@ -80,7 +80,7 @@ def test_versions_grow_and_the_log_tells_them(folder, server, models):
     assert [(v.number, v.identity) for v in serving.versions(folder)] == [(1, "a"), (2, "b"), (3, "a")]
     assert_served_whole(server, folder, *models)
     assert_agrees(folder)
-    last = json.loads((folder / audit.AUDIT_FILE).read_text().splitlines()[-1])
+    last = json.loads((folder / AUDIT_FILE).read_text().splitlines()[-1])
     assert last.pop("time").endswith("Z")
     assert last == {
         "who": audit.user(), "from": 2, "to": 3, "why": "a test", "identity": "a", "model_id": 7,
@@ -116,7 +116,7 @@ def test_live_version_is_not_removed(folder, models):
 
 def test_log_edited_by_hand_is_one_line(folder, models):
     serving.publish(models[0], folder, why="a test")
-    (folder / audit.AUDIT_FILE).write_text('{"to": "three"}\n')
+    (folder / AUDIT_FILE).write_text('{"to": "three"}\n')
     with pytest.raises(InputError, match=r"audit\.jsonl: was changed by other hands \(.*\); put it back"):
         serving.publish(models[1], folder, why="a test")
 
@@ -133,7 +133,7 @@ def test_killed_at_every_step(tmp_path, server, models, change):
         if change == "repair":
             saved_model(folder / "incoming-9", "half")
             saved_model(folder / "removing-8", "half")
-            with open(folder / audit.AUDIT_FILE, "a") as log:
+            with open(folder / AUDIT_FILE, "a") as log:
                 log.write('{"time": "20')
         work = {
             "publish": lambda folder=folder: serving.publish(models[1], folder, why="a test"),
@@ -202,13 +202,13 @@ def test_full_disk_changes_nothing_and_is_one_line(tmp_path, folder, models):
         for left in range(room):
             with open(filler, "wb") as file:
                 file.write(bytes((room - left) * os.statvfs(folder).f_bsize))
-            before, log = contents(folder / "1"), (folder / audit.AUDIT_FILE).read_bytes()
+            before, log = contents(folder / "1"), (folder / AUDIT_FILE).read_bytes()
             try:
                 serving.publish(models[1], folder, why="a long reason " * 300)
             except InputError as error:
                 reasons.add(str(error))
                 assert names(folder.parents[1]) == ["1", "filler"]
-                assert (contents(folder / "1"), (folder / audit.AUDIT_FILE).read_bytes()) == (before, log)
+                assert (contents(folder / "1"), (folder / AUDIT_FILE).read_bytes()) == (before, log)
             else:
                 break
             filler.unlink()

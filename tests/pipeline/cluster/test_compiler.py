@@ -195,7 +195,7 @@ def test_parameter_of_a_run_is_declared_with_type_and_default(spec, compiled, no
     assert nodes["ExampleGen"].parameters.parameters["input_base"].runtime_parameter.name == "data"
 
 
-WINDOW = "maskline.components.window.WindowStrategy"
+WINDOW = "maskline.components.resolvers.spans.WindowStrategy"
 SPANS = ("data.path='exports/{SPAN}'", "cluster.data=/mnt/maskline/exports/{SPAN}/v{VERSION}")
 
 

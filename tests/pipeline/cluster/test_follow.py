@@ -10,8 +10,8 @@ import pytest
 from maskline.pipeline.cluster.client import Client
 from maskline.pipeline.cluster.follow import follow
 from maskline.pipeline.errors import RunError, UnreachableError
-from maskline.pipeline.registry.history import Exit
 from maskline.pipeline.settings.cluster import ClusterSettings
+from maskline.transform.names import Exit
 from tests.kfp_cluster import Attempt, Cluster, TaskRun
 from tests.kfp_server import KfpServer
 
@@ -74,5 +74,5 @@ def test_last_attempt_s_words_count_whatever_its_pod_is_called(server, tmp_path)
     run.state, run.tasks = "FAILED", {"gate": TaskRun("FAILED", attempts=attempts)}
     said = []
     client = Client(ClusterSettings(host=server.url))
-    assert follow(client, SimpleNamespace(nodes={"Gate": "gate"}), "r", said.append) is Exit.NOT_BLESSED
+    assert follow(client, SimpleNamespace(nodes={"Gate": "gate"}), "r", said.append) is Exit.BLOCKED
     assert said == ["✗ gate", "gate: blocked: few rows", "blocked by a gate"]

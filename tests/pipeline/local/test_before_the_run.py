@@ -66,15 +66,15 @@ def test_source_fingerprint_sees_files_rooms_and_lock(tmp_path, monkeypatch):
     monkeypatch.setattr(fingerprint, "pipeline", rooms["pipeline"])
     seen = set()
     for change in ("transform/a.py", "transform/a.pbtxt", "trainer/a.py", "requirements.lock"):
-        seen.add(fingerprint.source("transform", "trainer"))
+        seen.add(fingerprint.Source().of("transform", "trainer"))
         (tmp_path / change).write_text(change)
-    seen.add(fingerprint.source("transform", "trainer"))
+    seen.add(fingerprint.Source().of("transform", "trainer"))
     assert len(seen) == 5
-    before = fingerprint.source("transform")
+    before = fingerprint.Source().of("transform")
     (tmp_path / "trainer/a.py").write_text("other")
     (tmp_path / "transform/__pycache__").mkdir()
     (tmp_path / "transform/__pycache__/a.pyc").write_text("bytecode")
-    assert fingerprint.source("transform") == before
+    assert fingerprint.Source().of("transform") == before
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,8 @@ def test_schema_follows_from_the_settings():
 
 def test_root_has_one_run_at_a_time(tmp_path):
     code = (
-        "import sys; from maskline.pipeline.local import lock; from pathlib import Path\nwith lock.hold(Path(sys.argv[1])): "
+        "import sys; from maskline.pipeline.local import lock; from pathlib import Path\n"
+        "with lock.hold(Path(sys.argv[1])): "
     )
     holding = subprocess.Popen(
         [sys.executable, "-c", code + "print(1, flush=True); sys.stdin.read()", str(tmp_path)],

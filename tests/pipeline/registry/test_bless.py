@@ -9,9 +9,10 @@ from maskline.components.verdict import Outcome
 from maskline.pipeline.errors import BusyError
 from maskline.pipeline.local import lock
 from maskline.pipeline.registry.bless import bless
-from maskline.pipeline.registry.history import Exit, History
+from maskline.pipeline.registry.history import History
 from maskline.pipeline.registry.releases import releases
 from maskline.transform.errors import InputError
+from maskline.transform.names import Exit
 from tests.support import maskline
 
 BLOCKED, PASSED = Outcome.BLOCKED, Outcome.PASSED
@@ -23,7 +24,7 @@ def read(config, run):
 
 def test_model_goes_live_and_who_when_and_why_are_kept(config, store, record):
     record("first"), record("second")
-    assert read(config, "first").exit is Exit.NOT_BLESSED
+    assert read(config, "first").exit is Exit.BLOCKED
     version = bless(config, "first", reason="products\nare not  asked for")
     assert [v.identity for v in serving.versions(config.serving_dir)] == [version.identity] == ["first"]
     [change] = audit.changes(config.serving_dir)

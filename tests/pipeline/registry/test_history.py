@@ -3,7 +3,8 @@
 import pytest
 
 from maskline.components.verdict import Check, Verdict
-from maskline.pipeline.registry.history import Component, Exit, Run
+from maskline.pipeline.registry.history import Component, Run
+from maskline.transform.names import Exit
 
 
 def run(states, blessed=True, gate=None):
@@ -21,8 +22,8 @@ def verdict(outcome):
     [
         ({"Trainer": "COMPLETE", "Pusher": "COMPLETE"}, True, Exit.OK),
         ({"Trainer": "CACHED", "Pusher": "CACHED"}, True, Exit.OK),
-        ({"Trainer": "COMPLETE", "Pusher": "COMPLETE"}, False, Exit.NOT_BLESSED),
-        ({"Trainer": "COMPLETE", "Pusher": "COMPLETE"}, None, Exit.NOT_BLESSED),
+        ({"Trainer": "COMPLETE", "Pusher": "COMPLETE"}, False, Exit.BLOCKED),
+        ({"Trainer": "COMPLETE", "Pusher": "COMPLETE"}, None, Exit.BLOCKED),
         ({"Trainer": "FAILED", "Pusher": "COMPLETE"}, True, Exit.ERROR),
         ({"Trainer": "RUNNING"}, True, Exit.ERROR),
         ({"Trainer": "COMPLETE"}, True, Exit.ERROR),  # the runner returned, and nodes never ran
@@ -36,8 +37,8 @@ def test_exit_status(states, blessed, status):
 @pytest.mark.parametrize(
     ("states", "outcome", "status"),
     [
-        ({"DataGate": "COMPLETE"}, "blocked", Exit.NOT_BLESSED),
-        ({"DataGate": "CACHED"}, "blocked", Exit.NOT_BLESSED),
+        ({"DataGate": "COMPLETE"}, "blocked", Exit.BLOCKED),
+        ({"DataGate": "CACHED"}, "blocked", Exit.BLOCKED),
         ({"DataGate": "COMPLETE", "ExampleValidator": "RUNNING"}, "blocked", Exit.ERROR),
         ({"DataGate": "COMPLETE"}, "warned", Exit.ERROR),  # what follows the gate is still to run
         ({"DataGate": "COMPLETE"}, "ignored", Exit.ERROR),

@@ -146,7 +146,7 @@ def test_models_tell_what_is_live(store, folder, publish):
         "metrics": {"accuracy": 0.75},
         "data": {"span": "spans 3–5", "rows": {"train": 1600, "eval": 400}},
     }
-    (folder / "2" / serving.FACTS_FILE).write_text(json.dumps(facts))
+    (folder / "2" / serving.FACTS_PATH).write_text(json.dumps(facts))
     [live, about, *_] = in_words(released(folder))
     assert live.startswith("version 2, live since 20")
     assert live.endswith(f"by {audit.user()}: a test")

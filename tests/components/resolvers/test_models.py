@@ -9,21 +9,26 @@ from pathlib import Path
 import pytest
 from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelEvaluation, PushedModel
 
-from maskline.components.artifacts import ROWS_READ, VerdictArtifact
+from maskline.components.artifacts import Release, TrainingHistory, VerdictArtifact
 from maskline.components.evaluation.paired import Pairs
-from maskline.components.evaluation.report import FILE as EVALUATION_FILE
 from maskline.components.evaluation.report import Report, SliceReport
 from maskline.components.pusher.component import GATES, Executor, MadeBy
-from maskline.components.pusher.model_card import CARD_FILE, FACTS_FILE, Facts
-from maskline.components.pusher.serving import FACTS_FILE as FACTS
+from maskline.components.pusher.model_card import Facts
+from maskline.components.pusher.serving import FACTS_PATH as FACTS
 from maskline.components.pusher.serving import publish, remove, versions
-from maskline.components.release_gate.component import ACCURACY, bless
-from maskline.components.releases import Release
-from maskline.components.resolvers import LiveModelStrategy
-from maskline.components.trainer import TrainingHistory
+from maskline.components.release_gate.component import bless
+from maskline.components.resolvers.models import LiveModelStrategy
 from maskline.components.verdict import Check, Verdict
 from maskline.pipeline.registry.models import released
-from maskline.transform.features import IDENTITY_FILE, SequenceSpec
+from maskline.transform.features import SequenceSpec
+from maskline.transform.names import (
+    ACCURACY,
+    CARD_FILE,
+    EVALUATION_FILE,
+    FACTS_FILE,
+    IDENTITY_FILE,
+    ROWS_READ,
+)
 
 
 def saved_model(folder: Path, identity: str) -> Path:

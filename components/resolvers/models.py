@@ -1,4 +1,4 @@
-"""Finds what earlier runs left: the live model, and what passed the data gate."""
+"""Finds models that earlier runs left: the live one, the best one, and the one to begin training from."""
 
 import ml_metadata as mlmd
 from tfx import types
@@ -6,12 +6,10 @@ from tfx.components.evaluator.constants import ARTIFACT_PROPERTY_CURRENT_MODEL_I
 from tfx.dsl.components.common.resolver import ResolverStrategy
 from tfx.dsl.io import fileio
 
-from maskline.components.release_gate.component import ACCURACY
-from maskline.components.releases import candidate_identity
+from maskline.components.artifacts import candidate_identity
+from maskline.transform.names import ACCURACY
 
 # Custom properties of a data gate's verdict: the artifacts that it is about.
-EXAMPLES_ID = "examples_id"
-STATISTICS_ID = "statistics_id"
 
 
 class LiveModelStrategy(ResolverStrategy):
@@ -96,54 +94,3 @@ def _trained_on(store: mlmd.MetadataStore, model_id: int) -> set[int]:
                if event.type == mlmd.proto.Event.OUTPUT}  # fmt: skip
     events = store.get_events_by_execution_ids(sorted(made_by))
     return {event.artifact_id for event in events if event.type == mlmd.proto.Event.INPUT}
-
-
-class PreviousSpanStrategy(ResolverStrategy):
-    """Resolves the statistics of the newest earlier span that passed the data gate.
-
-    In a plain directory every ingest has span 0; there, the ingests follow each other as they came.
-    """
-
-    def resolve_artifacts(
-        self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
-    ) -> dict[str, list[types.Artifact]]:
-        """Resolves `current` (one), `statistics` (all) and `verdict` (all).
-
-        Returns:
-          `statistics`: one artifact, or none; the others: none.
-        """
-        [current] = input_dict["current"]
-        passed = {v.get_int_custom_property(STATISTICS_ID) for v in input_dict["verdict"] if v.passed}
-        earlier = [
-            s
-            for s in input_dict["statistics"]
-            if s.id in passed
-            and (s.span < current.span or (s.span == current.span == 0 and s.id < current.id))
-        ]
-        newest = sorted(earlier, key=lambda s: (s.span, s.id))[-1:]
-        return {"current": [], "statistics": newest, "verdict": []}
-
-
-class AcceptedStrategy(ResolverStrategy):
-    """Resolves the verdict that what follows the data gate depends on.
-
-    Conditions are inputs to TFX's cache. Where the same examples pass once more, by other rules or
-    beside another previous span, it is therefore the first verdict that let them pass: whatever was
-    made of them stays.
-    """
-
-    def resolve_artifacts(
-        self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
-    ) -> dict[str, list[types.Artifact]]:
-        """Resolves `verdict` (one, today's) and `earlier` (all).
-
-        Returns:
-          `verdict`: one artifact; `earlier`: none.
-        """
-        [verdict] = input_dict["verdict"]
-        if verdict.passed:
-            examples = verdict.get_int_custom_property(EXAMPLES_ID)
-            passed = [v for v in input_dict["earlier"] if v.passed]
-            same = [v for v in passed if v.get_int_custom_property(EXAMPLES_ID) == examples]
-            verdict = min([verdict, *same], key=lambda v: v.id)
-        return {"verdict": [verdict], "earlier": []}

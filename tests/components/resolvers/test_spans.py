@@ -4,7 +4,7 @@ import pytest
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from maskline.components.window import choose, last_spans
+from maskline.components.resolvers.spans import choose, last_spans
 
 
 class Store:

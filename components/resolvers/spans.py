@@ -1,4 +1,4 @@
-"""Chooses the examples of a window of spans: of each span one version, so that no row is trained on twice."""
+"""Finds spans that earlier runs ingested: the one before, the verdict on this one, and a window of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
@@ -8,11 +8,61 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 from tfx.dsl.components.common.resolver import ResolverStrategy
 
-from maskline.components.artifacts import ROWS_READ
-from maskline.components.resolvers import EXAMPLES_ID
+from maskline.transform.names import EXAMPLES_ID, PASSED, ROWS_READ, SPAN, STATISTICS_ID, VERSION
 
 _Artifact: TypeAlias = metadata_store_pb2.Artifact
 _GONE = (_Artifact.MARKED_FOR_DELETION, _Artifact.DELETED)
+
+
+class PreviousSpanStrategy(ResolverStrategy):
+    """Resolves the statistics of the newest earlier span that passed the data gate.
+
+    In a plain directory every ingest has span 0; there, the ingests follow each other as they came.
+    """
+
+    def resolve_artifacts(
+        self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
+    ) -> dict[str, list[types.Artifact]]:
+        """Resolves `current` (one), `statistics` (all) and `verdict` (all).
+
+        Returns:
+          `statistics`: one artifact, or none; the others: none.
+        """
+        [current] = input_dict["current"]
+        passed = {v.get_int_custom_property(STATISTICS_ID) for v in input_dict["verdict"] if v.passed}
+        earlier = [
+            s
+            for s in input_dict["statistics"]
+            if s.id in passed
+            and (s.span < current.span or (s.span == current.span == 0 and s.id < current.id))
+        ]
+        newest = sorted(earlier, key=lambda s: (s.span, s.id))[-1:]
+        return {"current": [], "statistics": newest, "verdict": []}
+
+
+class AcceptedStrategy(ResolverStrategy):
+    """Resolves the verdict that what follows the data gate depends on.
+
+    Conditions are inputs to TFX's cache. Where the same examples pass once more, by other rules or
+    beside another previous span, it is therefore the first verdict that let them pass: whatever was
+    made of them stays.
+    """
+
+    def resolve_artifacts(
+        self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
+    ) -> dict[str, list[types.Artifact]]:
+        """Resolves `verdict` (one, today's) and `earlier` (all).
+
+        Returns:
+          `verdict`: one artifact; `earlier`: none.
+        """
+        [verdict] = input_dict["verdict"]
+        if verdict.passed:
+            examples = verdict.get_int_custom_property(EXAMPLES_ID)
+            passed = [v for v in input_dict["earlier"] if v.passed]
+            same = [v for v in passed if v.get_int_custom_property(EXAMPLES_ID) == examples]
+            verdict = min([verdict, *same], key=lambda v: v.id)
+        return {"verdict": [verdict], "earlier": []}
 
 
 class WindowStrategy(ResolverStrategy):
@@ -53,7 +103,7 @@ def last_spans(examples: Iterable[_Artifact], current: int, size: int) -> list[i
     One that the data gate blocked is among them, as it is where spans are counted on the disk: a window
     never reaches further back because of it.
     """
-    numbers = {e.properties["span"].int_value for e in examples if _is_ingest(e)}
+    numbers = {e.properties[SPAN].int_value for e in examples if _is_ingest(e)}
     return sorted(number for number in numbers if number <= current)[-size:]
 
 
@@ -79,7 +129,7 @@ def choose(
     passed = _passed(verdicts, used)
     chosen = []
     for span in spans:
-        versions = [e for e in ingested if e.properties["span"].int_value == span]
+        versions = [e for e in ingested if e.properties[SPAN].int_value == span]
         # This run's ingest was used last, from the cache or not; a withdrawn version was not.
         newest = max((used[e.id], _version(e)) for e in versions)[1] if versions else 0
         good = [e for e in versions if e.id in passed and _version(e) <= newest]
@@ -92,7 +142,7 @@ def _is_ingest(examples: _Artifact) -> bool:
 
 
 def _version(examples: _Artifact) -> int:
-    return int(examples.properties["version"].int_value)
+    return int(examples.properties[VERSION].int_value)
 
 
 def _last_use(store: mlmd.MetadataStore, artifacts: Sequence[_Artifact]) -> dict[int, int]:
@@ -108,4 +158,4 @@ def _passed(verdicts: Sequence[_Artifact], used: Mapping[int, int]) -> set[int]:
     """The ids of the examples that the verdict of the last rules lets pass."""
     last = {v.custom_properties[EXAMPLES_ID].int_value: v for v in sorted(verdicts, key=lambda v: used[v.id])
             if EXAMPLES_ID in v.custom_properties}  # fmt: skip
-    return {examples for examples, verdict in last.items() if verdict.properties["passed"].int_value == 1}
+    return {examples for examples, verdict in last.items() if verdict.properties[PASSED].int_value == 1}

@@ -1,0 +1,76 @@
+"""The first stage: from shards to examples that the data gate let through."""
+
+from typing import Any, NamedTuple
+
+from tfx.components import ExampleValidator, StatisticsGen
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.types import Channel
+from tfx.types.standard_artifacts import ExampleStatistics
+
+from maskline.components.artifacts import VerdictArtifact
+from maskline.components.data_gate.component import DataGate, statistics_options
+from maskline.components.ingest.component import ShardExampleGen
+from maskline.components.resolvers.spans import AcceptedStrategy, PreviousSpanStrategy
+from maskline.pipeline.config import Config
+from maskline.pipeline.fingerprint import Source
+from maskline.transform.names import Node
+
+
+class Ingest(NamedTuple):
+    """Nodes of the stage that later ones read from. `nodes` are all up to the gate, in order."""
+
+    examples: Any
+    schema: Any
+    accepted: Any
+    nodes: list[Any]
+
+
+def ingest(config: Config, source: Source, *, schema_file: str, data_version: str) -> Ingest:
+    """Builds ExampleGen, StatisticsGen, ExampleValidator and DataGate; see `create_pipeline`."""
+    code = source.of("transform", "components")
+    examples = ShardExampleGen(
+        str(config.data.path),
+        pattern=config.data.pattern,
+        eval_percent=None if config.data.presplit else config.data.eval_percent,
+        span=config.data.span,
+        complete=config.data.complete,
+        custom_config={
+            "sequence": config.sequence.model_dump(mode="json"),
+            "fingerprint": code,
+            "data": data_version,
+            "on_corrupt": config.data.on_corrupt,
+        },
+    ).with_id(Node.EXAMPLE_GEN)
+    schema = ImportSchemaGen(schema_file)
+    # With the schema, ids are counted as categories; as numbers, their drift would read 0.
+    statistics = StatisticsGen(
+        examples.outputs["examples"],
+        schema=schema.outputs["schema"],
+        stats_options=statistics_options(config.sequence),
+    )
+    validation = ExampleValidator(statistics.outputs["statistics"], schema.outputs["schema"])
+    previous = Resolver(
+        strategy_class=PreviousSpanStrategy,
+        current=statistics.outputs["statistics"],
+        statistics=Channel(type=ExampleStatistics),
+        verdict=Channel(type=VerdictArtifact),
+    ).with_id(Node.PREVIOUS_SPAN)
+    gate = DataGate(
+        examples=examples.outputs["examples"],
+        statistics=statistics.outputs["statistics"],
+        schema=schema.outputs["schema"],
+        anomalies=validation.outputs["anomalies"],
+        quarantine=examples.outputs["quarantine"],
+        previous=previous.outputs["statistics"],
+        config=config.data_gate,
+        sequence=config.sequence,
+        root=str(config.root),
+        fingerprint=code,
+    )
+    accepted = Resolver(
+        strategy_class=AcceptedStrategy,
+        verdict=gate.outputs["verdict"],
+        earlier=Channel(type=VerdictArtifact),
+    ).with_id(Node.ACCEPTED)
+    return Ingest(examples, schema, accepted, [examples, schema, statistics, validation, previous, gate])

@@ -1,0 +1,96 @@
+"""The second stage: from accepted examples to a trained model."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from tfx.components import Transform
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.types import Channel
+from tfx.types.standard_artifacts import Examples, Model
+
+from maskline.components.artifacts import Release, VerdictArtifact
+from maskline.components.resolvers.models import BaseModelStrategy
+from maskline.components.resolvers.spans import WindowStrategy
+from maskline.components.trainer import Trainer
+from maskline.pipeline.config import Config
+from maskline.pipeline.fingerprint import Source
+from maskline.pipeline.stages.ingest import Ingest
+from maskline.trainer.recipe import TrainingRecipe
+from maskline.trainer.settings import TrainerSettings
+from maskline.transform.names import CHECKPOINTS, RECIPE, Node
+
+
+class Training(NamedTuple):
+    """`examples` is the channel of what was trained on, `trainer` the node; `nodes` are all, in order."""
+
+    examples: Any
+    trainer: Any
+    nodes: list[Any]
+
+
+def train(config: Config, source: Source, ingest: Ingest, *, window: Sequence[int] | int) -> Training:
+    """Builds Transform and Trainer, and the resolvers in front of them; see `create_pipeline`."""
+    nodes: list[Any] = []
+    examples = ingest.examples.outputs["examples"]
+    if window:
+        spans = _window(ingest, window)
+        examples = spans.outputs["examples"]
+        nodes.append(spans)
+    transform = Transform(
+        examples,
+        ingest.schema.outputs["schema"],
+        preprocessing_fn="maskline.transform.preprocessing.preprocessing_fn",
+        custom_config={
+            "sequence": config.sequence.model_dump(mode="json"),
+            "fingerprint": source.of("transform"),
+        },
+        # Statistics of padded rows say nothing that those of the raw features do not.
+        disable_statistics=True,
+        disable_analyzer_cache=True,
+    )
+    nodes.append(transform)
+    base = None
+    if config.training.warm_start:
+        base = _base_model(transform)
+        nodes.append(base)
+    trainer = Trainer(
+        examples=transform.outputs["transformed_examples"],
+        raw_examples=ingest.examples.outputs["examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        schema=ingest.schema.outputs["schema"],
+        run_fn="maskline.trainer.task.run_fn",
+        custom_config={
+            RECIPE: _recipe(config, source).model_dump_json(),
+            # Each training gets a folder of its own there: TFX gives every attempt new output paths.
+            CHECKPOINTS: str(config.root / "checkpoints"),
+        },
+        base_model=base.outputs["model"] if base else None,
+    )
+    return Training(examples, trainer, [*nodes, trainer])
+
+
+def _recipe(config: Config, source: Source) -> TrainingRecipe:
+    return TrainingRecipe(
+        sequence=config.sequence,
+        settings=TrainerSettings(model=config.model, training=config.training),
+        fingerprint=source.of("transform", "trainer"),
+    )
+
+
+def _window(ingest: Ingest, window: Sequence[int] | int) -> Any:
+    return Resolver(
+        strategy_class=WindowStrategy,
+        config={"size": window} if isinstance(window, int) else {"spans": list(window)},
+        current=ingest.examples.outputs["examples"],
+        examples=Channel(type=Examples),
+        verdict=Channel(type=VerdictArtifact),
+    ).with_id(Node.WINDOW)
+
+
+def _base_model(transform: Any) -> Any:
+    return Resolver(
+        strategy_class=BaseModelStrategy,
+        examples=transform.outputs["transformed_examples"],
+        model=Channel(type=Model),
+        release=Channel(type=Release),
+    ).with_id(Node.BASE_MODEL)
