@@ -5,6 +5,7 @@ upload must hold), `v2/compiler/visitor.go` and `v2/compiler/argocompiler` (what
 `v2/driver` (what the driver resolves).
 """
 
+import graphlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -151,9 +152,8 @@ def _container(
 
 
 def _has_cycle(upstream: dict[str, set[str]]) -> bool:
-    while upstream:
-        ready = {name for name, others in upstream.items() if not others & set(upstream)}
-        if not ready:
-            return True
-        upstream = {name: others for name, others in upstream.items() if name not in ready}
+    try:
+        graphlib.TopologicalSorter(upstream).prepare()
+    except graphlib.CycleError:
+        return True
     return False

@@ -1,0 +1,39 @@
+"""What a module's first line promises of its imports stands in a contract of import-linter's."""
+
+import ast
+import re
+import tomllib
+
+from tests.support import REPOSITORY
+
+ROOMS = ("components", "pipeline", "trainer", "transform")
+NEITHER = re.compile(
+    r"[Nn]o TensorFlow|[Nn]either TFX nor TensorFlow|[Nn]othing of TensorFlow|[Nn]eeds no TensorFlow"
+)
+NO_TFX = re.compile(r"([Nn]o|[Ii]mports no) TFX\b")
+
+
+def docstrings():
+    for room in ROOMS:
+        for file in (REPOSITORY / room).rglob("*.py"):
+            name = ".".join(("maskline", *file.relative_to(REPOSITORY).with_suffix("").parts))
+            text = ast.get_docstring(ast.parse(file.read_text())) or ""
+            yield name.removesuffix(".__init__"), text.split("\n\n")[0]
+
+
+def held(package):
+    """The modules of which a contract says that they do not import a package."""
+    contracts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "contracts"
+    ]
+    return {module for contract in contracts if package in contract.get("forbidden_modules", ())
+            for module in contract["source_modules"]}  # fmt: skip
+
+
+def test_what_a_first_line_promises_a_contract_holds():
+    promised = {name for name, text in docstrings() if NEITHER.search(text)}
+    assert len(promised) > 10
+    assert promised - held("tensorflow") == set()
+    no_tfx = {name for name, text in docstrings() if NO_TFX.search(text)}
+    assert len(no_tfx) >= 8
+    assert no_tfx - held("tfx") == set()
