@@ -4,6 +4,7 @@ import tfx.components  # noqa: F401, before TFMA, which does not import whole wi
 
 # isort: split
 import json
+import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 from tfx.utils import io_utils, path_utils
 
-from maskline.components.evaluation import metrics
+from maskline.components.evaluation import metrics, translation
 from maskline.components.evaluation.paired import Pairs
 from maskline.components.evaluation.report import (
     BASELINE,
@@ -30,6 +31,7 @@ from maskline.components.evaluation.report import (
     ClassCounts,
     Report,
     SliceReport,
+    Unread,
 )
 from maskline.components.evaluation.slices import SliceSpec
 from maskline.components.reads import ReadsPart
@@ -78,19 +80,25 @@ class Executor(ReadsPart, base_beam_executor.BaseBeamExecutor):
             for name, key in inputs.items()
             if input_dict.get(key)
         }
-        self._measure(models, input_dict["examples"], slices, spec, target)
+        with tempfile.TemporaryDirectory(prefix="maskline-translated-") as folder:
+            others = [name for name, path in models.items() if translation.exported_spec(path) != spec]
+            for name in others:
+                translation.translate(models[name], f"{folder}/{name}", spec)
+                models[name] = f"{folder}/{name}"
+            self._measure(models, others, input_dict["examples"], slices, spec, target)
         with fileio.open(f"{target}/{EVALUATION_FILE}", "w") as file:
             file.write(read_report(target, spec).model_dump_json(indent=1))
 
     def _measure(
         self,
         models: dict[str, str],
+        translated: list[str],
         examples: list[types.Artifact],
         slices: list[SliceSpec],
         spec: SequenceSpec,
         target: str,
     ) -> None:
-        config = eval_config(list(models), slices)
+        config = eval_config(list(models), slices, translated)
         shared = [
             tfma.default_eval_shared_model(
                 path, model_name=name if len(models) > 1 else "", eval_config=config
@@ -120,8 +128,10 @@ class Executor(ReadsPart, base_beam_executor.BaseBeamExecutor):
             )
 
 
-def eval_config(models: list[str], slices: list[SliceSpec]) -> tfma.EvalConfig:
-    """What is measured of which models, on which slices."""
+def eval_config(
+    models: list[str], slices: list[SliceSpec], translated: Sequence[str] = ()
+) -> tfma.EvalConfig:
+    """What is measured of which models, on which slices; of translated models also what they cannot read."""
     measured = [
         tfma.MetricConfig(class_name="ExampleCount", config=json.dumps({"name": _COUNT})),
         _keras("SparseCategoricalCrossentropy", name="loss", from_logits=True),
@@ -137,6 +147,13 @@ def eval_config(models: list[str], slices: list[SliceSpec]) -> tfma.EvalConfig:
             class_name="PairedAnswers", module=metrics.__name__, config=json.dumps({"candidate": CANDIDATE})
         )
         measured.append(paired)
+    if translated:
+        counts = tfma.MetricConfig(
+            class_name="TranslationCounts",
+            module=translation.__name__,
+            config=json.dumps({"models": list(translated)}),
+        )
+        measured.append(counts)
     model_specs = [
         tfma.ModelSpec(
             name=name if len(models) > 1 else "",
@@ -204,12 +221,20 @@ def _slice_report(entry: Any, spec: SequenceSpec) -> SliceReport:
         for model, values in figures.items()
         if only[0] in values
     }
+    unread = {
+        model: Unread(
+            rows=int(values.pop(translation.UNREADABLE)), labels=int(values.pop(translation.UNKNOWN_LABEL))
+        )
+        for model, values in figures.items()
+        if translation.UNREADABLE in values
+    }
     return SliceReport(
         name=_slice_name(entry.slice_key),
         rows=rows,
         metrics=figures,
         standard_errors=errors,
         pairs=pairs,
+        unread=unread,
         classes=classes,
     )
 

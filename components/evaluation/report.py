@@ -23,11 +23,29 @@ class ClassCounts(BaseModel):
     right: int
 
 
+class Unread(BaseModel):
+    """Rows that count as wrong for a model that was trained on another vocabulary, length or features.
+
+    `rows` it cannot read; of the others, it does not know the label of `labels`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int
+    labels: int
+
+    def __str__(self) -> str:
+        return (
+            f"it cannot read {self.rows:,} rows and does not know the label of {self.labels:,}, "
+            "which count as wrong for it"
+        )
+
+
 class SliceReport(BaseModel):
     """One slice, `operator=+` say; all rows are the slice `""`.
 
     `metrics`, `standard_errors` and `classes` by model, `pairs` by the model that the candidate is
-    compared with.
+    compared with, `unread` by the model that was trained on another vocabulary, length or features.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,6 +55,7 @@ class SliceReport(BaseModel):
     metrics: dict[str, dict[str, float]]
     standard_errors: dict[str, dict[str, float]] = {}
     pairs: dict[str, Pairs] = {}
+    unread: dict[str, Unread] = {}
     classes: dict[str, dict[str, ClassCounts]] = {}
 
 

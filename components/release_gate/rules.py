@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from maskline.components.evaluation.paired import Finding, Pairs, compare, mcnemar
+from maskline.components.evaluation.paired import Finding, compare, mcnemar
 from maskline.components.evaluation.report import BASELINE, BEST, CANDIDATE, OVERALL, Report, SliceReport
 from maskline.components.verdict import Check, Outcome, Verdict
 from maskline.transform.settings import Section, refusal, setting
@@ -90,13 +90,16 @@ def _accuracy(overall: SliceReport, rules: ReleaseGateSettings) -> Check:
 
 def _against_released(overall: SliceReport, rules: ReleaseGateSettings) -> Iterator[Check]:
     if BASELINE in overall.pairs:
-        yield _paired(overall.pairs[BASELINE], BASELINE, rules.margin, rules.require, rules.confidence)
+        yield _paired(overall, BASELINE, rules.margin, rules.require, rules.confidence)
     if BEST in overall.pairs:
         # Each release may be a little worse than the one before; a chain of them may not.
-        yield _paired(overall.pairs[BEST], BEST, 2 * rules.margin, Requirement.NOT_WORSE, rules.confidence)
+        yield _paired(overall, BEST, 2 * rules.margin, Requirement.NOT_WORSE, rules.confidence)
 
 
-def _paired(pairs: Pairs, model: str, margin: float, require: Requirement, confidence: float) -> Check:
+def _paired(
+    overall: SliceReport, model: str, margin: float, require: Requirement, confidence: float
+) -> Check:
+    pairs, unread = overall.pairs[model], overall.unread.get(model)
     found = compare(pairs, margin=margin, confidence=confidence)
     enough = found.finding is Finding.BETTER or (
         found.finding is Finding.NOT_WORSE and require is Requirement.NOT_WORSE
@@ -111,7 +114,8 @@ def _paired(pairs: Pairs, model: str, margin: float, require: Requirement, confi
         name=f"accuracy against {_NAMES[model]}",
         asked=f"{wanted} is needed, at {confidence:.0%}",
         measured=f"{found.finding}: {pairs.difference:+.4f}, between {found.low:+.4f} and {found.high:+.4f} "
-        f"on {pairs.rows:,} rows (McNemar p {found.p:.2g})",
+        f"on {pairs.rows:,} rows (McNemar p {found.p:.2g})"
+        + (f"; {_NAMES[model]} has another `sequence`: {unread}" if unread else ""),
         outcome=_blocked_unless(enough),
         # More rows would not help a model that is worse for certain.
         details=(few,) if found.rows_needed > pairs.rows and found.high > -margin else (),

@@ -5,7 +5,15 @@ import pytest
 from pydantic import ValidationError
 
 from maskline.components.evaluation.paired import Pairs
-from maskline.components.evaluation.report import BASELINE, BEST, CANDIDATE, OVERALL, Report, SliceReport
+from maskline.components.evaluation.report import (
+    BASELINE,
+    BEST,
+    CANDIDATE,
+    OVERALL,
+    Report,
+    SliceReport,
+    Unread,
+)
 from maskline.components.release_gate.rules import ReleaseGateSettings, Threshold, judge
 from maskline.components.verdict import Outcome
 
@@ -157,3 +165,14 @@ def test_threshold_for_a_slice_without_rows_warns():
 def test_threshold_that_asks_nothing_is_refused():
     with pytest.raises(ValidationError, match="needs one of min, max, max_worse"):
         Threshold(metric="loss")
+
+
+def test_rows_that_the_live_model_cannot_read_are_told():
+    whole = part(OVERALL, ROWS, 200, 100)
+    whole = whole.model_copy(update={"unread": {BASELINE: Unread(rows=1200, labels=3)}})
+    [_, against] = judge(Report(slices=[whole]), RULES).checks
+    assert against.outcome is Outcome.PASSED
+    assert against.measured.endswith(
+        "; the live model has another `sequence`: it cannot read 1,200 rows and does not know the label "
+        "of 3, which count as wrong for it"
+    )

@@ -1,0 +1,177 @@
+"""Asks a model that was trained on another language of the data: other symbols, lengths or features.
+
+Models are compared in symbols, never in ids. An exported model carries its `SequenceSpec`. Where that is not
+the candidate's, the rows are written as text, which the model reads by its own vocabulary, and its answers
+are put in the order of the candidate's vocabulary. What comes out is a SavedModel that TFMA measures as it
+does any other.
+"""
+
+import tfx.components  # noqa: F401, before TFMA, which does not import whole without it
+
+# isort: split
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+import tensorflow as tf
+import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis import constants
+from tensorflow_model_analysis.metrics import metric_types
+
+from maskline.transform import sequences
+from maskline.transform.features import TARGET, SequenceSpec
+from maskline.transform.names import IDENTITY_FILE
+
+# Of a translated model, by row: whether it could not read the row, and whether it could but lacks the label.
+UNREADABLE, UNKNOWN_LABEL = "unreadable", "unknown_label"
+
+
+def exported_spec(saved_model: str) -> SequenceSpec:
+    """The language that an exported model was trained on.
+
+    It is not validated: a model stays comparable after the rules for names and symbols became stricter.
+    """
+    with tf.io.gfile.GFile(f"{saved_model}/{IDENTITY_FILE}") as file:
+        values = json.loads(file.read())["sequence"]
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return SequenceSpec.model_construct(**values | lists)
+
+
+def translate(saved_model: str, target: str, spec: SequenceSpec) -> None:
+    """Writes a model that takes rows of `spec` and asks `saved_model`, which has another language.
+
+    A row that the model cannot read (a symbol that it does not know, more ids than its length, features
+    that it was not trained on) counts as wrong for it: the padding, which is no row's label, gets the
+    highest logit and the label the lowest. The padding also stands for the answers that `spec` has no
+    symbol for. A symbol that the model does not know gets a logit below all others.
+
+    Args:
+      saved_model: an exported model.
+      target: the folder of the new SavedModel.
+      spec: the language of the rows and of the answers.
+    """
+    module = _Translated(saved_model, exported_spec(saved_model), spec)
+    examples = tf.TensorSpec([None], tf.string, name="examples")
+    signatures = {
+        "serving_default": module.answer.get_concrete_function(examples),
+        "transform_features": module.labels.get_concrete_function(examples),
+    }
+    tf.saved_model.save(module, target, signatures=signatures)
+
+
+class _Translated(tf.Module):
+    def __init__(self, saved_model: str, theirs: SequenceSpec, ours: SequenceSpec) -> None:
+        super().__init__()
+        self._theirs, self._ours = theirs, ours
+        self._model = tf.saved_model.load(saved_model)
+        readable = [s in theirs.ids and s not in (theirs.padding, theirs.separator) for s in ours.vocabulary]
+        self._readable = tf.constant(readable)
+        self._symbols = tf.constant(ours.vocabulary)
+        # The place of each of our symbols among their logits; one past the end where they cannot answer it.
+        place = {**theirs.ids, theirs.padding: theirs.size}
+        self._place = tf.constant([place.get(s, theirs.size) for s in ours.vocabulary])
+        self._dropped = tf.constant([s not in ours.ids or s == theirs.padding for s in theirs.vocabulary])
+
+    @tf.function
+    def labels(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The first id of the label, [batch] int64, of serialized tf.Examples, [batch] string."""
+        name = self._ours.label
+        return {
+            TARGET: sequences.first_token(
+                tf.io.parse_example(examples, {name: tf.io.VarLenFeature(tf.int64)})[name]
+            )
+        }
+
+    @tf.function
+    def answer(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`logits` [batch, our vocabulary] float32; `unreadable` and `unknown_label` [batch] float32."""
+        label = self.labels(examples)[TARGET]
+        text, readable = self._text(examples)
+        logits = tf.where(readable[:, None], self._ask(text), self._wrong(label))
+        unknown = readable & tf.equal(tf.gather(self._place, label), self._theirs.size)
+        counts = {UNREADABLE: ~readable, UNKNOWN_LABEL: unknown}
+        return {"logits": logits, **{name: tf.cast(rows, tf.float32) for name, rows in counts.items()}}
+
+    def _text(self, examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The rows as text [batch], and whether the model can read them [batch]."""
+        theirs, ours = self._theirs, self._ours
+        known = [s for s in theirs.vocabulary if s not in (theirs.padding, theirs.separator)]
+        gap = " " if theirs.splits_on_spaces else ""
+        anything = gap.join([known[0], *[theirs.separator, known[0]] * (len(theirs.features) - 1)])
+        if not set(theirs.features) <= set(ours.features) or theirs.label != ours.label:
+            return tf.fill(tf.shape(examples), anything), tf.zeros(tf.shape(examples), tf.bool)
+        wanted = {name: tf.io.RaggedFeature(tf.int64) for name in theirs.features}
+        ids = tf.io.parse_example(examples, wanted)
+        length = tf.add_n([ids[name].row_lengths() for name in wanted]) + len(wanted) - 1
+        readable = length <= theirs.length
+        parts: list[Any] = []
+        for name in theirs.features:
+            readable &= tf.reduce_all(tf.ragged.map_flat_values(tf.gather, self._readable, ids[name]), axis=1)
+            symbols = tf.ragged.map_flat_values(tf.gather, self._symbols, ids[name])
+            parts.append(tf.strings.reduce_join(symbols, axis=1, separator=gap))
+        text = tf.strings.join(parts, separator=f"{gap}{theirs.separator}{gap}")
+        return tf.where(readable, text, anything), readable
+
+    def _ask(self, text: tf.Tensor) -> tf.Tensor:
+        theirs = self._model.signatures["serving_text"](text=text)["logits"]
+        unknown = tf.reduce_min(theirs, axis=1, keepdims=True) - 1.0
+        ours = tf.gather(tf.concat([theirs, unknown], axis=1), self._place, axis=1)
+        other = tf.reduce_max(tf.where(self._dropped, theirs, unknown), axis=1, keepdims=True)
+        is_padding = tf.range(self._ours.size) == self._ours.pad_id
+        return tf.where(is_padding, tf.maximum(ours, other), ours)
+
+    def _wrong(self, label: tf.Tensor) -> tf.Tensor:
+        size = self._ours.size
+        return tf.one_hot(self._ours.pad_id, size)[None] - tf.one_hot(label, size)
+
+
+class TranslationCounts(tfma.metrics.Metric):
+    """Counts the rows that a translated model could not read, and those whose label it does not know.
+
+    Args:
+      models: the translated ones.
+      name: TFMA wants one; the figures are called `UNREADABLE` and `UNKNOWN_LABEL`.
+    """
+
+    def __init__(self, models: list[str], name: str = "translation_counts") -> None:
+        super().__init__(_computations, models=models, name=name)
+
+
+def _computations(models: list[str], name: str) -> list[Any]:
+    return [_computation(name, model, figure) for model in models for figure in (UNREADABLE, UNKNOWN_LABEL)]
+
+
+def _computation(name: str, model: str, figure: str) -> Any:
+    key = metric_types.MetricKey(figure, model_name=model)
+    return metric_types.MetricComputation([key], [_Flag(name, model, figure)], _Sum(key))
+
+
+class _Flag(metric_types.Preprocessor):
+    """Reads one flag of one model off a row."""
+
+    def __init__(self, name: str, model: str, figure: str) -> None:
+        super().__init__(name=f"{name} {model} {figure}")
+        self._model, self._figure = model, figure
+
+    def process(self, extracts: Any) -> Iterator[float]:
+        yield extracts[constants.PREDICTIONS_KEY][self._model][self._figure].item()
+
+
+class _Sum(beam.CombineFn):
+    """Adds up flags to one metric."""
+
+    def __init__(self, key: Any) -> None:
+        self._key = key
+
+    def create_accumulator(self) -> float:
+        return 0.0
+
+    def add_input(self, accumulator: float, flag: float) -> float:
+        return accumulator + flag
+
+    def merge_accumulators(self, accumulators: Any) -> float:
+        return sum(accumulators)
+
+    def extract_output(self, accumulator: float) -> dict[Any, float]:
+        return {self._key: accumulator}
