@@ -10,6 +10,7 @@ import click
 
 from maskline.pipeline.commands.bless import bless
 from maskline.pipeline.commands.data import data
+from maskline.pipeline.commands.import_ import import_
 from maskline.pipeline.commands.kubeflow import kubeflow
 from maskline.pipeline.commands.models import gc, models, rollback
 from maskline.pipeline.commands.options import config_option, root_option, set_option
@@ -26,7 +27,7 @@ def cli() -> None:
     """
 
 
-for command in (data, schema, kubeflow, models, rollback, gc, bless):
+for command in (data, import_, schema, kubeflow, models, rollback, gc, bless):
     cli.add_command(command)
 
 

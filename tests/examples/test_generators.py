@@ -1,0 +1,41 @@
+"""Each example: its generator, `maskline import` and its settings fit together."""
+
+import runpy
+import shutil
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from maskline.pipeline.cli import cli
+from maskline.pipeline.config import load
+from maskline.pipeline.data.stats import measure, shards_at
+from tests.support import REPOSITORY
+
+EXAMPLES = {"intents": (3000, 8, 0.303), "sessions": (6000, 2, 0.884), "strings": (5000, 5, 0.204)}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_commands_at_the_head_of_the_settings_make_data_that_fit_them(name, tmp_path, monkeypatch):
+    for file in ("generate.py", "maskline.yaml"):
+        shutil.copy(REPOSITORY / "examples" / name / file, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    first, *lines = (tmp_path / "maskline.yaml").read_text().splitlines()
+    assert 11 <= len(lines) <= 15
+    generate, bring_in = (part.split() for part in first.removeprefix("# ").split(";"))
+    monkeypatch.setattr(sys, "argv", generate[1:])
+    runpy.run_path(generate[1], run_name="__main__")
+    result = CliRunner().invoke(cli, bring_in[1:])
+    assert result.exit_code == 0, result.output
+
+    config = load(tmp_path / "maskline.yaml")
+    stats = measure(shards_at(config.data.path, config.data), config.sequence)
+    rows, answers, most = EXAMPLES[name]
+    assert (stats.rows, stats.unreadable, stats.lengths.total()) == (rows, 0, rows)
+    assert max(stats.lengths) == config.sequence.length
+    label = stats.features[config.sequence.label]
+    assert len(label.ids) == answers
+    assert max(label.ids.values()) / rows == pytest.approx(most, abs=5e-4)
+    assert all(ids < config.sequence.size for f in stats.features.values() for ids in f.ids)
+    [by_answer] = [s for s in config.slices if s.feature == config.sequence.label]
+    assert {config.sequence.ids[symbol] for symbol in by_answer.begins} == set(label.ids)
