@@ -2,9 +2,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick jax lint bench speed ablation databases builder lock clean
+.PHONY: help setup run test quick jax lint prose docs audit bench speed ablation databases builder lock clean
 
 UV_VERSION := 0.13.9
+PIP_AUDIT_VERSION := 2.10.1
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 BIN := .venv/bin
 # Importing TensorFlow without bytecode is three times slower, so the set-up compiles it once.
@@ -63,6 +64,16 @@ lint: setup ## style, types and import direction
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+prose: setup ## the English of pages, help texts, settings and docstrings
+	@$(BIN)/python -m tests.docs.prose
+
+docs: setup ## build the site into build/site; any warning, such as a broken link, is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "build/site/index.html"
+
+audit: $(UV) ## look for known vulnerabilities in the locked packages; needs the network
+	@for lock in requirements.lock requirements-dev.lock requirements-jax.lock; do $(UV) tool run pip-audit==$(PIP_AUDIT_VERSION) --disable-pip --require-hashes --progress-spinner off -r $$lock || failed=1; done; exit $${failed:-0}
 
 bench: setup ## measure against the reference loop and print the table
 	@$(BIN)/python -m tests.bench

@@ -10,6 +10,7 @@ import click
 
 from maskline.pipeline.commands.bless import bless
 from maskline.pipeline.commands.data import data
+from maskline.pipeline.commands.group import Group, WithExitStatuses, help_
 from maskline.pipeline.commands.import_ import import_
 from maskline.pipeline.commands.kubeflow import kubeflow
 from maskline.pipeline.commands.models import gc, models, rollback
@@ -18,30 +19,31 @@ from maskline.pipeline.commands.schema import schema
 from maskline.transform.names import TRACEBACK
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="maskline")
 def cli() -> None:
-    """Train masked sequence models, and release those that earned it.
+    """Train masked sequence models, and release those that pass every check.
 
-    `maskline data` makes sample shards, `maskline run` takes shards to a released model.
+    `maskline data` makes sample shards; `maskline run` turns shards into a released model.
     """
 
 
-for command in (data, import_, schema, kubeflow, models, rollback, gc, bless):
+for command in (data, import_, schema, kubeflow, models, rollback, gc, bless, help_):
     cli.add_command(command)
 
 
-@cli.command()
+@cli.command(cls=WithExitStatuses)
 @config_option
-@click.option("--data", "data_dir", type=click.Path(path_type=Path), help="directory of TFRecord shards")
-@click.option("--span", metavar="latest|N|DATE", help="of data whose path has {SPAN} or a date")
+@click.option("--data", "data_dir", type=click.Path(path_type=Path), help="Directory of TFRecord shards.")
+@click.option(
+    "--span",
+    metavar="latest|N|DATE",
+    help="Span to train on, where the path of the data has placeholders.",
+)
 @root_option
 @set_option
 def run(config_file: Path | None, span: str | None, overrides: tuple[str, ...], **places: Path | None) -> int:
-    """Run the pipeline: ingest, check, transform, train, evaluate, release.
-
-    Exit status: 0 released or nothing new to do, 3 not blessed, 2 wrong input, 1 anything else.
-    """
+    """Run the pipeline: ingest, check, transform, train, evaluate, release."""
     from maskline.pipeline.config import load
     from maskline.pipeline.console import Console
     from maskline.pipeline.local.run import run as run_locally
@@ -55,7 +57,7 @@ def run(config_file: Path | None, span: str | None, overrides: tuple[str, ...], 
 @root_option
 @click.argument("text", nargs=-1, required=True)
 def predict(config_file: Path | None, root: Path | None, text: tuple[str, ...]) -> None:
-    """Ask the live model, as in: maskline predict 'x=-12,y=24:y+x'."""
+    """Ask the live model, for example: maskline predict 'x=-12,y=24:y+x'."""
     from maskline.pipeline.config import load
     from maskline.pipeline.registry.predict import answer
 
@@ -66,9 +68,9 @@ def predict(config_file: Path | None, root: Path | None, text: tuple[str, ...]) 
 @cli.command()
 @config_option
 @root_option
-@click.option("--json", "as_json", is_flag=True, help="for programs")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def show(config_file: Path | None, root: Path | None, as_json: bool) -> None:
-    """Show the last run: states, seconds, records, metrics, what each gate asked and measured, model."""
+    """Show the last run: states, times, records, metrics, the checks of every gate, and the model."""
     from maskline.pipeline.config import load
     from maskline.pipeline.console import Console
     from maskline.pipeline.local import lock

@@ -44,11 +44,12 @@ def mask_findings(model: keras.Model, inputs: Any) -> list[MaskFinding]:
     all true on this sample, and a boolean output, which is taken for a mask in the making. Weights of zero
     hide what goes through them; random numbers that are not from Keras' generators look like a change.
 
-    >>> ids = keras.Input((4,), dtype="int32")
-    >>> vectors = keras.layers.Embedding(9, 3, mask_zero=True)(ids)
-    >>> model = keras.Model(ids, keras.ops.mean(vectors, axis=1))
-    >>> [(finding.kind, finding.layer_type) for finding in mask_findings(model, np.array([[5, 2, 0, 0]]))]
-    [('dropped', 'Mean')]
+    Examples:
+      >>> ids = keras.Input((4,), dtype="int32")
+      >>> vectors = keras.layers.Embedding(9, 3, mask_zero=True)(ids)
+      >>> model = keras.Model(ids, keras.ops.mean(vectors, axis=1))
+      >>> [(finding.kind, finding.layer_type) for finding in mask_findings(model, np.array([[5, 2, 0, 0]]))]
+      [('dropped', 'Mean')]
 
     Args:
       model: functional or sequential; such models inside it are walked too, any other is one layer.

@@ -10,12 +10,13 @@ from maskline.pipeline.commands.options import config_option, root_option
 @click.command()
 @config_option
 @root_option
-@click.option("--reason", required=True, help="why; it is recorded")
+@click.option("--reason", required=True, help="Why; it is recorded in the audit log.")
 @click.argument("run")
 def bless(config_file: Path | None, root: Path | None, reason: str, run: str) -> None:
-    """Release the model of RUN (or of `last`) although ReleaseGate did not bless it.
+    """Release a model although ReleaseGate did not bless it.
 
-    Who, when and why go into the audit log. What other gates blocked stays blocked.
+    RUN is the name of a run, or `last`. The audit log records who did it, when and why. This does not
+    overrule the other gates.
     """
     from maskline.pipeline.config import load
     from maskline.pipeline.registry.bless import bless as release

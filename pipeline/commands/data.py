@@ -4,18 +4,34 @@ from pathlib import Path
 
 import click
 
+from maskline.pipeline.commands.group import Group
 from maskline.pipeline.commands.options import config_option, root_option, set_option
 
 
-@click.group(invoke_without_command=True)
-@click.option("--out", type=click.Path(path_type=Path), default=Path("data/reference"), show_default=True)
-@click.option("--shards", type=click.IntRange(min=1), default=10, show_default=True)
-@click.option("--records", type=click.IntRange(min=1), default=1000, show_default=True, help="in a shard")
-@click.option("--max-value", type=click.IntRange(min=1), default=100, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.group(cls=Group, invoke_without_command=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("data/reference"),
+    show_default=True,
+    help="Folder to write to.",
+)
+@click.option("--shards", type=click.IntRange(min=1), default=10, show_default=True, help="Number of shards.")
+@click.option(
+    "--records", type=click.IntRange(min=1), default=1000, show_default=True, help="Records in each shard."
+)
+@click.option(
+    "--max-value", type=click.IntRange(min=1), default=100, show_default=True, help="Operands lie below it."
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random numbers."
+)
 @click.pass_context
 def data(context: click.Context, /, out: Path, **options: int) -> None:
-    """Write sample shards: arithmetic exercises such as x=-12,y=24:y+x:12."""
+    """Make sample shards, and look into shards.
+
+    Without a command, this writes sample shards: arithmetic exercises such as x=-12,y=24:y+x:12.
+    """
     if context.invoked_subcommand:
         return
     from maskline.pipeline.local.streams import quiet_tensorflow
@@ -31,7 +47,7 @@ def data(context: click.Context, /, out: Path, **options: int) -> None:
 @config_option
 @set_option
 def stats(path: Path, config_file: Path | None, overrides: tuple[str, ...]) -> None:
-    """Show rows, lengths, use of the vocabulary, and which sequence.length fits.
+    """Show rows, lengths, use of the vocabulary, and the sequence.length that fits.
 
     PATH is a shard, a directory of shards, or one split of an Examples artifact.
     """
@@ -48,7 +64,7 @@ def stats(path: Path, config_file: Path | None, overrides: tuple[str, ...]) -> N
 
 @data.command()
 @click.argument("quarantine", type=click.Path(path_type=Path), required=False)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="folder for the shard")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the new shard.")
 @config_option
 @root_option
 @set_option
@@ -59,9 +75,9 @@ def replay(
     root: Path | None,
     overrides: tuple[str, ...],
 ) -> None:
-    """Write the quarantined rows that are good by today's settings as a shard.
+    """Write quarantined rows that are valid by today's settings to a new shard.
 
-    QUARANTINE is the folder that `maskline show` names; without it, that of the last run.
+    QUARANTINE is the folder that `maskline show` names; the default is the quarantine of the last run.
     """
     from maskline.pipeline.config import load
     from maskline.pipeline.local.streams import quiet_tensorflow

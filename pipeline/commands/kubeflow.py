@@ -5,24 +5,35 @@ from pathlib import Path
 
 import click
 
+from maskline.pipeline.commands.group import Group, WithExitStatuses
 from maskline.pipeline.commands.options import config_option, set_option
 
 parameter_option = click.option(
-    "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="of the run, as data=/mnt/new"
+    "--parameter",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set a parameter of the run, for example data=/mnt/new.",
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def kubeflow() -> None:
-    """Run the pipeline on Kubeflow Pipelines 2; kubeflow/README.md leads there step by step."""
+    """Run the pipeline on Kubeflow Pipelines 2; kubeflow/README.md explains it step by step."""
 
 
 @kubeflow.command()
 @config_option
 @set_option
-@click.option("--output", type=click.Path(path_type=Path), default="kubeflow/bundle", show_default=True)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default="kubeflow/bundle",
+    show_default=True,
+    help="Folder to write to.",
+)
 def bundle(config_file: Path | None, overrides: tuple[str, ...], output: Path) -> None:
-    """Write the compiled pipeline that the image holds."""
+    """Write the compiled pipeline, which the image contains."""
     from maskline.pipeline.cluster.compiler import compile_pipeline
     from maskline.pipeline.config import load
 
@@ -34,9 +45,9 @@ def bundle(config_file: Path | None, overrides: tuple[str, ...], output: Path) -
 @kubeflow.command("compile")
 @config_option
 @set_option
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="YAML file")
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="YAML file to write.")
 def compile_(config_file: Path | None, overrides: tuple[str, ...], output: Path) -> None:
-    """Write the document that Kubeflow Pipelines takes."""
+    """Write the document that Kubeflow Pipelines accepts."""
     from maskline.pipeline.cluster.compiler import compile_pipeline
     from maskline.pipeline.config import load
 
@@ -47,18 +58,15 @@ def compile_(config_file: Path | None, overrides: tuple[str, ...], output: Path)
     click.echo(f"{len(compiled.nodes)} tasks, sha256 {compiled.digest[:12]}, in {output}")
 
 
-@kubeflow.command()
+@kubeflow.command(cls=WithExitStatuses)
 @config_option
 @set_option
 @parameter_option
-@click.option("--wait/--no-wait", default=True, help="follow the run to its end  [default: wait]")
+@click.option("--wait/--no-wait", default=True, help="Follow the run to its end.  [default: wait]")
 def submit(
     config_file: Path | None, overrides: tuple[str, ...], parameters: tuple[str, ...], wait: bool
 ) -> int:
-    """Upload the pipeline, run it and follow it.
-
-    Exit status: 0 succeeded, 3 a gate blocked, 2 wrong input, here or to a node, 1 anything else.
-    """
+    """Upload the pipeline, run it and follow it to its end."""
     from maskline.pipeline.cluster.client import Client, read_parameters
     from maskline.pipeline.cluster.compiler import compile_pipeline
     from maskline.pipeline.cluster.follow import follow
@@ -80,7 +88,11 @@ def submit(
 @set_option
 @parameter_option
 def schedule(config_file: Path | None, overrides: tuple[str, ...], parameters: tuple[str, ...]) -> None:
-    """Run the pipeline by cluster.schedule.cron: one run at a time, no catch-up. Twice gives one."""
+    """Run the pipeline on the schedule in cluster.schedule.cron.
+
+    One run works at a time, and missed times are not made up for. Calling this again adds no second
+    schedule; if the pipeline has changed, the schedule runs the new version.
+    """
     from maskline.pipeline.cluster.client import Client, read_parameters
     from maskline.pipeline.cluster.compiler import compile_pipeline
     from maskline.pipeline.config import load
@@ -99,7 +111,7 @@ def schedule(config_file: Path | None, overrides: tuple[str, ...], parameters: t
 @config_option
 @set_option
 def schedules(config_file: Path | None, overrides: tuple[str, ...]) -> None:
-    """List the schedules of the host."""
+    """List the schedules of the Kubeflow Pipelines host."""
     from maskline.pipeline.cluster.client import Client
     from maskline.pipeline.config import load
 
@@ -112,7 +124,7 @@ def schedules(config_file: Path | None, overrides: tuple[str, ...]) -> None:
 @config_option
 @set_option
 def unschedule(config_file: Path | None, overrides: tuple[str, ...]) -> None:
-    """Remove the schedule named cluster.schedule.name; runs that it started go on."""
+    """Remove the schedule named in cluster.schedule.name; runs that it started continue."""
     from maskline.pipeline.cluster.client import Client
     from maskline.pipeline.config import load
 

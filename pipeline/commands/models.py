@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 @click.command()
 @config_option
 @root_option
-@click.option("--json", "as_json", is_flag=True, help="for programs")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def models(config_file: Path | None, root: Path | None, as_json: bool) -> None:
-    """List the released versions: metrics, data, which one is live and since when."""
+    """List the released versions, with metrics and data, and show which one is live since when."""
     from maskline.pipeline.config import load
     from maskline.pipeline.registry.models import in_words, released
 
@@ -37,14 +37,18 @@ def models(config_file: Path | None, root: Path | None, as_json: bool) -> None:
 @config_option
 @root_option
 @click.argument("version", type=click.IntRange(min=1), required=False)
-@click.option("--reason", default="", help="for the audit log")
-@click.option("--metadata", metavar="URL", help="of a cluster's store, as postgresql://host:5432/maskline")
+@click.option("--reason", default="", help="Why; it is recorded in the audit log.")
+@click.option(
+    "--metadata",
+    metavar="URL",
+    help="Metadata store of a cluster, for example postgresql://host:5432/maskline.",
+)
 def rollback(
     config_file: Path | None, root: Path | None, version: int | None, reason: str, metadata: str | None
 ) -> None:
     """Make an earlier model live again, under the next number.
 
-    Without VERSION: the model that was live before the present one was first released.
+    The default for VERSION is the model that was live before the present one was first released.
     """
     from maskline.pipeline.config import load
     from maskline.pipeline.registry.releases import roll_back
@@ -58,12 +62,14 @@ def rollback(
 @click.command()
 @config_option
 @root_option
-@click.option("--keep", type=click.IntRange(min=1), required=True, help="versions to keep, the newest ones")
-@click.option("--dry-run", is_flag=True, help="say what would go")
+@click.option(
+    "--keep", type=click.IntRange(min=1), required=True, help="How many of the newest versions to keep."
+)
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 def gc(config_file: Path | None, root: Path | None, keep: int, dry_run: bool) -> None:
     """Remove old versions, artifacts, logs and abandoned checkpoints.
 
-    The live version stays, and all that it and the last run came from.
+    This keeps the live version, and everything that it and the last run were made from.
     """
     from maskline.pipeline.config import load
     from maskline.pipeline.registry import garbage

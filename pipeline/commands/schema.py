@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
+from maskline.pipeline.commands.group import Group
 from maskline.pipeline.commands.options import config_option, root_option, set_option
 
 
-@click.group()
+@click.group(cls=Group)
 def schema() -> None:
     """Review and accept changes of the curated schema."""
 
@@ -17,7 +18,7 @@ def schema() -> None:
 @root_option
 @set_option
 def diff(config_file: Path | None, root: Path | None, overrides: tuple[str, ...]) -> None:
-    """Show the change that would accept the last run's data, as a text diff."""
+    """Show how the schema would have to change to accept the last run's data, as a diff."""
     from maskline.pipeline.config import load
     from maskline.pipeline.data.schema_change import propose
 
@@ -32,7 +33,7 @@ def diff(config_file: Path | None, root: Path | None, overrides: tuple[str, ...]
 @root_option
 @set_option
 def accept(config_file: Path | None, root: Path | None, overrides: tuple[str, ...]) -> None:
-    """Write that change into the file that data.schema names."""
+    """Write the change that `diff` shows into the file that data.schema names."""
     from maskline.pipeline.config import load
     from maskline.pipeline.data.schema_change import accept as write
 
@@ -41,4 +42,4 @@ def accept(config_file: Path | None, root: Path | None, overrides: tuple[str, ..
         click.echo(f"The schema accepts the data of run {change.run} as it is.")
         return
     click.echo(change.diff())
-    click.echo(f"{change.file} is written; the next `maskline run` asks by it.")
+    click.echo(f"{change.file} is written; the next `maskline run` uses it.")

@@ -127,7 +127,7 @@ def table(results: Mapping[str, Mapping[str, float]]) -> str:
         "# Ways to mask, and presets\n",
         f"{RECORDS:,} records, {HELD_OUT:,} held out: mean ± half the spread over the seeds; "
         "examples/s of the fastest seed, since other work slows some. "
-        f"{platform.machine()}, {os.cpu_count()} cores, one thread. `make ablation` trains it anew.\n",
+        f"{platform.machine()}, {os.cpu_count()} cores, one thread. `make ablation` repeats it.\n",
         "| | seeds | parameters | epochs | batch | held-out loss | held-out accuracy "
         "| attention on padding | examples/s |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",

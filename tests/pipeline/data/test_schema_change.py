@@ -84,7 +84,7 @@ def test_change_is_shown_written_and_then_nothing_is_left_to_change(finished, na
     assert narrow.read_text() == before
     done = maskline("schema", "accept", *options)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith(f"{narrow} is written; the next `maskline run` asks by it.\n")
+    assert done.stdout.endswith(f"{narrow} is written; the next `maskline run` uses it.\n")
     assert narrow.read_text() == before.replace("max: 18\n    is_categorical", "max: 19\n    is_categorical")
     for command in ("diff", "accept"):
         again = maskline("schema", command, *options)
