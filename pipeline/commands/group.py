@@ -2,13 +2,18 @@
 
 import click
 
+from maskline.transform.names import Exit
+
 # The same table is in the README; tests/docs/test_readme.py compares them.
 EXIT_STATUSES = {
-    0: "success: a model was released, or there was nothing new to do",
-    1: "failure for any other reason; the log has the details",
-    2: "wrong input: one line says what, where, and what to do",
-    3: "a gate stopped the run, before training or before release; the summary says why",
-    130: "interrupted by Ctrl-C",
+    Exit.OK: "success: a model was released, or there was nothing new to do",
+    Exit.ERROR: "failure for any other reason; the log has the details",
+    Exit.BAD_INPUT: "wrong input: one line says what, where, and what to do",
+    Exit.BLOCKED: "a gate stopped the run, before training or before release; the summary says why",
+    Exit.BUSY: "another process works on the root; try again later",
+    Exit.HANGUP: "ended by SIGHUP",
+    Exit.INTERRUPTED: "interrupted by Ctrl-C",
+    Exit.TERMINATED: "ended by SIGTERM",
 }
 
 
@@ -33,7 +38,7 @@ class WithExitStatuses(click.Command):
     def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the table."""
         with formatter.section("Exit status"):
-            formatter.write_dl([(str(status), meaning) for status, meaning in EXIT_STATUSES.items()])
+            formatter.write_dl([(str(int(status)), meaning) for status, meaning in EXIT_STATUSES.items()])
 
 
 @click.command("help")

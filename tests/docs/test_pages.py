@@ -5,6 +5,7 @@ import re
 import pytest
 
 from maskline.pipeline.commands.group import EXIT_STATUSES
+from maskline.transform.names import Exit
 from tests.docs.outputs import pages
 from tests.support import REPOSITORY, maskline
 
@@ -45,6 +46,7 @@ def test_exit_statuses_in_the_readme_are_those_of_the_help():
     readme = (REPOSITORY / "README.md").read_text()
     table = dict(re.findall(r"^\| (\d+) \| (.+?) \|$", readme, re.MULTILINE))
     assert {int(status): meaning for status, meaning in table.items()} == EXIT_STATUSES
+    assert set(EXIT_STATUSES) == set(Exit)
     shown = " ".join(maskline("run", "--help").stdout.split())
     for status, meaning in EXIT_STATUSES.items():
         assert f"{status} {meaning}" in shown

@@ -2,10 +2,11 @@
 
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
-from tests.support import GOOD, REPOSITORY, maskline, write_shard
+from tests.support import GOOD, REPOSITORY, environment, maskline, write_shard
 
 
 def test_help_loads_nothing_heavy():
@@ -63,3 +64,37 @@ def test_data_command_writes_what_was_asked(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"2 shards of 3 records in {tmp_path / 'd'}\n"
     assert len(list((tmp_path / "d").iterdir())) == 2
+
+
+def test_help_is_a_command_too():
+    assert maskline("help").stdout == maskline("--help").stdout
+    assert maskline("help", "data", "stats").stdout == maskline("data", "stats", "--help").stdout
+    wrong = maskline("help", "data", "stars")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "No such command 'stars'" in wrong.stderr
+
+
+@pytest.mark.parametrize("command", [(), ("data",), ("schema",), ("kubeflow",)])
+def test_lists_of_commands_are_not_cut_off(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = maskline(*command, "--help").stdout
+    assert "..." not in shown.split("Commands:")[1]
+
+
+def test_version_is_that_of_the_package():
+    declared = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
+    assert maskline("--version").stdout.endswith(f", version {declared}\n")
+
+
+def test_tab_completion_offers_commands_and_options():
+    def offered(*words: str) -> list[str]:
+        asked = {"_MASKLINE_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(words),
+                 "COMP_CWORD": str(len(words) - 1)}  # fmt: skip
+        code = "import sys; sys.argv[0] = 'maskline'; from maskline.pipeline.cli import main; main()"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY,
+                              env=environment() | asked)  # fmt: skip
+        return [line.split(",")[1] for line in done.stdout.splitlines()]
+
+    assert offered("maskline", "ro") == ["rollback"]
+    assert "--epochs" not in offered("maskline", "run", "--")
+    assert {"--config", "--data", "--root", "--set"} <= set(offered("maskline", "run", "--"))
