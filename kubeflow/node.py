@@ -56,9 +56,9 @@ def main() -> int:
         first_line = (str(error).splitlines() or [""])[0]
         status, state, reason = Exit.ERROR, "FAILED", f"{type(error).__name__}: {first_line}"
     seconds = round(time.monotonic() - began, 1)
-    message = f"{state}: {reason}" if reason else state
-    lines.write("INFO" if status == 0 else "ERROR", "node", message, event="ended", state=state,
-                reason=reason, seconds=seconds)  # fmt: skip
+    last = {"event": "ended", "node": options.node, "state": state, "reason": reason, "time": _now()}
+    # As JSON within the line too, so that a reader which prints `log` alone hands on the whole of it.
+    lines.write("INFO" if status == 0 else "ERROR", "node", json.dumps(last), **last, seconds=seconds)
     lines.close()
     return status
 
@@ -150,8 +150,9 @@ class JsonLines(logging.Handler):
     def write(self, level: str, source: str, message: str, **more: Any) -> None:
         """Writes one line."""
         line = json.dumps({
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "level": level, "logger": source,
-            **self._fields, "message": message, **more,
+            "time": _now(), "level": level, "logger": source,
+            # `log` is the key that the backend's reader of archived logs prints of a line that is JSON.
+            **self._fields, "log": message, **more,
         })  # fmt: skip
         for secret in self._secrets:
             line = line.replace(json.dumps(secret)[1:-1], "***")
@@ -173,6 +174,10 @@ class JsonLines(logging.Handler):
             for line in pipe:
                 if line.strip():
                     self.write("INFO", "output", line.rstrip())
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def _stop(*_: Any) -> None:

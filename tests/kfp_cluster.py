@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -55,6 +56,17 @@ class Attempt:
     began: datetime
     process: subprocess.Popen[bytes]
     ended: datetime | None = None
+
+    @property
+    def node(self) -> str:
+        """The id of Argo's node: the run's name and a hash."""
+        return f"{self.pod[:8]}-{zlib.crc32(self.pod.encode())}"
+
+    @property
+    def pod_name(self) -> str:
+        """What Argo calls the pod of this node, whose template the backend names."""
+        run, _, number = self.node.rpartition("-")
+        return f"{run}-retry-system-container-impl-{number}"
 
 
 @dataclass

@@ -4,8 +4,11 @@ It validates uploads and parameters as the backend does and hands runs to `tests
 maskline's client asks for and no more; what it does not know is answered with 404.
 """
 
+import base64
+import io
 import json
 import re
+import tarfile
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -18,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 import yaml
 
 from maskline.pipeline.cluster.rules import problems
-from tests.kfp_cluster import Cluster, Execution
+from tests.kfp_cluster import Attempt, Cluster, Execution
 
 Json = dict[str, Any]
 _KINDS = {"STRING": str, "NUMBER_INTEGER": (int, float), "NUMBER_DOUBLE": (int, float), "BOOLEAN": bool}
@@ -37,6 +40,8 @@ class KfpServer:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
+        # How this installation hands on logs: of pods that are there, archived, and as an artifact of Argo's.
+        self.ways = {"archive", "artifact"}
         self.pipelines: dict[str, Json] = {}
         self.versions: dict[str, Json] = {}
         self.experiments: dict[str, Json] = {}
@@ -127,12 +132,27 @@ class KfpServer:
             "run_details": {"task_details": details},
         }
 
-    def read_log(self, run: str, pod: str, **_: Any) -> bytes:
-        for task in self.executions[run].tasks.values():
-            for attempt in task.attempts:
-                if attempt.pod == pod:
-                    return attempt.log.read_bytes()
-        raise Refused(500, f"Failed to read log: pod {pod} not found")
+    def read_log(self, run: str, node: str, **_: Any) -> bytes:
+        """As `ReadRunLogV1`: status 200 has been sent before anything is looked for, errors come as JSON."""
+        for attempt in self._attempts(run):
+            if "pods" in self.ways and node == attempt.pod_name:
+                return attempt.log.read_bytes()
+            if "archive" in self.ways and node == attempt.node:
+                return _as_archived(attempt.log.read_bytes())
+        return json.dumps({"error_message": f"Failed to read logs from pod {node}: not found"}).encode()
+
+    def read_artifact(self, run: str, node: str, artifact: str, **_: Any) -> Json:
+        """As `ReadArtifact`: what lies in the object store, in base64. Argo packs it with tar and gzip."""
+        for attempt in self._attempts(run):
+            if "artifact" in self.ways and artifact == "main-logs" and node == attempt.node:
+                packed = io.BytesIO()
+                with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+                    archive.add(attempt.log, "main.log")
+                return {"data": base64.b64encode(packed.getvalue()).decode()}
+        raise Refused(404, "artifact not found")
+
+    def _attempts(self, run: str) -> list[Attempt]:
+        return [attempt for task in self.executions[run].tasks.values() for attempt in task.attempts]
 
     def create_recurring(self, body: Json, **_: Any) -> Json:
         spec, _pods = self._document(body)
@@ -158,6 +178,19 @@ class KfpServer:
             raise Refused(404, "PipelineVersion not found")
         spec, platform = yaml.safe_load_all(version["text"])
         return spec, platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+
+
+def _as_archived(log: bytes) -> bytes:
+    """As the backend's `CopyLogFromArchiveReader`: of a line that is JSON it prints the key `log` alone."""
+    lines = []
+    for line in log.decode().splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            lines.append(line)
+        else:
+            lines.append(entry.get("log", "") if isinstance(entry, dict) else line)
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def _check_document(text: str) -> None:
@@ -189,7 +222,8 @@ def _details(run: str, name: str, task: Any) -> list[Json]:
     }
     state = "PENDING" if task.state == "QUEUED" else task.state
     retries = f"{run[:8]}-{name}-retries"
-    pods = [{"pod_name": attempt.pod} for attempt in task.attempts]
+    # Under this name the backend gives the id of Argo's node, which no pod is called by.
+    pods = [{"pod_name": attempt.node} for attempt in task.attempts]
     return [
         {"run_id": run, "display_name": f"{name}-driver", "state": "SUCCEEDED"},
         {
@@ -233,7 +267,12 @@ ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
     ("POST", "/apis/v2beta1/experiments", KfpServer.create_experiment),
     ("POST", "/apis/v2beta1/runs", KfpServer.create_run),
     ("GET", "/apis/v2beta1/runs/(?P<run>[^/]+)", KfpServer.get_run),
-    ("GET", "/apis/v1alpha1/runs/(?P<run>[^/]+)/nodes/(?P<pod>[^/]+)/log", KfpServer.read_log),
+    ("GET", "/apis/v1alpha1/runs/(?P<run>[^/]+)/nodes/(?P<node>[^/]+)/log", KfpServer.read_log),
+    (
+        "GET",
+        "/apis/v1beta1/runs/(?P<run>[^/]+)/nodes/(?P<node>[^/]+)/artifacts/(?P<artifact>[^/]+):read",
+        KfpServer.read_artifact,
+    ),
     ("POST", "/apis/v2beta1/recurringruns", KfpServer.create_recurring),
     ("GET", "/apis/v2beta1/recurringruns", KfpServer.list_recurring),
     ("DELETE", "/apis/v2beta1/recurringruns/(?P<recurring>[^/]+)", KfpServer.delete_recurring),

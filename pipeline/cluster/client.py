@@ -1,9 +1,12 @@
 """Talks to Kubeflow Pipelines through its own SDK: pipelines, versions, runs and schedules."""
 
+import base64
 import contextlib
+import gzip
 import hashlib
 import io
 import json
+import tarfile
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -98,16 +101,31 @@ class Client:
         with self._answers():
             return self._kfp.get_run(run)
 
-    def log(self, run: str, pod: str) -> str:
-        """What a pod wrote; empty where the backend has it no more."""
+    def logs(self, run: str, node: str) -> Iterator[str]:
+        """What a pod wrote, by every way that a backend may have; nothing where it has it no more.
+
+        Args:
+          run: its id.
+          node: what `get` gives as the pod's name. It is the id of Argo's node; the pod's own name holds the
+            template's name too.
+
+        Yields:
+          the log as the pod's own, as archived, and as the artifact that Argo made of it. A way that does not
+          exist gives nothing, or an error as JSON.
+        """
+        for name in _pod_names(node):
+            yield self._read(f"/apis/v1alpha1/runs/{run}/nodes/{name}/log").decode(errors="replace")
+        artifact = self._read(f"/apis/v1beta1/runs/{run}/nodes/{node}/artifacts/main-logs:read")
+        yield unpack_log(artifact).decode(errors="replace")
+
+    def _read(self, path: str) -> bytes:
         try:
             answer = self._kfp._run_api.api_client.call_api(
-                f"/apis/v1alpha1/runs/{run}/nodes/{pod}/log", "GET",
-                auth_settings=["Bearer"], _preload_content=False, _return_http_data_only=True,
+                path, "GET", auth_settings=["Bearer"], _preload_content=False, _return_http_data_only=True,
             )  # fmt: skip
-            return answer.data.decode(errors="replace")
+            return answer.data
         except (kfp_server_api.ApiException, urllib3.exceptions.HTTPError):
-            return ""
+            return b""
 
     def schedules(self, name: str | None = None) -> list[kfp_server_api.V2beta1RecurringRun]:
         """The recurring runs of this name, or all."""
@@ -168,6 +186,27 @@ class Client:
             raise UnreachableError(
                 f"{self._settings.host}: cannot be reached ({type(error).__name__})"
             ) from None
+
+
+def _pod_names(node: str) -> list[str]:
+    """What the pod of one of Argo's nodes may be called: its id, or with the name of a template in it."""
+    run, dash, number = node.rpartition("-")
+    templates = ("system-container-impl", "retry-system-container-impl")
+    return [node, *(f"{run}-{template}-{number}" for template in templates if dash and number.isdigit())]
+
+
+def unpack_log(answer: bytes) -> bytes:
+    """The log in an answer of the backend's: base64 in JSON of plain text, gzip, or tar in gzip."""
+    try:
+        data = base64.b64decode(json.loads(answer)["data"])
+    except (ValueError, KeyError, TypeError):
+        return b""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:*") as archive:
+            files = [archive.extractfile(member) for member in archive if member.isfile()]
+            return b"".join(file.read() for file in files if file)
+    except tarfile.TarError:
+        return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
 
 
 def _named(name: str) -> str:

@@ -114,7 +114,9 @@ def _last_words(client: Client, run: str, details: Sequence[Any]) -> dict[str, t
         for child in task.child_tasks or []
         if task.state == "FAILED" and child.pod_name
     }
-    lines = [_read(line) for pod in sorted(pods) for line in client.log(run, pod).splitlines()]
+    lines = [
+        _read(line) for pod in sorted(pods) for log in client.logs(run, pod) for line in log.splitlines()
+    ]
     # Of several attempts the last one's; the names of pods do not say which that is.
     ended = sorted((line for line in lines if line.get("event") == "ended"), key=lambda line: line["time"])
     return {line["node"]: (line["state"], line["reason"]) for line in ended}

@@ -273,5 +273,5 @@ def test_values_of_secrets_are_struck_from_the_log(tmp_path):
         AWS_SECRET_ACCESS_KEY=SECRET, PYTHONPATH=f"{tmp_path}:{REPOSITORY}",
     )  # fmt: skip
     out, _ = process.communicate(timeout=60)
-    assert '"message": "***"' in out
+    assert '"log": "***"' in out
     assert SECRET not in out

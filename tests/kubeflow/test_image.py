@@ -125,6 +125,9 @@ def test_image_runs_as_a_user_by_number_who_can_change_nothing_in_it(image):
     assert told.stdout.split() == [str(USER), str(USER)]
     assert told.returncode != 0
     assert told.stderr.count("Permission denied") == 2, told.stderr
+    # A pod is given the user alone, and the group that /etc/passwd has for it.
+    named = image.run(["sh", "-c", f"grep :{USER}: /etc/passwd /etc/group | cut -d: -f2-5"])
+    assert named.stdout.splitlines() == [f"maskline:x:{USER}:{USER}", f"maskline:x:{USER}:"], named.stdout
 
 
 def test_image_by_hand_starts_what_the_document_starts(image):
@@ -173,4 +176,4 @@ def test_node_refuses_a_pipeline_that_the_image_does_not_hold(image):
     assert done.returncode == 2
     [line] = map(json.loads, done.stdout.splitlines())
     assert line["state"] == "REFUSED"
-    assert "the image holds another pipeline" in line["message"]
+    assert "the image holds another pipeline" in line["log"]

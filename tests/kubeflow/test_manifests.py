@@ -92,7 +92,7 @@ def test_manifests_and_settings_name_the_same_things():
     [port] = found["Service", DEFAULTS.metadata.host]["spec"]["ports"]
     assert port["port"] == DEFAULTS.metadata.port
     pod = found["Job", "maskline-metadata-init"]["spec"]["template"]["spec"]
-    assert pod["containers"][0]["command"][-1] == DEFAULTS.metadata.address
+    assert pod["containers"][0]["command"][2:] == [DEFAULTS.metadata.address, "/mnt/maskline"]
     assert pod["containers"][0]["command"][1] == f"{DEFAULTS.home}/init_metadata.py"
     assert pod["volumes"][0]["persistentVolumeClaim"]["claimName"] == claim
     env = {e["name"]: e["valueFrom"]["secretKeyRef"] for e in pod["containers"][0]["env"]}
@@ -102,6 +102,8 @@ def test_manifests_and_settings_name_the_same_things():
 def test_nothing_runs_as_root_and_the_job_is_in_the_image_s_group():
     text = (KUBEFLOW / "Dockerfile").read_text()
     assert "\nUSER 10001:10001\n" in text
+    # The kubelet hands on the user alone; the group comes from /etc/passwd.
+    assert "maskline:x:10001:10001:" in text
     for resource in resources(KUBEFLOW / "manifests"):
         if resource["kind"] in ("Job", "StatefulSet"):
             pod = resource["spec"]["template"]["spec"]

@@ -135,7 +135,7 @@ def test_sigterm_ends_it_and_another_attempt_takes_it_up(tmp_path, database, add
     text = compiled(tmp_path, Sleeper(seconds=RuntimeParameter("seconds", ptype=float, default=300.0)))
     process = start(text, tmp_path, "Sleeper", address, **database.credentials)
     for line in process.stdout:
-        if json.loads(line)["message"] == "asleep":
+        if json.loads(line)["log"] == "asleep":
             break
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=60)
@@ -160,7 +160,7 @@ def test_refused_before_anything_is_loaded(tmp_path):
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 2
     [line] = map(json.loads, out.splitlines())
-    assert "the image holds another pipeline (44136fa355b3) than was submitted" in line["message"]
+    assert "the image holds another pipeline (44136fa355b3) than was submitted" in line["log"]
     assert (line["node"], line["run"], line["state"]) == ("Trainer", "run-1", "REFUSED")
 
 

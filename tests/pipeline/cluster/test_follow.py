@@ -1,5 +1,7 @@
 """Following a run over a connection that breaks. The SDK's own client, a server that goes and comes back."""
 
+import base64
+import gzip
 import json
 import threading
 from datetime import UTC, datetime
@@ -7,10 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from maskline.pipeline.cluster.client import Client
+from maskline.pipeline.cluster.client import Client, unpack_log
 from maskline.pipeline.cluster.follow import follow
 from maskline.pipeline.errors import RunError, UnreachableError
 from maskline.pipeline.settings.cluster import ClusterSettings
+from maskline.transform.errors import InputError
 from maskline.transform.names import Exit
 from tests.kfp_cluster import Attempt, Cluster, TaskRun
 from tests.kfp_server import KfpServer
@@ -57,22 +60,49 @@ def test_host_that_refuses_is_not_asked_again(server):
     assert not said
 
 
-def test_last_attempt_s_words_count_whatever_its_pod_is_called(server, tmp_path):
-    """Argo's names of pods end in a hash, so that their order says nothing."""
+def failed(server, tmp_path, *said):
+    """A run whose one task failed, with an attempt for each of what its pods said last."""
     attempts = []
-    for pod, minute, state, reason in (
-        ("pod-z", 1, "FAILED", "disk full"),
-        ("pod-a", 2, "BLOCKED", "few rows"),
-    ):
+    for number, (state, reason) in enumerate(said):
+        pod = f"maskline-{9 - number}"  # names end in a hash, so that their order says nothing
+        last = {"event": "ended", "node": "Gate", "state": state, "reason": reason,
+                "time": f"2026-11-25T10:0{number}:00Z"}  # fmt: skip
+        line = json.dumps({"level": "ERROR", **last, "log": json.dumps(last)})
         log = tmp_path / pod
-        time = f"2026-11-25T10:0{minute}:00Z"
-        said = {"time": time, "event": "ended", "node": "Gate", "state": state, "reason": reason}
-        log.write_text(f"no JSON\n{json.dumps(said)}\n")
+        log.write_text(f"no JSON\n{json.dumps({'log': 'Gate begins'})}\n{line}\n")
         attempts.append(Attempt("gate", pod, log, datetime.now(UTC), process=None))
     run = server.executions["r"]
     run.join()
     run.state, run.tasks = "FAILED", {"gate": TaskRun("FAILED", attempts=attempts)}
-    said = []
-    client = Client(ClusterSettings(host=server.url))
-    assert follow(client, SimpleNamespace(nodes={"Gate": "gate"}), "r", said.append) is Exit.BLOCKED
+    return Client(ClusterSettings(host=server.url)), SimpleNamespace(nodes={"Gate": "gate"})
+
+
+@pytest.mark.parametrize("way", ["pods", "archive", "artifact"])
+def test_last_attempt_s_words_are_found_by_every_way_that_a_backend_hands_on_logs(server, tmp_path, way):
+    client, compiled = failed(server, tmp_path, ("FAILED", "disk full"), ("BLOCKED", "few rows"))
+    server.ways, said = {way}, []
+    assert follow(client, compiled, "r", said.append) is Exit.BLOCKED
     assert said == ["✗ gate", "gate: blocked: few rows", "blocked by a gate"]
+
+
+@pytest.mark.parametrize("way", ["pods", "archive", "artifact"])
+def test_refused_input_ends_as_wrong_input(server, tmp_path, way):
+    client, compiled = failed(server, tmp_path, ("REFUSED", "/nowhere: no such data directory"))
+    server.ways = {way}
+    with pytest.raises(InputError, match=r"^gate: /nowhere: no such data directory$"):
+        follow(client, compiled, "r", lambda _: None)
+
+
+def test_failure_without_any_log_is_told_as_one(server, tmp_path):
+    client, compiled = failed(server, tmp_path, ("BLOCKED", "few rows"))
+    server.ways, said = set(), []
+    assert follow(client, compiled, "r", said.append) is Exit.ERROR
+    assert said[1:] == ["gate: its log is not there; kubectl logs may have it", "failed"]
+
+
+def test_log_in_an_artifact_is_read_plain_and_packed():
+    for pack in (bytes, gzip.compress):
+        answer = json.dumps({"data": base64.b64encode(pack(b"a line\n")).decode()}).encode()
+        assert unpack_log(answer) == b"a line\n"
+    for broken in (b"", b"no JSON", b"[]", b'{"data": 3}', b'{"error_message": "gone"}'):
+        assert unpack_log(broken) == b""

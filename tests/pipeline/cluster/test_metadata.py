@@ -1,5 +1,6 @@
 """The metadata store of a cluster: addresses, first connections, and any string, in each kind of database."""
 
+import os
 import subprocess
 import sys
 import time
@@ -78,6 +79,36 @@ def test_init_job_prevents_it(database):
     )  # fmt: skip
     assert (job.returncode, job.stdout) == (0, "the metadata store is ready\n"), job.stderr
     assert connect_at_once(database, address) == [0] * 8
+
+
+def test_init_job_says_why_nodes_cannot_write_to_the_volume(tmp_path, postgres):
+    """As the user of the image, on a folder that belongs to root: what a hostPath volume gives."""
+    if os.getuid():
+        pytest.skip("needs root, to work as another user")
+    closed, missing = tmp_path / "closed", tmp_path / "missing"
+    closed.mkdir(mode=0o755)
+    open_to_all = tmp_path / "open"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    for parent in (tmp_path, *tmp_path.parents[:3]):
+        parent.chmod(0o755)
+
+    def check(folder):
+        code = (
+            "import os, runpy, sys; from pathlib import Path; "
+            f"job = runpy.run_path({str(REPOSITORY / 'kubeflow/init_metadata.py')!r}); "
+            "os.setgroups([]); os.setgid(10001); os.setuid(10001); "
+            f"job['check_writable'](Path({str(folder)!r}))"
+        )
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY)
+
+    assert check(open_to_all).returncode == 0, check(open_to_all).stderr
+    assert list(open_to_all.iterdir()) == []
+    refused = check(closed).stderr.splitlines()[-1]
+    assert f"{closed}: nodes cannot write there (Permission denied); this pod runs as user 10001" in refused
+    assert "belongs to 0:0 with mode 755" in refused
+    assert f"`chown :10001 {closed} && chmod 2775 {closed}`" in refused
+    assert "Is the volume mounted?" in check(missing).stderr
 
 
 def test_database_that_is_not_there_is_waited_for_only_so_long():
