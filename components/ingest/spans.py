@@ -20,6 +20,9 @@ _PLACEHOLDER = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(?::(\d+))?\}")
 _DATE = ("YYYY", "MM", "DD")
 _DATE_DIGITS = {"YYYY": "4", "MM": "2", "DD": "2"}
 _EPOCH = date(1970, 1, 1)
+_LAST_DAY = (date.max - _EPOCH).days
+_LAST_SPAN = 2**31 - 1
+_DIGITS = re.compile(r"[0-9]{1,10}")
 
 
 class Span(NamedTuple):
@@ -109,7 +112,7 @@ def select(path: Path | str, deliveries: Deliveries, wanted: int | str) -> Span:
     Args:
       path: with placeholders, for messages.
       deliveries: what `find` found.
-      wanted: a number, a date as `2026-11-22`, or `latest`.
+      wanted: a number, a date as `2026-11-22` or as the folders show it, or `latest`.
 
     Raises:
       InputError: it is not there, or not complete; names it, and what is there.
@@ -143,15 +146,32 @@ def span_number(path: Path | str, wanted: int | str) -> int:
       InputError: it is neither.
     """
     text = str(wanted)
-    if text.isdigit():
-        return int(text)
-    try:
-        if "{YYYY}" in str(path):
-            return (date.fromisoformat(text) - _EPOCH).days
-    except ValueError:
-        pass
-    kinds = "a date such as 2026-11-22" if "{YYYY}" in str(path) else "a number"
-    raise InputError(f"data.span: '{wanted}' is not a span; give {kinds}, or latest")
+    dated = "{YYYY}" in str(path)
+    number = _date_number(path, text) if dated else None
+    if number is None and _DIGITS.fullmatch(text) and int(text) <= (_LAST_DAY if dated else _LAST_SPAN):
+        number = int(text)
+    if number is None:
+        kinds = f"a date such as {_shown_date(path, date(2026, 11, 22))}" if dated else "a number"
+        short = text if len(text) <= 40 else f"{text[:40]}…"
+        raise InputError(f"data.span: {short!r} is not a span; give {kinds}, or latest")
+    return number
+
+
+def _date_number(path: Path | str, text: str) -> int | None:
+    """The days since 1970-01-01 of a date, written as ISO 8601 or as the folders show it; else None."""
+    # The part of the path that holds the date, from its first placeholder to its last.
+    found = [match for match in _PLACEHOLDER.finditer(str(path)) if match[1] in _DATE]
+    shown = _expression(str(path)[found[0].start() : found[-1].end()])
+    iso = re.compile(r"(?P<YYYY>[0-9]{4})-(?P<MM>[0-9]{2})-(?P<DD>[0-9]{2})")
+    match = shown.fullmatch(text) or iso.fullmatch(text)
+    return _number(match.groupdict()) if match else None
+
+
+def _shown_date(path: Path | str, day: date) -> str:
+    """A date as the folders of a path show it."""
+    found = [match for match in _PLACEHOLDER.finditer(str(path)) if match[1] in _DATE]
+    text = str(path)[found[0].start() : found[-1].end()]
+    return text.replace("{YYYY}", f"{day:%Y}").replace("{MM}", f"{day:%m}").replace("{DD}", f"{day:%d}")
 
 
 def name(path: Path | str, number: int) -> str:

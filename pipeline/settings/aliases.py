@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from maskline.components.evaluation.settings import EvaluationSettings
 from maskline.components.release_gate.rules import ReleaseGateSettings
+from maskline.pipeline.settings.values import Node
 
 # Sections that have another name today.
 _SECTIONS: Mapping[str, str] = {"gate": "data_gate", "checks": "model_checks"}
@@ -14,8 +15,6 @@ def current(path: tuple[str, ...]) -> tuple[str, ...]:
 
     The bars of a release stood under `evaluation` once, and a bar that is added today is found there too.
     """
-    if not path:
-        return path
     section, *rest = path
     if section in _SECTIONS:
         return (_SECTIONS[section], *rest)
@@ -24,3 +23,46 @@ def current(path: tuple[str, ...]) -> tuple[str, ...]:
         if rest[0] in moved:
             return ("release_gate", *rest)
     return path
+
+
+def with_current_names(values: Node) -> tuple[Node, list[str]]:
+    """Puts what stands under an old name where it belongs today.
+
+    Args:
+      values: all that one source sets, a mapping.
+
+    Returns:
+      the same by today's names, and a notice for each old one.
+
+    Raises:
+      InputError: a setting stands under both of its names.
+    """
+    found: dict[str, Node] = {}
+    notices: list[str] = []
+    for section, node in values.value.items():
+        parts: dict[tuple[str, ...], Node] = {(section,): node}
+        if current((section,)) == (section,) and isinstance(node.value, Mapping):
+            moved = {key for key in node.value if current((section, key)) != (section, key)}
+            kept = {key: inner for key, inner in node.value.items() if key not in moved}
+            parts = {(section, key): node.value[key] for key in sorted(moved)}
+            if kept or not moved:
+                parts[section,] = Node(kept, node.source)
+        for old, part in parts.items():
+            new = current(old)
+            if new != old:
+                notices.append(f"{'.'.join(old)} is called {'.'.join(new)} now ({part.source})")
+            for key in reversed(new[1:]):
+                part = Node({key: part}, part.source)
+            found[new[0]] = _both(found[new[0]], part, new[:1]) if new[0] in found else part
+    return Node(found, values.source), notices
+
+
+def _both(first: Node, second: Node, path: tuple[str, ...]) -> Node:
+    if not isinstance(first.value, Mapping) or not isinstance(second.value, Mapping):
+        raise second.source.refuse(
+            f"{'.'.join(path)}: stands here and, under its other name, at {first.source}; keep one of them"
+        )
+    merged = dict(first.value)
+    for key, node in second.value.items():
+        merged[key] = _both(merged[key], node, (*path, key)) if key in merged else node
+    return Node(merged, first.source)

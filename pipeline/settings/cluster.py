@@ -3,60 +3,68 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from maskline.components.ingest import spans
+from maskline.transform.settings import Section, setting
 
 _NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"  # of a Kubernetes object
 KubernetesName = Annotated[str, Field(pattern=_NAME, max_length=253)]
 Label = Annotated[str, Field(min_length=1)]
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Toleration(_Settings):
+class Toleration(Section):
     """Lets a node's pod run on machines that carry a taint."""
 
-    key: str = ""
-    operator: Literal["Exists", "Equal"] = "Exists"
-    value: str = ""
-    effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = ""
+    key: str = setting("", "key of the taint; empty tolerates every key")
+    operator: Literal["Exists", "Equal"] = setting("Exists", "whether the value counts")
+    value: str = setting("", "value of the taint, for `Equal`")
+    effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = setting(
+        "", "effect of the taint; empty tolerates every effect"
+    )
 
 
-class NodeSettings(_Settings):
+class NodeSettings(Section):
     """What a pipeline node's pod asks of the cluster; requests and limits are the same."""
 
-    cpu: str = Field("1", pattern=r"^(\d+(\.\d+)?|\d+m)$")
-    memory: str = Field("4Gi", pattern=r"^\d+(\.\d+)?([kMGT]i?)?$")
-    accelerator: str = ""
-    accelerators: int = Field(1, ge=1)
-    retries: int = Field(2, ge=0, le=100)
-    retry_seconds: int = Field(30, ge=0)
-    retry_factor: float = Field(2.0, ge=1)
-    # Argo ends retries, and the retried pod itself, this long after the first attempt began.
-    retry_deadline_hours: int = Field(168, ge=1)
-    node_selector: dict[str, str] = {}
-    tolerations: tuple[Toleration, ...] = ()
+    cpu: str = setting("1", "CPU request and limit, as Kubernetes writes it", pattern=r"^(\d+(\.\d+)?|\d+m)$")
+    memory: str = setting(
+        "4Gi", "memory request and limit, as Kubernetes writes it", pattern=r"^\d+(\.\d+)?([kMGT]i?)?$"
+    )
+    accelerator: str = setting("", "resource name of the accelerator, such as `nvidia.com/gpu`; empty: none")
+    accelerators: int = setting(1, "accelerators of that kind", unit="accelerators", ge=1, le=1024)
+    retries: int = setting(2, "attempts after the first one failed", unit="attempts", ge=0, le=100)
+    retry_seconds: int = setting(30, "wait before the first retry", unit="seconds", ge=0, le=10**6)
+    retry_factor: float = setting(
+        2.0, "each later retry waits so many times longer", unit="times", ge=1, le=1000
+    )
+    retry_deadline_hours: int = setting(
+        168,
+        "Argo ends retries, and the retried pod itself, so long after the first attempt began",
+        unit="hours",
+        ge=1,
+        le=10**6,
+    )
+    node_selector: dict[str, str] = setting({}, "labels of the machines that may run the pod")
+    tolerations: tuple[Toleration, ...] = setting((), "taints of machines that may run the pod all the same")
 
 
-class SecretValue(_Settings):
+class SecretValue(Section):
     """One key of a Kubernetes Secret that pods get as an environment variable."""
 
-    secret: KubernetesName
-    key: Label
-    env: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    secret: KubernetesName = setting(..., "name of the Secret")
+    key: Label = setting(..., "key in the Secret")
+    env: str = setting(..., "the environment variable", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
-class MetadataSettings(_Settings):
+class MetadataSettings(Section):
     """The database of ml-metadata. User and password come from keys of a Secret, never from here."""
 
-    kind: Literal["postgresql", "mysql"] = "postgresql"
-    host: str = Field("maskline-metadata", min_length=1)
-    port: int = Field(5432, ge=1, le=65535)
-    database: str = Field("maskline", pattern=r"^\w+$")
-    secret: KubernetesName = "maskline-metadata"
+    kind: Literal["postgresql", "mysql"] = setting("postgresql", "kind of the database")
+    host: str = setting("maskline-metadata", "host of the database", min_length=1)
+    port: int = setting(5432, "port of the database", unit="port", ge=1, le=65535)
+    database: str = setting("maskline", "name of the database", pattern=r"^\w+$")
+    secret: KubernetesName = setting("maskline-metadata", "the Secret that holds user and password")
 
     @property
     def address(self) -> str:
@@ -64,11 +72,11 @@ class MetadataSettings(_Settings):
         return f"{self.kind}://{self.host}:{self.port}/{self.database}"
 
 
-class ScheduleSettings(_Settings):
+class ScheduleSettings(Section):
     """When the pipeline runs by itself."""
 
-    name: KubernetesName = "maskline"
-    cron: str = "0 0 3 * * *"
+    name: KubernetesName = setting("maskline", "name of the schedule")
+    cron: str = setting("0 0 3 * * *", "second, minute, hour, day, month and weekday")
 
     @field_validator("cron")
     @classmethod
@@ -80,27 +88,44 @@ class ScheduleSettings(_Settings):
         return cron
 
 
-class ClusterSettings(_Settings):
+class ClusterSettings(Section):
     """Where and how the pipeline runs on Kubeflow Pipelines."""
 
-    host: str = Field("http://localhost:8080", pattern=r"^https?://\S+$")
-    namespace: KubernetesName = "kubeflow"
-    experiment: str = Field("maskline", min_length=1)
-    service_account: KubernetesName = "maskline-runner"
-    image: str = ""
-    home: str = Field("/opt/maskline", pattern="^/")  # where the image holds node.py and bundle/
-    data: str = Field("/mnt/maskline/data", min_length=1)
-    root: str = Field("/mnt/maskline/root", min_length=1)
-    pipeline_root: str = Field("", pattern=r"^(|/.*|(gs|s3)://[^/\s]+.*)$")
-    volumes: dict[KubernetesName, Annotated[str, Field(pattern="^/")]] = {"maskline": "/mnt/maskline"}
+    host: str = setting(
+        "http://localhost:8080", "address of the Kubeflow Pipelines API", pattern=r"^https?://\S+$"
+    )
+    namespace: KubernetesName = setting(
+        "kubeflow", "namespace of the pods; sent only to backends that serve many users"
+    )
+    experiment: str = setting("maskline", "experiment that holds the runs", min_length=1)
+    service_account: KubernetesName = setting("maskline-runner", "service account of the pods")
+    image: str = setting("", "the image by digest, as `registry/maskline@sha256:…`")
+    home: str = setting("/opt/maskline", "where the image holds `node.py` and `bundle/`", pattern="^/")
+    data: str = setting(
+        "/mnt/maskline/data", "shards, or spans as in `data.path`, as pods see them", min_length=1
+    )
+    root: str = setting(
+        "/mnt/maskline/root", "released models and checkpoints lie under it, in a volume", min_length=1
+    )
+    pipeline_root: str = setting(
+        "",
+        "where the artifacts of all nodes lie: a path, or a bucket as `s3://bucket/path` or "
+        "`gs://bucket/path`; empty: `artifacts/` under `root`",
+        pattern=r"^(|/.*|(gs|s3)://[^/\s]+.*)$",
+    )
+    volumes: dict[KubernetesName, Annotated[str, Field(pattern="^/")]] = setting(
+        {"maskline": "/mnt/maskline"}, "persistent volume claims, and where pods mount them"
+    )
     metadata: MetadataSettings = MetadataSettings()
-    secrets: tuple[SecretValue, ...] = ()
+    secrets: tuple[SecretValue, ...] = setting((), "keys of Secrets that pods get as environment variables")
     node: NodeSettings = NodeSettings()
-    nodes: dict[str, NodeSettings] = {"Trainer": NodeSettings(cpu="2", memory="8Gi")}
-    parameters: dict[Annotated[str, Field(pattern=r"^[a-z][-a-z0-9]*$")], str] = {
-        "data": "ExampleGen.input_base",
-        "span": "ExampleGen.wanted_span",
-    }
+    nodes: dict[str, NodeSettings] = setting(
+        {"Trainer": NodeSettings(cpu="2", memory="8Gi")}, "what single nodes ask for instead, by node"
+    )
+    parameters: dict[Annotated[str, Field(pattern=r"^[a-z][-a-z0-9]*$")], str] = setting(
+        {"data": "ExampleGen.input_base", "span": "ExampleGen.wanted_span"},
+        "what a run can be given: a name, and the parameter of a node that it sets",
+    )
     schedule: ScheduleSettings = ScheduleSettings()
 
     @field_validator("data")

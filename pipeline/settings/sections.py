@@ -13,6 +13,7 @@ from maskline.components.model_checks.checks import ModelChecksSettings
 from maskline.components.release_gate.rules import ReleaseGateSettings
 from maskline.pipeline.settings.cluster import ClusterSettings
 from maskline.trainer.settings import ModelSettings, TrainingSettings, check_buckets
+from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
 from maskline.transform.settings import Section, refusal, setting
 
@@ -65,6 +66,11 @@ class DataSettings(Section):
                 if asked:
                     needed = "{SPAN} or {YYYY}-{MM}-{DD}"
                     raise refusal(key, f"{key} needs a path with {needed}; it is {self.path}")
+        elif self.span != spans.LATEST:
+            try:
+                spans.span_number(self.path, self.span)
+            except InputError as error:
+                raise refusal("span", str(error).removeprefix("data.span: ")) from None
         return self
 
     @property

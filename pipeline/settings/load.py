@@ -1,0 +1,129 @@
+"""Reads the settings of a run: a file, what a preset sets, and options of the command line over both."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from maskline.pipeline.settings import paths
+from maskline.pipeline.settings.refusals import refusal
+from maskline.pipeline.settings.sections import Settings
+from maskline.pipeline.settings.sources import Given, from_options, nested, read_file
+from maskline.pipeline.settings.values import Node, Source, merge, tree
+from maskline.trainer.settings import preset_values
+
+DEFAULT_FILE = Path("maskline.yaml")
+_DEFAULTS = Source("default", "the defaults")
+_VOCABULARY = ("sequence", "vocabulary")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Settings, and where each was set.
+
+    Attributes:
+      settings: validated, paths absolute.
+      file: the YAML file they were read from; None for the defaults.
+      values: all that was given, with sources; a setting that is not in it has its default.
+      base: what the file sets.
+      options: what options of the command line set.
+    """
+
+    settings: Settings
+    file: Path | None
+    values: Node
+    base: Given
+    options: Given
+
+    @property
+    def in_force(self) -> str:
+        """Which settings these are, for a person."""
+        options = ", and options" if self.options.values.value else ""
+        if self.file:
+            return f"settings: {self.file}{options}"
+        return f"settings: the defaults{options}; there is no {DEFAULT_FILE} in {Path.cwd()}"
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """One for each setting that stands under an old name."""
+        return (*self.base.notices, *self.options.notices)
+
+
+def load(file: Path | None = None, overrides: Sequence[str] = (), **options: Any) -> Settings:
+    """Reads the settings. As `read`, without their sources."""
+    return read(file, overrides, **options).settings
+
+
+def read(file: Path | None = None, overrides: Sequence[str] = (), **options: Any) -> Loaded:
+    """Reads the settings.
+
+    Args:
+      file: a YAML file; without it `maskline.yaml` here where there is one, else the defaults. Paths
+        in it are relative to its folder; a vocabulary may be the path of a file, a symbol a line.
+      overrides: `path.to.key=value`. The value is text, a number, true or false as in YAML 1.2, or a
+        list or mapping in brackets. Paths are relative to the working folder.
+      options: `data` and `root`, paths, and `span`, that win over both.
+
+    Returns:
+      the validated settings, their paths absolute and normal, and the source of each.
+
+    Raises:
+      InputError: names file and line, or the option, the setting, the value and what is allowed.
+    """
+    if file is None and DEFAULT_FILE.exists():
+        file = DEFAULT_FILE
+    base = read_file(file) if file else Given(Node({}, _DEFAULTS))
+    return validated(base, from_options(overrides, **options), file)
+
+
+def validated(base: Given, options: Given, file: Path | None) -> Loaded:
+    """Settings from what a file and what options set.
+
+    Raises:
+      InputError: one of them is not allowed, or some do not fit each other.
+    """
+    here = {"root": str(Path("maskline-root").absolute())}
+    data = {"path": str(Path("data/reference").absolute())}
+    values = merge(tree({**here, "data": data}, _DEFAULTS), merge(base.values, options.values))
+    if preset := preset_values(values.plain()):
+        name = f"preset {values.plain()['model']['preset']}"
+        values = merge(tree(preset, Source("preset", name)), values)
+    values = _with_vocabulary(values)
+    try:
+        settings = Settings.model_validate_json(json.dumps(values.plain()), strict=True)
+    except ValidationError as error:
+        raise refusal(error, values) from None
+    if problem := paths.root_problem(settings.root):
+        raise values.value["root"].source.refuse(f"root: {problem}")
+    return Loaded(settings, file, values, base, options)
+
+
+def _with_vocabulary(values: Node) -> Node:
+    """With the symbols that stand in a file of their own, a symbol a line."""
+    node = values.get(_VOCABULARY)
+    if node is None or not isinstance(node.value, str):
+        return values
+    try:
+        symbols = read_vocabulary(Path(node.value))
+    except ValueError as error:
+        raise node.source.refuse(f"sequence.vocabulary: {error}") from None
+    return merge(values, nested(_VOCABULARY, Node(symbols, node.source)))
+
+
+def read_vocabulary(file: Path) -> list[str]:
+    """The symbols of a text file, one on each line.
+
+    Raises:
+      ValueError: it cannot be read.
+    """
+    try:
+        if not file.is_file():
+            raise ValueError(f"{file}: there is no such file; write a list of symbols, or the path of a file")
+        return file.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} is not UTF-8 text (byte {error.start})") from None
