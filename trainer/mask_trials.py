@@ -1,0 +1,245 @@
+"""Trials that tell whether padding reaches an answer of a model, and where it leaves its positions."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from maskline.trainer.mask_finding import MaskFinding
+from maskline.trainer.mask_walk import Call, Run, array, graph_of, run
+from maskline.trainer.padding import Array, Sample, Shortened
+
+# How far answers may be apart, relative to the largest. At equal shapes, sums are nearly always equal too.
+_SAME_SHAPE = {"float16": 2e-3, "bfloat16": 2e-2}
+_OTHER_SHAPE = {"float16": 1e-2, "bfloat16": 5e-2}
+_LOUD = 10.0  # noise, in multiples of what is real: louder than a maximum, and float16 can hold sums of it
+
+
+class Trials:
+    """The trials of one model on one sample.
+
+    Args:
+      model: built.
+      sample: inputs of which something is padding.
+      clean: the model's run on the sample as it is.
+      precision: the coarsest dtype in which the model computes.
+    """
+
+    def __init__(self, model: keras.Model, sample: Sample, clean: Run, precision: str) -> None:
+        self.model, self.sample, self.clean = model, sample, clean
+        self.same_shape = _SAME_SHAPE.get(precision, 1e-5)
+        self.other_shape = _OTHER_SHAPE.get(precision, 1e-4)
+        self.noisy: list[Run] = []
+
+    def findings(self) -> list[MaskFinding]:
+        """By all trials, each place once."""
+        found: list[MaskFinding] = []
+        self.noisy = list(self.noisy_runs())
+        for noisy in self.noisy:
+            if self.answers_changed(noisy):
+                found += self.places(noisy)
+        for short in self.sample.shortened():
+            found += self.places_of_length(short)
+        return list(dict.fromkeys(found))
+
+    def noisy_runs(self) -> Iterator[Run]:
+        """The sample with other values in padding."""
+        padding, real = self.sample.ids()
+        has_tables = False
+        if padding and real:
+            full = self.sample.packed(self.sample.full())
+            answers = run(self.model, full)
+            for table in self.tables(max(real | padding)):
+                values = array(ops.copy(table))
+                swapped = [(table, _with_rows(table, values, padding, sign)) for sign in (1, -1)]
+                if self.differ(answers, run(self.model, full, weights=swapped[:1])):
+                    continue  # rows without padding read it too: no embeddings of ids, or tied ones
+                moved = [(table, _with_rows(table, values, real, 1))]
+                if not self.differ(answers, run(self.model, full, weights=moved)):
+                    continue
+                has_tables = True
+                for swap in swapped:
+                    yield run(self.model, self.sample.packed(), weights=[swap], like=self._like())
+        if not has_tables and graph_of(self.model) is not None:
+            for sign in (1, -1):
+                other = self.sample.packed(self.sample.noisy(sign, _LOUD))
+                yield run(self.model, other, like=self.clean)
+
+    def tables(self, highest: int) -> list[Any]:
+        """Weights that may hold a row for each id."""
+        return [
+            v for v in self.model.variables
+            if len(v.shape) == 2 and v.shape[0] > highest and keras.backend.is_float_dtype(v.dtype)
+        ]  # fmt: skip
+
+    def differ(self, one: Run, other: Run) -> bool:
+        """Whether answers to rows without padding differ."""
+        pairs = zip(one.outputs or [], other.outputs or [], strict=True)
+        return any(_changed(array(x), array(y), None, self.same_shape) for x, y in pairs)
+
+    def answers_changed(self, other: Run) -> bool:
+        """Whether real answers differ from those to the sample."""
+        return any(
+            _changed(array(x), array(y), self.real(x, self.clean, only_positions=True), self.same_shape)
+            for x, y in zip(self.clean.outputs or [], other.outputs or [], strict=True)
+        )
+
+    def real(
+        self, x: Any, of: Run, *, reals: Sequence[Array] | None = None, only_positions: bool = False
+    ) -> Array:
+        """Of a tensor, the entries that padding must not change: boolean, in its shape."""
+        return _real_entries(
+            tuple(x.shape), of.mask_of(x), self.sample.reals if reals is None else reals, only_positions
+        )
+
+    def places(self, noisy: Run) -> list[MaskFinding]:
+        """Where changed padding leaves its positions on the way to an answer."""
+        if not self.clean.calls:
+            return [MaskFinding(self.model.name, "dropped", type(self.model).__name__)]
+        found, reached = [], _Reached(self.clean)
+        for number, (before, after) in enumerate(zip(self.clean.calls, noisy.calls, strict=True)):
+            changed = [
+                _changed(array(x), array(y), self.real(x, self.clean), self.same_shape)
+                for x, y in zip(before.outputs, after.outputs, strict=True)
+            ]
+            if not any(changed) or reached.by(before.inputs):
+                reached.add(before.outputs, changed)
+                continue
+            alone = run(self.model, self.sample.packed(), like=self.clean, replaced={number: after.outputs})
+            if self.answers_changed(alone):
+                found.append(_finding(before, changed))
+                reached.add(before.outputs, changed)
+        # What only moves axes about is seen as a change by nobody but the answer.
+        return found or [_finding(self.clean.calls[-1], [True])]
+
+    def places_of_length(self, short: Shortened) -> list[MaskFinding]:
+        """Where the number of padded positions makes a difference on the way to an answer."""
+        row = run(self.model, short.row.packed())
+        try:
+            other = run(self.model, short.row.packed(short.arrays))
+        except Exception:  # a model with a call of its own, which takes no other length
+            return []
+        if row.outputs is None:
+            return []
+        reals = short.row.reals
+        if other.outputs is not None:
+            pairs = zip(row.outputs, other.outputs, strict=True)
+            if not any(self.length_changed(short, x, y, row, reals, True) for x, y in pairs):
+                return []
+        if not row.calls:
+            return [MaskFinding(self.model.name, "dropped", type(self.model).__name__)]
+        found, reached = [], _Reached(row)
+        for number, (before, after) in enumerate(zip(row.calls, other.calls, strict=False)):
+            changed = [
+                self.length_changed(short, x, y, row, reals)
+                for x, y in zip(before.outputs, after.outputs, strict=True)
+            ]
+            if not any(changed) or reached.by(before.inputs):
+                reached.add(before.outputs, changed)
+                continue
+            outputs = [
+                _transplanted(short, x, y) if yes else x
+                for x, y, yes in zip(before.outputs, after.outputs, changed, strict=True)
+            ]
+            alone = run(self.model, short.row.packed(), like=row, replaced={number: outputs})
+            if any(
+                _changed(
+                    array(x), array(y), self.real(x, row, reals=reals, only_positions=True), self.other_shape
+                )
+                for x, y in zip(row.outputs, alone.outputs or [], strict=True)
+            ):
+                found.append(_finding(before, changed))
+                reached.add(before.outputs, changed)
+        if other.outputs is not None and not found:
+            return [_finding(row.calls[-1], [True])]
+        return found
+
+    def length_changed(
+        self, short: Shortened, x: Any, y: Any, of: Run, reals: Sequence[Array], only_positions: bool = False
+    ) -> bool:
+        """Whether real entries of a tensor differ between a row with padding and without."""
+        long, few = array(x), array(y)
+        if (places := short.aligned(long, few)) is None:
+            return False  # what does not correspond cannot be compared; what is made of it can
+        real = self.real(x, of, reals=reals, only_positions=only_positions)
+        return _changed(long[places], few, real[places], self.other_shape)
+
+    def notes(self) -> list[MaskFinding]:
+        """Where masks end though values at padding go on."""
+        found = []
+        for noisy in self.noisy:
+            for before, after in zip(self.clean.calls, noisy.calls, strict=True):
+                had = any(self.clean.mask_of(x) is not None for x in before.inputs)
+                for x, y, mask in zip(before.outputs, after.outputs, before.masks, strict=True):
+                    if had and mask is None and _changed(array(x), array(y), None, self.same_shape):
+                        found.append(_finding(before, [True]))
+        return list(dict.fromkeys(found))
+
+    def _like(self) -> Run | None:
+        return self.clean if self.clean.calls else None
+
+
+class _Reached:
+    """The tensors of a run that padding has reached."""
+
+    def __init__(self, of: Run) -> None:
+        self.of = of
+        self.ids: set[int] = set()
+
+    def by(self, inputs: Sequence[Any]) -> bool:
+        return any(self.of.same.get(id(x), id(x)) in self.ids for x in inputs)
+
+    def add(self, outputs: Sequence[Any], changed: Sequence[bool]) -> None:
+        self.ids |= {id(x) for x, yes in zip(outputs, changed, strict=True) if yes}
+
+
+def _finding(call: Call, changed: Sequence[bool]) -> MaskFinding:
+    masks = [mask for mask, yes in zip(call.masks, changed, strict=False) if yes]
+    return MaskFinding(
+        call.name, "dropped" if any(mask is None for mask in masks) else "leaks", call.layer_type
+    )
+
+
+def _real_entries(
+    shape: tuple[int, ...], mask: Array | None, reals: Sequence[Array], only_positions: bool
+) -> Array:
+    keep = np.ones(shape, bool)
+    if mask is not None:
+        return keep & mask.reshape(mask.shape + (1,) * (len(shape) - mask.ndim))
+    for real in reals:
+        rows, length = real.shape
+        if shape[0] != rows:
+            continue
+        # Scores have positions on two axes. An answer has them on its first, or has none.
+        axes = [axis for axis in range(1, len(shape)) if shape[axis] == length]
+        for axis in [axis for axis in axes if axis == 1] if only_positions else axes:
+            keep &= real.reshape(rows, *(length if a == axis else 1 for a in range(1, len(shape))))
+    return keep
+
+
+def _changed(output: Array, other: Array, real: Array | None, tolerance: float) -> bool:
+    if output.shape != other.shape:
+        return True
+    if real is not None:
+        output, other = output[real], other[real]
+    if output.dtype != "float64":
+        return not np.array_equal(output, other)
+    # Rounding is no change; NaN where a number was is one.
+    rounding = tolerance * np.abs(output).max(initial=0, where=np.isfinite(output))
+    return not np.isclose(other, output, rtol=0, atol=rounding, equal_nan=True).all()
+
+
+def _transplanted(short: Shortened, x: Any, y: Any) -> Any:
+    values, few = array(x).copy(), array(y)
+    values[short.aligned(values, few)] = few
+    return ops.convert_to_tensor(values, x.dtype)
+
+
+def _with_rows(table: Any, values: Array, rows: set[int], sign: int) -> Any:
+    values = values.copy()
+    loud = _LOUD * max(0.1, float(np.abs(values).max()))
+    noise = np.random.default_rng(0).uniform(1, 2, (len(rows), values.shape[1]))
+    values[sorted(rows)] = sign * loud * noise
+    return ops.convert_to_tensor(values, table.dtype)

@@ -1,0 +1,184 @@
+"""Runs a Keras model operation by operation, and records what each was given and gave. Judges nothing."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+# Private, as Keras 3 gives them no public name: a mask is an attribute of the tensor that it speaks of, and
+# Functional alone can run its graph one operation at a time.
+from keras.src.backend import get_keras_mask, set_keras_mask
+from keras.src.models.functional import Functional
+
+from maskline.trainer.padding import Array
+
+
+class Call(NamedTuple):
+    """One operation of a run.
+
+    Attributes:
+      name: the layer's name after those of the models around it, as in "encoder/reshape".
+      layer_type: its class.
+      inputs: the tensors that it was given.
+      outputs: the tensors that it gave.
+      masks: for each output, its Keras mask as an array, or None.
+    """
+
+    name: str
+    layer_type: str
+    inputs: list[Any]
+    outputs: list[Any]
+    masks: list[Array | None]
+
+
+class Run(NamedTuple):
+    """A run of a model.
+
+    Attributes:
+      outputs: the model's, flat; None where an operation failed.
+      calls: its operations in their order; none for a model that has a `call` of its own.
+      same: by id, tensors that are copies of others: the id of the original.
+    """
+
+    outputs: list[Any] | None
+    calls: list[Call]
+    same: dict[int, int]
+
+    def mask_of(self, tensor: Any) -> Array | None:
+        """The Keras mask that a tensor got where it was made; attention takes masks off its inputs later."""
+        for call in self.calls:
+            for output, mask in zip(call.outputs, call.masks, strict=True):
+                if output is tensor and mask is not None:
+                    return mask
+        return fitting_mask(tensor)
+
+
+def run(
+    model: keras.Model,
+    inputs: Any,
+    *,
+    weights: Sequence[tuple[Any, Any]] = (),
+    like: Run | None = None,
+    replaced: Mapping[int, Sequence[Any]] | None = None,
+) -> Run:
+    """Runs a model in inference and leaves its state, and the inputs, as they were.
+
+    Args:
+      model: any; one that is functional or sequential is run operation by operation.
+      inputs: as the model takes them.
+      weights: variables, and the values to use in their place.
+      like: an earlier run on inputs of the same shapes, whose masks are kept: Keras' masks and all boolean
+        tensors. What stands in padding can be changed so without making it real.
+      replaced: by their number in the run, operations whose outputs are replaced by these.
+    """
+    walk = _Walk(like, replaced or {})
+    with _quiet(), keras.StatelessScope(state_mapping=list(weights)):
+        if (graph := graph_of(model)) is None:
+            return Run(tensors(model(inputs, training=False)), [], {})
+        try:
+            outputs = tensors(walk.through(graph, inputs))
+        except Exception:  # whatever an operation raises on rows of a length that it was not made for
+            if like is not None or replaced:
+                raise
+            outputs = None
+    return Run(outputs, walk.calls, walk.same)
+
+
+def build(model: keras.Model, inputs: Any) -> None:
+    """Makes the model's variables if it has not made them yet."""
+    if not model.built:
+        with _quiet():
+            model(inputs, training=False)
+
+
+def graph_of(op: Any) -> Any:
+    """The graph that an operation runs, or None if it is anything but a functional or sequential model."""
+    # Only where `call` is Keras' own: one that is overridden may do more than run the graph.
+    graph = op._functional if type(op).call is keras.Sequential.call else op
+    return graph if isinstance(graph, Functional) and type(graph).call is Functional.call else None
+
+
+def tensors(values: Any) -> list[Any]:
+    """All tensors in a structure."""
+    return [x for x in tree.flatten(values) if ops.is_tensor(x)]
+
+
+def array(x: Any) -> Array:
+    """A tensor's values; floats, of whatever precision, as float64."""
+    floating = keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype))
+    return np.asarray(ops.convert_to_numpy(x), "float64" if floating else None)
+
+
+def fitting_mask(x: Any) -> Array | None:
+    """The Keras mask of a tensor, if it speaks of the tensor's leading axes."""
+    mask = get_keras_mask(x)
+    if mask is None or tuple(mask.shape) != tuple(x.shape)[: len(mask.shape)]:
+        return None
+    return array(mask).astype(bool)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        # Keras warns of a lost mask at every call, also where it does no harm: a finding says it better.
+        warnings.filterwarnings("ignore", "Layer .* destroy the mask information", UserWarning)
+        yield
+
+
+class _Walk:
+    """One run through a graph."""
+
+    def __init__(self, like: Run | None, replaced: Mapping[int, Sequence[Any]]) -> None:
+        self.like, self.replaced = like, replaced
+        self.calls: list[Call] = []
+        self.same: dict[int, int] = {}
+        self.kept: list[Any] = []  # ids are of tensors that live
+
+    def through(self, graph: Any, inputs: Any, mask: Any = None, path: str = "") -> Any:
+        # As Functional.call does, which sets masks anew because a cast loses them.
+        given = tensors(inputs)
+        masks = tree.flatten(tree.map_structure(get_keras_mask, inputs) if mask is None else mask)
+        inputs = graph._standardize_inputs(inputs)
+        if not path:  # The caller's tensors: a layer that returns its input would put its mask on them.
+            inputs = [x if x is None else ops.copy(x) for x in inputs]
+        for x, its_mask in zip(inputs, masks, strict=False):
+            if its_mask is not None:
+                set_keras_mask(x, its_mask)
+        present = [x for x in inputs if x is not None]
+        self.kept += present
+        if len(present) == len(given):
+            self.same |= {
+                id(x): self.same.get(id(y), id(y)) for x, y in zip(present, given, strict=True) if x is not y
+            }
+        return graph._run_through_graph(inputs, operation_fn=lambda op: partial(self.visit, path, op))
+
+    def visit(self, path: str, op: Any, *args: Any, **kwargs: Any) -> Any:
+        if (graph := graph_of(op)) is not None:
+            given = kwargs.pop("inputs") if "inputs" in kwargs else args[0]
+            return self.through(graph, given, kwargs.get("mask"), f"{path}{op.name}/")
+        if "training" in getattr(op, "_call_context_args", ()):
+            kwargs["training"] = False
+        given = tensors((args, kwargs))
+        outputs = op(*args, **kwargs)
+        flat, number = tree.flatten(outputs), len(self.calls)
+        if number in self.replaced:
+            flat = list(self.replaced[number])
+        if self.like is not None:
+            before = self.like.calls[number]
+            flat = [
+                old if keras.backend.standardize_dtype(old.dtype) == "bool" else new
+                for new, old in zip(flat, before.outputs, strict=True)
+            ]
+            masks = before.masks
+            for x, mask in zip(flat, masks, strict=True):
+                if mask is not None:
+                    set_keras_mask(x, ops.convert_to_tensor(mask))
+        else:
+            masks = [fitting_mask(x) for x in flat]
+        self.calls.append(Call(path + op.name, type(op).__name__, given, flat, masks))
+        return tree.pack_sequence_as(outputs, flat)
