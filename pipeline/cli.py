@@ -1,10 +1,12 @@
 """The command line. What a command needs is imported inside it, so that help is quick."""
 
+import errno
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import click
 
@@ -16,7 +18,10 @@ from maskline.pipeline.commands.kubeflow import kubeflow
 from maskline.pipeline.commands.models import gc, models, rollback
 from maskline.pipeline.commands.options import config_option, root_option, set_option
 from maskline.pipeline.commands.schema import schema
-from maskline.transform.names import TRACEBACK
+from maskline.transform.names import TRACEBACK, Exit
+
+# Commands that change nothing: what they print is all that they do.
+_ANSWERS = ("show", "models", "predict", "data stats", "schema diff")
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -97,43 +102,73 @@ def show(config_file: Path | None, root: Path | None, as_json: bool) -> None:
     console.summary(last, log, gates_told=True)
 
 
-def main() -> Any:
-    """Runs the command line; every error that a user can cause is one line."""
-    from maskline.transform.errors import InputError
+def main() -> NoReturn:
+    """Runs the command line. What ends it is one line on standard error and one of the statuses of `Exit`."""
+    from maskline.pipeline import signals
+    from maskline.pipeline.local import streams
 
+    streams.protect()
+    signals.heed()
     # TensorFlow's C++ side writes notices before Python can send them to a log; ml-metadata's writes what it
     # raises as well.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("GLOG_minloglevel", "3")
-    try:
-        status = cli.main(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        status = 130
-    except InputError as error:
-        click.echo(f"maskline: {error}", err=True)
-        status = 2
-    except Exception as error:
-        status = _unexpected(error)
+    status = int(_status())
     sys.stdout.flush()
+    status = status or _unanswered(sys.stdout)
     sys.stderr.flush()
     # Tearing TensorFlow down costs seconds and frees what the kernel frees anyway.
-    os._exit(int(status or 0))
+    os._exit(status)
 
 
-def _unexpected(error: Exception) -> int:
+def _status() -> int:
+    """Runs the command; says what stopped it, if anything did."""
     from maskline.pipeline.errors import BusyError
+    from maskline.pipeline.signals import Interrupted
+    from maskline.transform.errors import InputError, MachineError
 
-    if isinstance(error, BusyError):
-        click.echo(f"maskline: {error}", err=True)
-        return 1
+    try:
+        return cli.main(standalone_mode=False) or Exit.OK
+    except click.ClickException as error:
+        error.show()
+        return Exit.BAD_INPUT
+    except (click.Abort, KeyboardInterrupt):
+        return _end("interrupted", Exit.INTERRUPTED)
+    except Interrupted as error:
+        return _end(str(error), error.exit)
+    except InputError as error:
+        return _end(f"maskline: {error}", Exit.BAD_INPUT)
+    except BusyError as error:
+        return _end(f"maskline: {error}", Exit.BUSY)
+    except MachineError as error:
+        return _end(f"maskline: {error}", Exit.ERROR)
+    except SystemExit:  # click's way with any broken pipe; ours of the output are none (`streams`)
+        return _end("maskline: a pipe or connection was closed by its other end", Exit.ERROR)
+    except Exception as error:
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> Exit:
+    from maskline.pipeline import machine
+
     if os.environ.get(TRACEBACK):
-        raise error
-    click.echo(f"maskline: {type(error).__name__}: {error} (MASKLINE_TRACEBACK=1 shows where)", err=True)
-    return 1
+        traceback.print_exception(error)
+    words = machine.in_words(error) or f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return _end(f"maskline: {words} ({TRACEBACK}=1 shows where)", Exit.ERROR)
+
+
+def _unanswered(output: object) -> Exit:
+    """Fails a command that was asked something and could not say it, unless the asker hung up."""
+    lost = getattr(output, "lost", None)
+    asked = " ".join(sys.argv[1:3]).startswith(_ANSWERS)
+    if lost is None or lost.errno == errno.EPIPE or not asked:
+        return Exit.OK
+    return _end(f"maskline: the answer is not complete: standard output: {lost.strerror}", Exit.ERROR)
+
+
+def _end(words: str, status: Exit) -> Exit:
+    click.echo(words, err=True)
+    return status
 
 
 if __name__ == "__main__":

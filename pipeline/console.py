@@ -19,6 +19,7 @@ from rich.text import Text
 from maskline.components.ingest.spans import name as span_name
 from maskline.components.verdict import Outcome, Verdict
 from maskline.pipeline.config import Config
+from maskline.pipeline.local.streams import Output
 from maskline.pipeline.registry.history import DONE, Component, Run
 from maskline.transform.features import SequenceSpec
 
@@ -49,7 +50,7 @@ class Console:
     def on_its_own_screen(self) -> Iterator[None]:
         """Keeps writing to today's standard output while it is sent elsewhere for all others."""
         sys.stdout.flush()
-        with open(os.dup(1), "w", buffering=1, encoding="utf-8") as screen:
+        with Output(os.dup(1), sys.stdout.encoding, closes=True) as screen:
             before = self._rich
             self._rich = rich.console.Console(file=screen, highlight=False, soft_wrap=True)
             try:

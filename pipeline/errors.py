@@ -1,4 +1,4 @@
-"""What can go wrong with a run besides the user's input (`maskline.transform.errors.InputError`)."""
+"""What can go wrong with a run besides `InputError` and `MachineError` (`maskline.transform.errors`)."""
 
 
 class RunError(RuntimeError):
@@ -10,4 +10,4 @@ class UnreachableError(RunError):
 
 
 class BusyError(RuntimeError):
-    """Another run works on the root."""
+    """Another process works on the root or on its metadata store. Exit status 4: try again later."""

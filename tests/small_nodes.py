@@ -1,6 +1,8 @@
 """Quick nodes for tests of the entry point, which do what real ones do once in a while; and one attempt."""
 
 import logging
+import os
+import signal
 import time
 import uuid
 from pathlib import Path
@@ -58,6 +60,19 @@ def Many(files: Parameter[int], out: OutputArtifact[Model]) -> None:
 @component
 def Broken(out: OutputArtifact[String]) -> None:
     raise ValueError('no "luck" today\\')
+
+
+@component
+def Ending(how: Parameter[str], out: OutputArtifact[String]) -> None:
+    """Ends as real nodes end where the machine is at fault."""
+    if how == "status":
+        os._exit(7)
+    if how == "signal":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "memory":
+        raise MemoryError
+    if how == "full":
+        Path(out.uri).with_suffix(".big").write_bytes(bytes(8 << 20))
 
 
 def launch(text: str, node: str, run: str, store: mlmd.ConnectionConfig, *given: str) -> cluster_node.Outcome:

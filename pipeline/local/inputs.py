@@ -21,11 +21,13 @@ class Delivery(NamedTuple):
       name: what a person calls it; empty for a plain directory.
       data: the settings, with `span` set to just this one.
       version: changes where the shards do.
+      shards: the files that are read.
     """
 
     name: str
     data: DataConfig
     version: str
+    shards: tuple[Path, ...]
 
 
 def find_data(data: DataConfig) -> tuple[list[Delivery], list[str]]:
@@ -40,7 +42,7 @@ def find_data(data: DataConfig) -> tuple[list[Delivery], list[str]]:
         window is not full and that is not allowed.
     """
     if not spans.is_pattern(data.path):
-        return [Delivery("", data, shards_version(find_shards(data.path, data)))], []
+        return [_delivery("", data.path, data)], []
     found = spans.find(data.path, **data.complete)
     newest = spans.select(data.path, found, data.span)
     chosen = spans.window(found, newest, size=data.window)
@@ -52,15 +54,17 @@ def find_data(data: DataConfig) -> tuple[list[Delivery], list[str]]:
         )
     notes = [f"{stray}: is beside the spans and is none; ignored" for stray in found.strays]
     notes += [f"{span.folder}: is not complete and left out: {why}" for span, why in found.waiting.items()]
-    return [_delivery(span, data) for span in chosen], notes
+    return [_delivery_of(span, data) for span in chosen], notes
 
 
-def _delivery(span: spans.Span, data: DataConfig) -> Delivery:
-    return Delivery(
-        spans.name(data.path, span.number) + (f" version {span.version}" if span.version else ""),
-        data.model_copy(update={"span": span.number}),
-        shards_version(find_shards(span.folder, data)),
-    )
+def _delivery_of(span: spans.Span, data: DataConfig) -> Delivery:
+    name = spans.name(data.path, span.number) + (f" version {span.version}" if span.version else "")
+    return _delivery(name, span.folder, data.model_copy(update={"span": span.number}))
+
+
+def _delivery(name: str, folder: Path, data: DataConfig) -> Delivery:
+    shards = find_shards(folder, data)
+    return Delivery(name, data, shards_version(shards), tuple(shards))
 
 
 def find_shards(folder: Path, data: DataConfig) -> list[Path]:

@@ -10,16 +10,18 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from maskline.pipeline import fingerprint
+from maskline.pipeline import fingerprint, machine
 from maskline.pipeline.config import Config
 from maskline.pipeline.console import Console
 from maskline.pipeline.errors import RunError
-from maskline.pipeline.local import inputs, lock
+from maskline.pipeline.local import inputs, lock, scratch
 from maskline.pipeline.local.inputs import Delivery
+from maskline.pipeline.local.space import Need
 from maskline.pipeline.local.streams import sent_to
 from maskline.pipeline.registry import releases
 from maskline.pipeline.registry.history import History, Run, connect
-from maskline.transform.errors import InputError
+from maskline.pipeline.signals import Interrupted
+from maskline.transform.errors import InputError, MachineError, cannot_write
 from maskline.transform.names import Exit
 
 
@@ -31,11 +33,13 @@ def run(config: Config, console: Console) -> Exit:
       console: where progress and summary go.
 
     Returns:
-      the exit status: 0 pushed or nothing new to do, 3 ran but not blessed, 1 anything else.
+      the exit status: 0 released or nothing new to do, 3 a gate stopped it, 1 it failed.
 
     Raises:
       InputError: the user's input is wrong.
-      BusyError: another run works on the root.
+      MachineError: the machine refused before anything ran.
+      BusyError: another process works on the root.
+      Interrupted: a signal came; what was at work is ended, and recorded as such.
     """
     spans, notes = inputs.find_data(config.data)
     for note in notes:
@@ -49,20 +53,27 @@ def run(config: Config, console: Console) -> Exit:
         if previous := _unchanged(config, depends_on):
             console.unchanged(previous)
             return previous.exit
+        need = Need.of(config.root, [shard for span in spans for shard in span.shards])
+        need.check()
         name = datetime.now().strftime("%Y-%m-%dT%H-%M-%S.%f")
         log = config.root / "logs" / f"{name}.log"
-        with _everything_logged_to(log, console):
-            failure = _attempt(config, name, schema, spans, console)
+        try:
+            with scratch.folder(config.root, name), _everything_logged_to(log, console):
+                failure = _attempt(config, name, schema, spans, need, console)
+        except Interrupted:
+            History(config.metadata_file, config.serving_dir).close_abandoned(canceled=True)
+            console.note(f"log: {log}")
+            raise
         if isinstance(failure, InputError):
             console.note(f"log: {log}")
             raise failure
-        history = History(config.metadata_file, config.serving_dir)
+        history = History(config.metadata_file, config.serving_dir, read_only=True)
         result = history.run(name)
         failure = failure or _missing(result)
         console.summary(result, log, failure)
         if failure or result.exit is Exit.ERROR:
             return Exit.ERROR
-        history.finish(name, depends_on)
+        History(config.metadata_file, config.serving_dir).finish(name, depends_on)
         return result.exit
 
 
@@ -75,13 +86,13 @@ def _unchanged(config: Config, depends_on: str) -> Run | None:
 
 
 def _attempt(
-    config: Config, name: str, schema: str, spans: Sequence[Delivery], console: Console
+    config: Config, name: str, schema: str, spans: Sequence[Delivery], need: Need, console: Console
 ) -> Exception | None:
     """Builds the pipeline and runs it, older spans of the window before; gives what stopped it."""
-    schema_file = config.root / "schemas" / f"{_digest(schema)}.pbtxt"
-    schema_file.parent.mkdir(parents=True, exist_ok=True)
-    schema_file.write_text(schema, encoding="utf-8")
     try:
+        schema_file = config.root / "schemas" / f"{_digest(schema)}.pbtxt"
+        schema_file.parent.mkdir(parents=True, exist_ok=True)
+        schema_file.write_text(schema, encoding="utf-8")
         with console.working("loading TFX"), _imports_uncollected():
             from maskline.pipeline.dag import create_pipeline
             from maskline.pipeline.local import window
@@ -96,11 +107,13 @@ def _attempt(
             data_version=newest.version,
             window=[int(span.data.span) for span in spans] if config.data.window > 1 else (),
         )
-        ForkingRunner(name, console).run(pipeline)
-    except (InputError, RunError) as error:
+        ForkingRunner(name, console, need=need).run(pipeline)
+    except (InputError, MachineError, RunError) as error:
         return error
     except Exception as error:  # whatever TFX raises while it builds the pipeline
         traceback.print_exc()
+        if words := machine.in_words(error, **need.in_words):
+            return MachineError(words)
         return RunError(f"{type(error).__name__}: {error}".splitlines()[0])
     return None
 
@@ -132,7 +145,7 @@ def _everything_logged_to(log: Path, console: Console) -> Iterator[None]:
         log.parent.mkdir(parents=True, exist_ok=True)
         file = open(log, "ab", buffering=0)  # noqa: SIM115, closed below
     except OSError as error:
-        raise InputError(f"{log.parent}: logs cannot be written ({error.strerror})") from None
+        raise cannot_write(log.parent, error) from None
     with file, console.on_its_own_screen(), sent_to(file, 1, 2):
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

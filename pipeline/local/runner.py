@@ -24,13 +24,17 @@ from tfx.orchestration.portable.launcher import Launcher
 from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
 from tfx.proto.orchestration import pipeline_pb2
 
+from maskline.pipeline import machine, signals
 from maskline.pipeline.console import Console
 from maskline.pipeline.errors import RunError
-from maskline.transform.errors import InputError
+from maskline.pipeline.local.space import Need
+from maskline.transform.errors import InputError, MachineError
 from maskline.transform.names import RUN_ID_PARAMETER
 
 _GRACE = 10.0  # seconds that a node has to end when it is told to
 _TICK = 0.25  # seconds between two looks of a person at the clock
+# The last word of a node, and the error that it becomes.
+_FAILURES: dict[str, type[Exception]] = {"input": InputError, "machine": MachineError, "failed": RunError}
 _fork = multiprocessing.get_context("fork")
 
 
@@ -46,13 +50,17 @@ class ForkingRunner(LocalDagRunner):
     Args:
       run_name: the run's id in the metadata store.
       console: told when nodes begin, progress and end.
+      need: the disk space that the run takes; looked at before each node.
       processes: nodes at work at the same time, at most.
     """
 
-    def __init__(self, run_name: str, console: Console, *, processes: int = 2) -> None:
+    def __init__(
+        self, run_name: str, console: Console, *, need: Need | None = None, processes: int = 2
+    ) -> None:
         super().__init__()
         self._run_name = run_name
         self._console = console
+        self._need = need
         self._processes = processes
         self._working: dict[Connection, _Working] = {}
 
@@ -63,7 +71,9 @@ class ForkingRunner(LocalDagRunner):
 
         Raises:
           InputError: a node refused the user's input.
+          MachineError: the machine refused, as where no space is left.
           RunError: a node failed, or its process was killed.
+          Interrupted: a signal came; the nodes at work are ended first, as after any other error.
         """
         del run_options  # partial runs are not offered
         substitute_runtime_parameter(pipeline, {RUN_ID_PARAMETER: self._run_name})
@@ -80,19 +90,37 @@ class ForkingRunner(LocalDagRunner):
                         continue
                     ready = not failures and done.issuperset(node.upstream_nodes)
                     if ready and len(self._working) < self._processes:
-                        self._begin(pipeline, waiting.pop(name))
+                        failures += self._room()
+                        if not failures:
+                            self._begin(pipeline, waiting.pop(name))
                 for connection in cast(list[Connection], wait(list(self._working), timeout=_TICK)):
                     failure = self._hear(connection, done, skipped)
                     failures += [failure] if failure else []
                 self._console.tick()
+                signals.check()
         finally:
-            for work in self._working.values():
-                work.process.terminate()
-                work.process.join(_GRACE)
-                work.process.kill()  # no effect on one that has ended
-                work.process.join()
+            self._end_all()
         if failures:
             raise failures[0]
+
+    def _room(self) -> list[Exception]:
+        """What the disk says against another node."""
+        try:
+            if self._need:
+                self._need.check(halfway=True)
+        except MachineError as error:
+            return [error]
+        return []
+
+    def _end_all(self) -> None:
+        """Ends the nodes at work, those that do not heed it by force."""
+        for work in self._working.values():
+            work.process.terminate()
+        until = time.monotonic() + _GRACE
+        for work in self._working.values():
+            work.process.join(max(0.0, until - time.monotonic()))
+            work.process.kill()  # no effect on one that has ended
+            work.process.join()
 
     def _begin(self, pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode) -> None:
         alone = pipeline_pb2.Pipeline()
@@ -101,10 +129,11 @@ class ForkingRunner(LocalDagRunner):
         alone.nodes.add().pipeline_node.CopyFrom(node)
         here, there = _fork.Pipe(duplex=False)
         name = node.node_info.id
-        process = _fork.Process(target=_run_node, args=(alone, there, os.getpid()), name=name)
-        process.start()
+        process = _fork.Process(target=_run_node, args=(alone, there, os.getpid(), self._need), name=name)
+        with signals.held_back():
+            process.start()
+            self._working[here] = _Working(name, process, time.monotonic())
         there.close()
-        self._working[here] = _Working(name, process, time.monotonic())
         self._console.began(name)
 
     def _hear(self, connection: Connection, done: set[str], skipped: set[str]) -> Exception | None:
@@ -114,8 +143,7 @@ class ForkingRunner(LocalDagRunner):
             kind, text = connection.recv()
         except EOFError:
             work.process.join()
-            kind = "died"
-            text = f"{work.node}'s process was ended by signal {-work.process.exitcode}"
+            kind, text = "failed", f"{work.node}'s process {_ending(work.process.exitcode)}"
         if kind == "progress":
             self._console.progressed(work.node, text)
             return None
@@ -130,16 +158,27 @@ class ForkingRunner(LocalDagRunner):
         if kind == "done":
             done.add(work.node)
             return None
-        return InputError(text) if kind == "input" else RunError(text)
+        return _FAILURES[kind](text)
 
 
-def _run_node(alone: pipeline_pb2.Pipeline, connection: Connection, parent: int) -> None:
+def _ending(status: int) -> str:
+    """How a process ended that did not report, from Python's exit code: a signal is a negative one."""
+    if status >= 0:
+        return f"ended with exit status {status} and without a report; the log has the details"
+    name = signal.Signals(-status).name
+    why = "; the system kills what takes too much memory" if status == -signal.SIGKILL else ""
+    return f"was ended by signal {-status} ({name}){why}"
+
+
+def _run_node(
+    alone: pipeline_pb2.Pipeline, connection: Connection, parent: int, need: Need | None = None
+) -> None:
     """The child: runs one node and reports how it went."""
     # A killed run takes its nodes with it, so that no orphan goes on to write or to publish.
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
     if os.getppid() != parent:
         os._exit(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signals.left_to_parent()
     logging.getLogger("maskline.trainer").addHandler(_Reporter(connection))
     name = alone.nodes[0].pipeline_node.node_info.id
     try:
@@ -149,14 +188,22 @@ def _run_node(alone: pipeline_pb2.Pipeline, connection: Connection, parent: int)
         report = ("input", str(error).split(" [while running")[0])
     except BaseException as error:
         traceback.print_exc()
-        first_line = (str(error).splitlines() or [""])[0]
-        kind = "" if isinstance(error, RunError) else f"{type(error).__name__}: "
-        report = ("failed", f"{name} failed: {kind}{first_line}")
+        report = _report(name, error, need)
     connection.send(report)
     sys.stdout.flush()
     sys.stderr.flush()
     # Tearing TensorFlow down costs seconds and frees what the kernel frees anyway.
     os._exit(0)
+
+
+def _report(node: str, error: BaseException, need: Need | None) -> tuple[str, str]:
+    if isinstance(error, MachineError):
+        return "machine", f"{node} failed: {error}"
+    if words := machine.in_words(error, **(need.in_words if need else {})):
+        return "machine", f"{node} failed: {words}"
+    first_line = (str(error).splitlines() or [""])[0]
+    kind = "" if isinstance(error, RunError) else f"{type(error).__name__}: "
+    return "failed", f"{node} failed: {kind}{first_line}"
 
 
 def _launch(alone: pipeline_pb2.Pipeline) -> bool:

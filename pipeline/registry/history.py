@@ -16,10 +16,12 @@ from maskline.components.evaluation.report import read as read_evaluation
 from maskline.components.ingest.quarantine import Report, read_report
 from maskline.components.verdict import Verdict
 from maskline.components.verdict import read as read_verdict
+from maskline.pipeline.errors import BusyError
+from maskline.pipeline.local.lock import holder_of
 from maskline.pipeline.registry import overrides
 from maskline.pipeline.registry.overrides import Override
 from maskline.pipeline.registry.releases import releases
-from maskline.transform.errors import InputError
+from maskline.transform.errors import InputError, MachineError
 from maskline.transform.names import (
     BLESSED,
     EVAL,
@@ -42,6 +44,13 @@ DONE = ("COMPLETE", "CACHED")
 _INPUTS = "inputs"
 # In the name of a run that ingested an older span for another run: its name stands before, the span behind.
 OF_SPAN = "-span-"
+
+
+# What SQLite says where the machine refuses.
+_OF_MACHINE = (
+    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY,
+)  # fmt: skip
 
 
 class Component(BaseModel):
@@ -147,11 +156,11 @@ class History:
         context.custom_properties[_INPUTS].string_value = inputs
         self._store.put_contexts([context])
 
-    def close_abandoned(self) -> None:
-        """Marks executions of killed runs as failed; call it only while no run works."""
+    def close_abandoned(self, *, canceled: bool = False) -> None:
+        """Marks executions of killed runs as failed, or as canceled; call it only while no run works."""
         running = [e for e in self._store.get_executions() if e.last_known_state == _State.RUNNING]
         for execution in running:
-            execution.last_known_state = _State.FAILED
+            execution.last_known_state = _State.CANCELED if canceled else _State.FAILED
         if running:
             self._store.put_executions(running)
 
@@ -245,7 +254,9 @@ def connect(metadata_file: Path, *, read_only: bool = False) -> MetadataStore:
     """Opens a metadata store. Let go of it before a run forks (docs/adr/0002).
 
     Raises:
-      InputError: the store cannot be read or written.
+      InputError: the store is damaged, or no store.
+      MachineError: it cannot be read or written.
+      BusyError: another process holds it, after some seconds; names its id.
     """
     _check(metadata_file, read_only=read_only)
     mode = mlmd.SqliteMetadataSourceConfig
@@ -261,10 +272,22 @@ def _check(file: Path, *, read_only: bool) -> None:
         with closing(sqlite3.connect(file)) as database:
             database.execute("PRAGMA schema_version" if read_only else "BEGIN IMMEDIATE")
     except sqlite3.Error as error:
-        action = "read" if read_only else "written"
-        raise InputError(
-            f"{file}: the metadata store cannot be {action} ({error}); mend it, or give another --root"
-        ) from None
+        raise _refusal(file, error, "read" if read_only else "written") from None
+
+
+def _refusal(file: Path, error: sqlite3.Error, action: str) -> Exception:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest is a further reason
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        process = holder_of(file)
+        held = f"held by process {process}" if process else "held by another process"
+        return BusyError(f"{file}: busy, {held}; wait until it has ended, then try again")
+    if code in _OF_MACHINE and not file.is_dir():
+        return MachineError(
+            f"{file}: the metadata store cannot be {action} ({error}); make room or give access"
+        )
+    return InputError(
+        f"{file}: the metadata store cannot be {action} ({error}); mend it, or give another --root"
+    )
 
 
 def _of_type(artifacts: Iterable[mlmd.Artifact] | None, name: str) -> list[mlmd.Artifact]:

@@ -68,8 +68,10 @@ def test_killed_anywhere_the_next_run_finishes(arguments, tmp_path):
     assert interrupted["exit"] == 1
     assert states(interrupted)["Evaluator"] == "RUNNING"
 
+    assert list((root / "tmp").iterdir()), "killed, so nothing was cleared"
     done = maskline(*arguments)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert not (root / "tmp").exists()
     assert versions(root) == ["1"]
     assert states(show(root)) == {
         "ExampleGen": "CACHED", "StatisticsGen": "CACHED", "ImportSchemaGen": "CACHED",
@@ -96,18 +98,22 @@ def test_second_run_on_a_root_says_who_works_and_leaves(arguments, tmp_path):
     with Working(*arguments, "--set", "training.epochs=10000") as run:
         run.wait_for("Trainer: epoch 1/")
         done = maskline(*arguments)
-        assert done.returncode == 1
-        assert f"a run is already working here (process {run.process.pid})" in done.stderr
+        assert done.returncode == 4
+        assert f"busy, held by process {run.process.pid}" in done.stderr
         assert show(tmp_path / "root")["working"] == run.process.pid
         assert states(show(tmp_path / "root"))["Trainer"] == "RUNNING"
 
 
-def test_interrupt_ends_the_run_and_its_nodes(arguments, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_and_its_nodes_and_leaves_nothing(arguments, tmp_path, number):
     with Working(*arguments, "--set", "training.epochs=10000") as run:
         run.wait_for("Trainer: epoch 1/")
-        children = psutil.Process(run.process.pid).children()
-        run.process.send_signal(signal.SIGINT)
+        children = psutil.Process(run.process.pid).children(recursive=True)
+        assert list((tmp_path / "root/tmp").glob("*/maskline-rows-*"))
+        run.process.send_signal(number)
         run.process.communicate(timeout=120)
-        assert run.process.returncode == 130
+        assert run.process.returncode == 128 + number
     _, alive = psutil.wait_procs(children, timeout=60)
     assert not alive
+    assert states(show(tmp_path / "root"))["Trainer"] == "CANCELED"
+    assert not (tmp_path / "root/tmp").exists()

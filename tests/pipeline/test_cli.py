@@ -30,7 +30,7 @@ def test_help_loads_nothing_heavy():
         (("run", "--set", "training.epochs=x"), "training.epochs: 'x' is not allowed"),
         (("run", "--set", "sequence.label=op"), "label 'op' is also an input"),
         (("run", "--config", "none.yaml"), "none.yaml: cannot be read"),
-        (("run", "--data", "good", "--root", "good/a.tfrecords"), "root cannot be written"),
+        (("run", "--data", "good", "--root", "good/a.tfrecords"), "a.tfrecords: is not a directory"),
         (("run", "--data", "good", "--root", "corrupt"), "cannot be written (file is not a database)"),
         (("run", "--data", "good", "--root", "blocked"), "cannot be written (unable to open database"),
         (("predict", "x=1:x"), "no model was released yet"),

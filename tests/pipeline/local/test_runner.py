@@ -46,3 +46,50 @@ def test_resolver_that_raises_fails_the_run_by_name_and_nothing_behind_it_begins
     assert "Reader" not in done.stdout
     assert lines[-1] == "RunError: Chosen failed: its inputs could not be resolved; the log says why"
     assert "the disk is gone" in done.stderr
+
+
+ENDINGS = """
+import sys
+from pathlib import Path
+
+from tfx.orchestration import metadata
+from tfx.orchestration.pipeline import Pipeline
+
+from maskline.pipeline.config import load
+from maskline.pipeline.console import Console
+from maskline.pipeline.local.runner import ForkingRunner
+from maskline.pipeline.local.space import Need
+from tests import small_nodes
+
+full, root = map(Path, sys.argv[1:3])
+for how in sys.argv[3:]:
+    place = full if how == "full" else root
+    store = metadata.sqlite_metadata_connection_config(str(root / f"{how}.sqlite"))
+    node = small_nodes.Ending(how=how)
+    pipeline = Pipeline("small", str(place), components=[node], metadata_connection_config=store)
+    try:
+        need = Need(place, (5 if how == "full" else 1 << 30) << 20)
+        ForkingRunner("a run", Console(load(root=root)), need=need).run(pipeline)
+    except Exception as error:
+        print(f"{how}: {type(error).__name__}: {error}")
+"""
+
+
+def test_what_ended_a_node_is_told_in_words(tmp_path: Path, small_disk: Path):
+    done = subprocess.run(
+        [sys.executable, "-c", ENDINGS, small_disk, tmp_path, "status", "signal", "memory", "full"],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=120, env=environment(),
+    )  # fmt: skip
+    told = dict(line.split(": ", 1) for line in done.stdout.splitlines() if "Error: " in line)
+    assert told["status"] == (
+        "RunError: Ending's process ended with exit status 7 and without a report; the log has the details"
+    )
+    killed = (
+        "RunError: Ending's process was ended by signal 9 (SIGKILL); the system kills what takes too much"
+    )
+    assert told["signal"] == f"{killed} memory"
+    assert told["memory"].startswith("MachineError: Ending failed: out of memory; ")
+    full = (
+        f"MachineError: Ending failed: no space left on {small_disk}: 5 MB needed; make room, then run again"
+    )
+    assert told["full"] == full, done.stderr
