@@ -20,12 +20,14 @@ class Outcome(StrEnum):
 class Check(BaseModel):
     """One thing that a gate looked at.
 
-    `name` is the rule or metric, `subject` the feature, slice or signature it was applied to, `asked`
-    and `measured` are words with figures, `details` further lines: offending values, a command to type.
+    `kind` is the rule's identifier, as the settings spell it; `name` is the rule or metric in words,
+    `subject` the feature, slice or signature it was applied to, `asked` and `measured` are words with
+    figures, `details` further lines: offending values, a command to type.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: str = ""
     name: str
     subject: str = ""
     asked: str

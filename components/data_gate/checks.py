@@ -1,17 +1,34 @@
 """What the data gate looks at: rows set aside, the schema's rules, drift and skew. No TFX, no TensorFlow."""
 
+import math
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
-from maskline.components.data_gate.divergence import chance
-from maskline.components.data_gate.rules import Rules
+from maskline.components.data_gate.divergence import ALARMS, Sample, chance
+from maskline.components.data_gate.resampling import Parts, shared_rows
+from maskline.components.data_gate.rules import SECTION, Rules
 from maskline.components.ingest.quarantine import Report
-from maskline.components.verdict import Check
+from maskline.components.verdict import Check, Outcome
 
 Dataset: TypeAlias = statistics_pb2.DatasetFeatureStatistics
 _EXAMPLES = 5  # offending values that a check names
+
+
+class Split(NamedTuple):
+    """What is known of one split: TFDV's statistics, and counts in random parts; None in old statistics."""
+
+    statistics: Dataset
+    parts: Parts | None
+
+    def sample(self, name: str) -> Sample:
+        """A feature's ids."""
+        assert self.parts
+        parts = self.parts.counts.get(name, ())
+        counts = dict(zip(self.parts.values.get(name, ()), parts, strict=True))
+        return Sample(_ids(_feature(self.statistics, name)), counts)
+
 
 # TFDV's many types of anomaly in the operator's terms; what is not here is `other`.
 _KINDS = {
@@ -110,7 +127,7 @@ def _within(value: str, domain: schema_pb2.IntDomain) -> bool:
 
 
 def divergence_checks(
-    rules: Rules, kind: str, measured: Mapping[str, float], ours: Dataset, theirs: Dataset
+    rules: Rules, kind: str, measured: Mapping[str, float], ours: Split, theirs: Split
 ) -> Iterator[Check]:
     """Drift or skew of each feature's ids.
 
@@ -118,25 +135,60 @@ def divergence_checks(
       rules: what is asked.
       kind: `drift` or `skew`.
       measured: feature → TFDV's Jensen-Shannon divergence of the two distributions of ids, in bits.
-      ours: statistics of the train split.
-      theirs: what they were compared with: the previous span's train split, or the eval split.
+      ours: the train split.
+      theirs: what it was compared with: the previous span's train split, or the eval split.
 
     Yields:
-      a check a feature; one that fails names the ids whose share changed most.
+      a check for each feature; one that fails names the ids whose share changed most.
     """
     limit = rules.settings.max_drift if kind == "drift" else rules.settings.max_skew
     before = "in the previous span" if kind == "drift" else "in eval"
     for name, divergence in sorted(measured.items()):
-        a, b = _ids(_feature(ours, name)), _ids(_feature(theirs, name))
-        allowed = limit + chance(a, b)
+        if ours.parts is None or theirs.parts is None:
+            yield _unknown_chance(rules, kind, name, divergence)
+            continue
+        a, b = ours.sample(name), theirs.sample(name)
+        by_chance = chance(a, b)
+        shifts = [f"{text} {before}" for text in _shifts(rules, a.counts, b.counts)]
         yield rules.check(
             kind,
             f"'{name}'",
-            holds=divergence <= allowed,
-            asked=f"at most {allowed:.4f} is allowed",
+            holds=divergence <= limit + by_chance,
+            asked=f"at most {limit + by_chance:.4f} is allowed, of which {by_chance:.4f} may be chance",
             measured=f"Jensen-Shannon divergence {divergence:.4f}",
-            details=[f"{text} {before}" for text in _shifts(rules, a, b)],
+            details=[*shifts, *_what_it_means(rules, kind, divergence - by_chance)],
         )
+
+
+def _unknown_chance(rules: Rules, kind: str, name: str, divergence: float) -> Check:
+    return Check(
+        kind=kind,
+        name=kind,
+        subject=f"'{name}'",
+        asked="it is not judged: an earlier version of maskline made the statistics of the previous span",
+        measured=f"Jensen-Shannon divergence {divergence:.4f}",
+        outcome=Outcome.WARNED,
+        details=("from the next span on it will be; to judge this one, ingest the previous span again",),
+    )
+
+
+def _what_it_means(rules: Rules, kind: str, beyond_chance: float) -> Iterator[str]:
+    yield f"expect a false alarm in about 1 of {1 / ALARMS:,.0f} comparisons"
+    if kind == "skew" and not rules.presplit:
+        yield "a hash of each row made the splits, so that few rows, or a few that repeat, are a likely cause"
+    enough = math.ceil(beyond_chance * 1e4) / 1e4
+    yield f"if it is meant: --set {SECTION}.max_{kind}={enough:.4f}, or --set {SECTION}.severity.{kind}=warn"
+
+
+def shared_rows_check(rules: Rules, train: Parts, evaluation: Parts) -> Check:
+    """Whether rows that a model is judged by are rows that it was trained on."""
+    share = shared_rows(evaluation, train)
+    return rules.check(
+        "shared_rows",
+        holds=share == 0,
+        asked="no row of eval should also stand in train, where a model can learn it by heart",
+        measured=f"{share:.2%} of the {evaluation.rows:,} eval rows do",
+    )
 
 
 def _shifts(rules: Rules, ours: Mapping[str, int], theirs: Mapping[str, int]) -> list[str]:

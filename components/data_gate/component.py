@@ -1,5 +1,6 @@
 """DataGate: decides, before anything is trained, whether the data may be trained on."""
 
+import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,8 +19,16 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from tfx.utils import io_utils
 
 from maskline.components.artifacts import QuarantineArtifact, VerdictArtifact
-from maskline.components.data_gate.checks import Dataset, divergence_checks, row_checks, schema_checks
-from maskline.components.data_gate.rules import DataGateSettings, Rules
+from maskline.components.data_gate import resampling
+from maskline.components.data_gate.checks import (
+    Dataset,
+    Split,
+    divergence_checks,
+    row_checks,
+    schema_checks,
+    shared_rows_check,
+)
+from maskline.components.data_gate.rules import SECTION, DataGateSettings, Rules
 from maskline.components.ingest.quarantine import Report
 from maskline.components.reads import ReadsPart
 from maskline.components.verdict import Check, Outcome, Verdict
@@ -41,6 +50,7 @@ class DataGateSpec(ComponentSpec):
     PARAMETERS = {
         "config": ExecutionParameter(type=str),
         "sequence": ExecutionParameter(type=str),
+        "presplit": ExecutionParameter(type=int),
         "root": ExecutionParameter(type=str),
         "fingerprint": ExecutionParameter(type=str),
     }
@@ -71,6 +81,7 @@ class Executor(ReadsPart, base_executor.BaseExecutor):
             DataGateSettings.model_validate_json(exec_properties["config"]),
             _schema(input_dict),
             SequenceSpec.model_validate_json(exec_properties["sequence"]),
+            bool(exec_properties["presplit"]),
         )
         checks = [
             _with_command(check, input_dict, exec_properties["root"]) for check in _checks(rules, input_dict)
@@ -87,17 +98,22 @@ class Executor(ReadsPart, base_executor.BaseExecutor):
 def _checks(rules: Rules, inputs: Mapping[str, list[types.Artifact]]) -> Iterator[Check]:
     [statistics] = inputs["statistics"]
     names = artifact_utils.decode_split_names(statistics.split_names)
-    splits = {name: _dataset(statistics, name) for name in names}
+    splits = {name: _split(statistics, name) for name in names}
     for report in map(_report, inputs["quarantine"]):
-        yield from row_checks(rules, report, sum(split.num_examples for split in splits.values()))
+        rows = sum(split.statistics.num_examples for split in splits.values())
+        yield from row_checks(rules, report, rows)
     for name, split in splits.items():
-        yield from schema_checks(rules, name, split, _anomalies(inputs["anomalies"], name))
-    compared = {"skew": splits[EVAL]}
+        yield from schema_checks(rules, name, split.statistics, _anomalies(inputs["anomalies"], name))
+    train, held_out = splits[TRAIN], splits[EVAL]
+    if rules.presplit and train.parts and held_out.parts:
+        yield shared_rows_check(rules, train.parts, held_out.parts)
+    compared = {"skew": held_out}
     for previous in inputs.get("previous", ()):
-        compared["drift"] = _dataset(previous, TRAIN)
-    measured = divergences(rules.schema, splits[TRAIN], **compared)
+        compared["drift"] = _split(previous, TRAIN)
+    found = {kind: other.statistics for kind, other in compared.items()}
+    measured = divergences(rules.schema, train.statistics, **found)
     for kind, other in compared.items():
-        yield from divergence_checks(rules, kind, measured[kind], splits[TRAIN], other)
+        yield from divergence_checks(rules, kind, measured[kind], train, other)
 
 
 def divergences(
@@ -135,19 +151,24 @@ def _with_command(check: Check, inputs: Mapping[str, list[types.Artifact]], root
     if check.outcome is Outcome.PASSED:
         return check
     train = artifact_utils.get_split_uri(inputs["examples"], TRAIN)
+    stats, show = f"maskline data stats {train}", f"maskline show --root {root} --json"
     command = {
-        "drift": f"maskline data stats {train}",
-        "skew": f"maskline data stats {train}",
-        "bad rows": f"maskline show --root {root} --json",
-        "lost rows": f"maskline show --root {root} --json",
-        "corrupt file": f"maskline show --root {root} --json",
-        "empty split": f"maskline show --root {root} --json",
-    }.get(check.name, f"maskline schema diff --root {root}")
-    return check.model_copy(update={"details": (*check.details, f"more: {command}")})
+        "drift": stats, "skew": stats, "shared_rows": stats,
+        "bad_rows": show, "lost_rows": show, "corrupt_file": show, "empty_split": show,
+    }.get(check.kind, f"maskline schema diff --root {root}")  # fmt: skip
+    details = [*check.details, f"more: {command}"]
+    if check.outcome is Outcome.BLOCKED and check.kind not in ("drift", "skew"):  # which say it themselves
+        details.insert(-1, f"to let it through: --set {SECTION}.severity.{check.kind}=warn")
+    return check.model_copy(update={"details": tuple(details)})
 
 
-def _dataset(statistics: types.Artifact, split: str) -> Dataset:
-    return load_statistics(statistics, split).proto().datasets[0]
+def _split(statistics: types.Artifact, name: str) -> Split:
+    found = load_statistics(statistics, name).proto().datasets[0]
+    file = f"{artifact_utils.get_split_uri([statistics], name)}/{resampling.FILE}"
+    if not fileio.exists(file):
+        return Split(found, None)
+    with fileio.open(file, "rb") as content:
+        return Split(found, resampling.Parts.read(io.BytesIO(content.read())))
 
 
 def _list(dataset: Dataset) -> Any:
@@ -170,11 +191,6 @@ def _report(quarantine: types.Artifact) -> Report:
         return Report.model_validate_json(content.read())
 
 
-def statistics_options(spec: SequenceSpec) -> tfdv.StatsOptions:
-    """What StatisticsGen is asked for: every id's count. By itself TFDV keeps those of 1,000 ids."""
-    return tfdv.StatsOptions(num_rank_histogram_buckets=max(1000, spec.size))
-
-
 class DataGate(base_component.BaseComponent):
     """Turns all that is known about one ingest into a verdict.
 
@@ -187,7 +203,8 @@ class DataGate(base_component.BaseComponent):
       previous: statistics of the newest earlier span that passed; none at first.
       config: limits and severities.
       sequence: names, ids and symbols.
-      root: where all that a run makes lies, for the commands that a verdict names.
+      presplit: the user made the splits, not a hash of each row.
+      root: the directory of the runs, for the commands that a verdict names.
       fingerprint: of the source; part of the cache key.
     """
 
@@ -205,6 +222,7 @@ class DataGate(base_component.BaseComponent):
         previous: types.BaseChannel,
         config: DataGateSettings,
         sequence: SequenceSpec,
+        presplit: bool,
         root: str,
         fingerprint: str,
     ) -> None:
@@ -217,6 +235,7 @@ class DataGate(base_component.BaseComponent):
             quarantine=quarantine,
             config=config.model_dump_json(),
             sequence=sequence.model_dump_json(),
+            presplit=int(presplit),
             root=root,
             fingerprint=fingerprint,
             verdict=types.Channel(type=VerdictArtifact),

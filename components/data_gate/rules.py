@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from maskline.components.verdict import Check, Outcome
 from maskline.transform.features import SequenceSpec
 from maskline.transform.settings import Section, setting
+
+SECTION = "data_gate"  # of the settings
 
 
 class Severity(StrEnum):
@@ -38,7 +40,12 @@ class Severities(Section):
     new_feature: Severity = setting(Severity.WARN, "a feature that the schema does not name")
     other: Severity = setting(Severity.BLOCK, "anything else that TensorFlow Data Validation finds")
     drift: Severity = setting(Severity.BLOCK, "drift above `max_drift`")
-    skew: Severity = setting(Severity.BLOCK, "skew above `max_skew`")
+    skew: Severity | Literal["auto"] = setting(
+        "auto",
+        "skew above `max_skew`; `auto` blocks where `data.presplit` says that you made the splits, and warns "
+        "where a hash of each row made them",
+    )
+    shared_rows: Severity = setting(Severity.WARN, "eval rows that also stand in train, with `data.presplit`")
     bad_rows: Severity = setting(Severity.BLOCK, "more quarantined rows than `max_bad_rows`")
     corrupt_file: Severity = setting(Severity.WARN, "a shard that was not read to its end")
     lost_rows: Severity = setting(Severity.BLOCK, "rows that are neither ingested nor quarantined")
@@ -67,11 +74,12 @@ class DataGateSettings(Section):
 
 
 class Rules(NamedTuple):
-    """What the checks ask: settings, the curated schema, and the names of ids."""
+    """What the checks ask: settings, the curated schema, names of ids, and who made the splits."""
 
     settings: DataGateSettings
     schema: schema_pb2.Schema
     spec: SequenceSpec
+    presplit: bool = False
 
     def check(
         self,
@@ -85,13 +93,20 @@ class Rules(NamedTuple):
     ) -> Check:
         """One check of a kind that `Severities` names, which says what follows where it does not hold."""
         return Check(
+            kind=kind,
             name=kind.replace("_", " "),
             subject=subject,
             asked=asked,
             measured=measured,
-            outcome=Outcome.PASSED if holds else _OUTCOMES[getattr(self.settings.severity, kind)],
+            outcome=Outcome.PASSED if holds else _OUTCOMES[self._severity(kind)],
             details=() if holds else tuple(details),
         )
+
+    def _severity(self, kind: str) -> Severity:
+        chosen: Severity | Literal["auto"] = getattr(self.settings.severity, kind)
+        if chosen == "auto":
+            return Severity.BLOCK if self.presplit else Severity.WARN
+        return chosen
 
     def name(self, value: str) -> str:
         """An id and its symbol."""

@@ -2,14 +2,15 @@
 
 from typing import Any, NamedTuple
 
-from tfx.components import ExampleValidator, StatisticsGen
+from tfx.components import ExampleValidator
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.types import Channel
 from tfx.types.standard_artifacts import ExampleStatistics
 
 from maskline.components.artifacts import VerdictArtifact
-from maskline.components.data_gate.component import DataGate, statistics_options
+from maskline.components.data_gate.component import DataGate
+from maskline.components.data_gate.statistics import StatisticsGen
 from maskline.components.ingest.component import ShardExampleGen
 from maskline.components.resolvers.spans import AcceptedStrategy, PreviousSpanStrategy
 from maskline.pipeline.config import Config
@@ -45,9 +46,10 @@ def ingest(config: Config, source: Source, *, schema_file: str, data_version: st
     schema = ImportSchemaGen(schema_file)
     # With the schema, ids are counted as categories; as numbers, their drift would read 0.
     statistics = StatisticsGen(
-        examples.outputs["examples"],
+        examples=examples.outputs["examples"],
         schema=schema.outputs["schema"],
-        stats_options=statistics_options(config.sequence),
+        sequence=config.sequence,
+        fingerprint=code,
     )
     validation = ExampleValidator(statistics.outputs["statistics"], schema.outputs["schema"])
     previous = Resolver(
@@ -65,6 +67,7 @@ def ingest(config: Config, source: Source, *, schema_file: str, data_version: st
         previous=previous.outputs["statistics"],
         config=config.data_gate,
         sequence=config.sequence,
+        presplit=config.data.presplit,
         root=str(config.root),
         fingerprint=code,
     )

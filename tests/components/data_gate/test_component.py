@@ -14,10 +14,13 @@ from google.protobuf import text_format
 from tensorflow_data_validation.statistics.stats_impl import generate_statistics_in_memory
 
 from maskline.components.artifacts import QuarantineArtifact, VerdictArtifact
-from maskline.components.data_gate.checks import divergence_checks
-from maskline.components.data_gate.component import Executor, divergences, statistics_options
-from maskline.components.data_gate.divergence import chance, jensen_shannon
+from maskline.components.data_gate import resampling
+from maskline.components.data_gate.checks import Split, divergence_checks
+from maskline.components.data_gate.component import Executor, divergences
+from maskline.components.data_gate.divergence import Sample, chance, jensen_shannon
+from maskline.components.data_gate.resampling import PARTS, Parts
 from maskline.components.data_gate.rules import DataGateSettings, Rules
+from maskline.components.data_gate.statistics import statistics_options
 from maskline.components.ingest.quarantine import Report
 from maskline.components.resolvers.spans import AcceptedStrategy, PreviousSpanStrategy
 from maskline.components.verdict import Outcome, read
@@ -35,19 +38,31 @@ def rows(count, seed, *, max_value=100, keep=lambda texts: True, ids=lambda i: i
     return [[[ids(SPEC.ids[c]) for c in text] for text in texts] for texts in drawn if keep(texts)]
 
 
-def statistics(rows, schema=SCHEMA):
+def batch_of(rows):
     columns = [pa.array(column, type=pa.list_(pa.int64())) for column in zip(*rows, strict=True)]
     columns = columns or [pa.array([], type=pa.list_(pa.int64()))] * len(NAMES)
-    batch = pa.RecordBatch.from_arrays(columns, NAMES)
-    options = statistics_options(SPEC)
-    options.schema = schema
+    return pa.RecordBatch.from_arrays(columns, NAMES)
+
+
+def statistics(batch, spec=SPEC, schema=None):
+    options = statistics_options(spec)
+    options.schema = schema or make_schema(spec)
     return generate_statistics_in_memory(batch, options)
+
+
+def split(batch, spec=SPEC):
+    parts = Parts()
+    parts.add(batch)
+    return Split(statistics(batch, spec).datasets[0], parts)
+
+
+def made(*args, **kwargs):
+    return split(batch_of(rows(*args, **kwargs)))
 
 
 def alarms(ours, theirs, config=DEFAULTS):
     """The features whose ids drifted."""
-    ours, theirs = ours.datasets[0], theirs.datasets[0]
-    measured = divergences(SCHEMA, ours, skew=theirs, drift=theirs)
+    measured = divergences(SCHEMA, ours.statistics, skew=theirs.statistics, drift=theirs.statistics)
     assert measured["drift"] == pytest.approx(measured["skew"])
     assert set(measured["drift"]) == set(NAMES)
     checks = divergence_checks(Rules(config, SCHEMA, SPEC), "drift", measured["drift"], ours, theirs)
@@ -56,7 +71,7 @@ def alarms(ours, theirs, config=DEFAULTS):
 
 def test_spans_of_one_generator_do_not_alarm_in_100_trials():
     sizes = np.random.default_rng(5).integers(50, 1000, size=101)
-    spans = [statistics(rows(int(size), [1, trial])) for trial, size in enumerate(sizes)]
+    spans = [made(int(size), [1, trial]) for trial, size in enumerate(sizes)]
     # The allowance for chance is enough by itself; the default limit only adds to it.
     strictest = DataGateSettings(max_drift=0)
     assert [alarms(a, b, strictest) for a, b in pairwise(spans)] == [{}] * 100
@@ -77,7 +92,7 @@ SHIFTS = {
 @pytest.mark.parametrize("count", [200, 500, 2000])
 def test_shift_is_caught_and_named(shift, count):
     change, features = SHIFTS[shift]
-    found = alarms(statistics(rows(count, [2, count], **change)), statistics(rows(count, [3, count])))
+    found = alarms(made(count, [2, count], **change), made(count, [3, count]))
     assert set(found) >= features
 
 
@@ -87,18 +102,15 @@ WORDS = SequenceSpec(vocabulary=(" ", ":", *(f"w{i}" for i in range(4998))))
 def words(count, seed, low):
     """A row of `defs` holds 20 of 4,000 words."""
     drawn = np.random.default_rng(seed).integers(low, low + 4000, size=(count, 20)).tolist()
-    batch = pa.RecordBatch.from_arrays([pa.array(drawn, type=pa.list_(pa.int64()))], ["defs"])
-    options = statistics_options(WORDS)
-    options.schema = make_schema(WORDS)
-    return generate_statistics_in_memory(batch, options).datasets[0]
+    return split(pa.RecordBatch.from_arrays([pa.array(drawn, type=pa.list_(pa.int64()))], ["defs"]), WORDS)
 
 
 @pytest.mark.parametrize("count", [200, 2000])
 @pytest.mark.parametrize(("low", "outcome"), [(2, Outcome.PASSED), (1000, Outcome.BLOCKED)])
 def test_most_of_a_large_vocabulary_is_rare_and_its_drift_is_judged_all_the_same(count, low, outcome):
     ours, theirs = words(count, 1, 2), words(count, 2, low)
-    measured = divergences(make_schema(WORDS), ours, skew=theirs)["skew"]
-    rules = Rules(DataGateSettings(max_skew=0), make_schema(WORDS), WORDS)
+    measured = divergences(make_schema(WORDS), ours.statistics, skew=theirs.statistics)["skew"]
+    rules = Rules(DataGateSettings(max_skew=0), make_schema(WORDS), WORDS, presplit=True)
     [check] = divergence_checks(rules, "skew", measured, ours, theirs)
     assert check.outcome is outcome
 
@@ -107,24 +119,32 @@ def test_our_divergence_is_the_one_that_tfdv_measures():
     ours, theirs = words(200, 1, 2), words(300, 2, 1000)
     counts = [
         {b.label: b.sample_count for b in d.features[0].string_stats.rank_histogram.buckets}
-        for d in (ours, theirs)
+        for d in (ours.statistics, theirs.statistics)
     ]
     values = counts[0].keys() | counts[1].keys()
     arrays = (np.array([count.get(value, 0) for value in values]) for count in counts)
-    measured = divergences(make_schema(WORDS), ours, skew=theirs)["skew"]["defs"]
+    measured = divergences(make_schema(WORDS), ours.statistics, skew=theirs.statistics)["skew"]["defs"]
     assert jensen_shannon(*arrays) == pytest.approx(measured, rel=1e-6)
 
 
+def one_by_one(**counts):
+    """A sample in which each occurrence of an id was dealt out for itself."""
+    rng = np.random.default_rng(1)
+    share = np.repeat([0.5, 0.2], PARTS // 2)
+    return Sample(counts, {v: rng.binomial(n, share).astype(np.int32) for v, n in counts.items()})
+
+
 def test_nothing_is_expected_of_an_empty_sample_and_little_of_large_ones():
-    assert chance({}, {"3": 5}) == chance({"3": 5}, {}) == 1
-    assert chance({"3": 5}, {"3": 9}) == 0
-    large = chance({"3": 10**9, "4": 10**9}, {"3": 10**9, "4": 10**9})
-    assert 0 < large < 1e-6
+    assert chance(one_by_one(), one_by_one(a=5)) == 1
+    assert chance(one_by_one(a=5), one_by_one()) == 1
+    assert chance(one_by_one(a=50), one_by_one(a=90)) == 0
+    large = one_by_one(a=10**9, b=10**9)
+    assert 0 < chance(large, large) < 1e-6
 
 
 def test_drift_names_the_ids_whose_share_changed_most():
-    ours = statistics(rows(500, 1, keep=lambda texts: "+" not in texts[1]))
-    [check] = alarms(ours, statistics(rows(500, 2))).values()
+    ours = made(500, 1, keep=lambda texts: "+" not in texts[1])
+    [check] = alarms(ours, made(500, 2)).values()
     assert check.details[0].startswith("id 7 '+' is 0.00% of the ids, 1")
     assert check.details[0].endswith("% in the previous span")
     assert str(check).startswith("drift of 'op': Jensen-Shannon divergence 0.0")
@@ -146,8 +166,10 @@ class Ingest:
         for kind in ("examples", "statistics", "anomalies"):
             self.inputs[kind][0].split_names = json.dumps(list(splits))
         for name, content in splits.items():
-            found = statistics(content, schema)
+            found = statistics(batch_of(content), schema=schema)
             self.write(f"statistics/Split-{name}/FeatureStats.pb", found.SerializeToString())
+            with (folder / f"statistics/Split-{name}" / resampling.FILE).open("wb") as file:
+                split(batch_of(content)).parts.write(file)
             anomalies = tfdv.validate_statistics(found, schema)
             self.write(f"anomalies/Split-{name}/SchemaDiff.pb", anomalies.SerializeToString())
         counts = {name: len(content) for name, content in splits.items()}
@@ -166,12 +188,13 @@ class Ingest:
         (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
         (self.folder / path).write_bytes(content)
 
-    def gate(self, *, previous=(), **config):
+    def gate(self, *, previous=(), presplit=False, **config):
         """Runs the gate; gives the artifact, and check by name and subject."""
         verdict = self.artifact(VerdictArtifact, "verdict")
         properties = {
             "config": DataGateSettings(**config).model_dump_json(),
             "sequence": SPEC.model_dump_json(),
+            "presplit": int(presplit),
             "root": "/the/root",
         }
         Executor().Do(self.inputs | {"previous": list(previous)}, {"verdict": [verdict]}, properties)
@@ -187,6 +210,13 @@ def test_good_data_pass_and_the_verdict_says_what_it_is_about(tmp_path):
     verdict, checks = Ingest(tmp_path, span=3, train=rows(400, 1), eval=rows(100, 2)).gate()
     assert {check.outcome for check in checks.values()} == {Outcome.PASSED}
     assert {name for name, _ in checks} == {"bad rows", "lost rows", "empty split", "other", "skew"}
+    assert {check.kind for check in checks.values()} == {
+        "bad_rows",
+        "lost_rows",
+        "empty_split",
+        "other",
+        "skew",
+    }
     about = [verdict.get_int_custom_property(p) for p in ("examples_id", "statistics_id", "span", "version")]
     assert (verdict.passed, about) == (1, [7, 7, 3, 2])
 
@@ -242,21 +272,66 @@ def test_feature_that_the_schema_does_not_know_warns(tmp_path):
     assert (verdict.passed, found.outcome, found.asked) == (1, Outcome.WARNED, "the schema knows defs, op")
 
 
+def without_plus(count, seed):
+    return rows(count, seed, keep=lambda texts: "+" not in texts[1])
+
+
 def test_drift_and_skew_are_told_apart_and_severity_decides(tmp_path):
-    few = rows(400, 1, keep=lambda texts: "+" not in texts[1])
     before = Ingest(tmp_path / "before", train=rows(400, 3), eval=rows(100, 4))
-    ingest = Ingest(tmp_path / "now", train=few, eval=rows(400, 2))
-    verdict, checks = ingest.gate(previous=before.inputs["statistics"])
+    ingest = Ingest(tmp_path / "now", train=without_plus(400, 1), eval=rows(400, 2))
+    previous = before.inputs["statistics"]
+    verdict, checks = ingest.gate(previous=previous, presplit=True)
     assert blocked(checks) == {("drift", "'op'"), ("skew", "'op'")}
-    assert (
-        checks["drift", "'op'"].details[-1]
-        == f"more: maskline data stats {tmp_path}/now/examples/Split-train"
-    )
+    more = f"more: maskline data stats {tmp_path}/now/examples/Split-train"
+    assert checks["drift", "'op'"].details[-1] == more
     verdict, checks = ingest.gate(
-        previous=before.inputs["statistics"], severity={"drift": "warn", "skew": "ignore"}
+        previous=previous, presplit=True, severity={"drift": "warn", "skew": "ignore"}
     )
     assert (verdict.passed, checks["drift", "'op'"].outcome) == (1, Outcome.WARNED)
     assert checks["skew", "'op'"].outcome is Outcome.IGNORED
+
+
+def test_skew_warns_where_a_hash_made_the_splits_and_says_so(tmp_path):
+    verdict, checks = Ingest(tmp_path, train=without_plus(400, 1), eval=rows(400, 2)).gate()
+    skew = checks["skew", "'op'"]
+    assert (verdict.passed, skew.outcome) == (1, Outcome.WARNED)
+    assert any(line.startswith("a hash of each row made the splits") for line in skew.details)
+
+
+@pytest.mark.parametrize("kind", ["drift", "skew"])
+def test_block_names_the_setting_that_lets_it_pass_and_it_does(tmp_path, kind):
+    before = Ingest(tmp_path / "before", train=rows(400, 3), eval=rows(100, 4)).inputs["statistics"]
+    ingest = Ingest(tmp_path / "now", train=without_plus(400, 1), eval=rows(400, 2))
+    quiet = {"severity": {"drift" if kind == "skew" else "skew": "warn"}}
+    _, checks = ingest.gate(previous=before, presplit=True, **quiet)
+    details = checks[kind, "'op'"].details
+    assert "expect a false alarm in about 1 of 10,000 comparisons" in details
+    [hint] = [line for line in details if "--set" in line]
+    value = float(hint.split(f"--set data_gate.max_{kind}=")[1].split(",")[0])
+    assert f"--set data_gate.severity.{kind}=warn" in hint
+    assert ingest.gate(previous=before, presplit=True, **quiet, **{f"max_{kind}": value})[0].passed
+    too_little = {f"max_{kind}": value - 0.0001}
+    assert not ingest.gate(previous=before, presplit=True, **quiet, **too_little)[0].passed
+
+
+def test_rows_that_both_splits_hold_are_told_with_their_share(tmp_path):
+    train = rows(400, 1)
+    ingest = Ingest(tmp_path, train=train, eval=[*rows(90, 2), *train[:10]])
+    verdict, checks = ingest.gate(presplit=True)
+    shared = checks["shared rows", ""]
+    assert (verdict.passed, shared.outcome) == (1, Outcome.WARNED)
+    assert shared.measured == "10.00% of the 100 eval rows do"
+    assert not ingest.gate(presplit=True, severity={"shared_rows": "block"})[0].passed
+    assert ("shared rows", "") not in ingest.gate()[1]
+
+
+def test_statistics_of_an_earlier_version_are_told_and_not_judged(tmp_path):
+    before = Ingest(tmp_path / "before", train=rows(400, 3), eval=rows(100, 4))
+    (tmp_path / "before/statistics/Split-train" / resampling.FILE).unlink()
+    ingest = Ingest(tmp_path / "now", train=without_plus(400, 1), eval=without_plus(100, 2))
+    verdict, checks = ingest.gate(previous=before.inputs["statistics"])
+    assert (verdict.passed, checks["drift", "'op'"].outcome) == (1, Outcome.WARNED)
+    assert "an earlier version" in checks["drift", "'op'"].asked
 
 
 @pytest.mark.parametrize(("bad", "passes"), [(5, True), (6, False)])
@@ -271,6 +346,7 @@ def test_share_of_bad_rows_has_a_limit(tmp_path, bad, passes):
     if not passes:
         assert checks["bad rows", ""].details == (
             "a.tfrecord: record 3: feature 'op' is missing",
+            "to let it through: --set data_gate.severity.bad_rows=warn",
             "more: maskline show --root /the/root --json",
         )
     assert ingest.gate(max_bad_rows=0.05)[0].passed

@@ -1,0 +1,134 @@
+"""StatisticsGen: TFDV's statistics of each split, and beside them what chance makes of its counts of ids."""
+
+from collections.abc import Iterable
+from typing import Any
+
+# TFX first: it stands in for a module of tfx-bsl that TensorFlow Data Validation looks for.
+from tfx import types
+
+# isort: split
+import apache_beam as beam
+import pyarrow as pa
+import tensorflow_data_validation as tfdv
+from tfx.components.statistics_gen.executor import DEFAULT_FILE_NAME
+from tfx.components.util import tfxio_utils
+from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils, standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.utils import io_utils
+
+from maskline.components.data_gate import resampling
+from maskline.components.data_gate.resampling import Parts
+from maskline.transform.features import SequenceSpec
+
+
+class StatisticsGenSpec(ComponentSpec):
+    """Examples and their schema in, statistics out."""
+
+    PARAMETERS = {
+        "sequence": ExecutionParameter(type=str),
+        "fingerprint": ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        "examples": ChannelParameter(type=standard_artifacts.Examples),
+        "schema": ChannelParameter(type=standard_artifacts.Schema),
+    }
+    OUTPUTS = {"statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics)}
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """As TFX's, which takes no counters of one's own: each split is read once for both."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes `FeatureStats.pb` and `parts.npz` into each split's folder."""
+        [examples], [statistics] = input_dict["examples"], output_dict["statistics"]
+        statistics.split_names, statistics.span = examples.split_names, examples.span
+        folder = artifact_utils.get_single_uri(input_dict["schema"])
+        options = statistics_options(SequenceSpec.model_validate_json(exec_properties["sequence"]))
+        # With the schema, ids are counted as categories; as numbers, their drift would read 0.
+        options.schema = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(folder))
+        with self._make_beam_pipeline() as pipeline:
+            for split in artifact_utils.decode_split_names(examples.split_names):
+                source = tfxio_utils.get_split_tfxio(
+                    [examples], split, telemetry_descriptors=["StatisticsGen"]
+                )
+                target = artifact_utils.get_split_uri([statistics], split)
+                fileio.makedirs(target)
+                batches = pipeline | f"Read[{split}]" >> source.BeamSource()
+                _ = (
+                    batches
+                    | f"Statistics[{split}]" >> tfdv.GenerateStatistics(options)
+                    | f"Write[{split}]" >> tfdv.WriteStatisticsToBinaryFile(f"{target}/{DEFAULT_FILE_NAME}")
+                )
+                _ = (
+                    batches
+                    | f"Parts[{split}]" >> beam.CombineGlobally(_CountParts())
+                    | f"WriteParts[{split}]" >> beam.Map(_write, f"{target}/{resampling.FILE}")
+                )
+
+
+def statistics_options(spec: SequenceSpec) -> tfdv.StatsOptions:
+    """What TFDV is asked for: every id's count. By itself it keeps those of 1,000 ids."""
+    return tfdv.StatsOptions(num_rank_histogram_buckets=max(1000, spec.size))
+
+
+class _CountParts(beam.CombineFn):
+    """Counts Arrow record batches into one `Parts`."""
+
+    def create_accumulator(self) -> Parts:
+        return Parts()
+
+    def add_input(self, accumulator: Parts, batch: pa.RecordBatch) -> Parts:
+        accumulator.add(batch)
+        return accumulator
+
+    def merge_accumulators(self, accumulators: Iterable[Parts]) -> Parts:
+        merged = Parts()
+        for parts in accumulators:
+            merged.merge(parts)
+        return merged
+
+    def extract_output(self, accumulator: Parts) -> Parts:
+        return accumulator
+
+
+def _write(parts: Parts, path: str) -> None:
+    with fileio.open(path, "wb") as file:
+        parts.write(file)
+
+
+class StatisticsGen(base_beam_component.BaseBeamComponent):
+    """Makes statistics of each split of the examples.
+
+    Args:
+      examples: the ingest.
+      schema: says that ids are categories.
+      sequence: names of the data, and the size of the vocabulary.
+      fingerprint: of the source; part of the cache key.
+    """
+
+    SPEC_CLASS = StatisticsGenSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+
+    def __init__(
+        self,
+        *,
+        examples: types.BaseChannel,
+        schema: types.BaseChannel,
+        sequence: SequenceSpec,
+        fingerprint: str,
+    ) -> None:
+        spec = StatisticsGenSpec(
+            examples=examples,
+            schema=schema,
+            sequence=sequence.model_dump_json(),
+            fingerprint=fingerprint,
+            statistics=types.Channel(type=standard_artifacts.ExampleStatistics),
+        )
+        super().__init__(spec=spec)
