@@ -16,12 +16,20 @@ from maskline.pipeline.commands.group import Group, WithExitStatuses, help_
 from maskline.pipeline.commands.import_ import import_
 from maskline.pipeline.commands.kubeflow import kubeflow
 from maskline.pipeline.commands.models import gc, models, rollback
-from maskline.pipeline.commands.options import config_option, root_option, set_option
+from maskline.pipeline.commands.options import (
+    config_option,
+    read_settings,
+    root_option,
+    root_options,
+    set_option,
+    settings_of_root,
+)
 from maskline.pipeline.commands.schema import schema
+from maskline.pipeline.commands.settings import settings
 from maskline.transform.names import TRACEBACK, Exit
 
 # Commands that change nothing: what they print is all that they do.
-_ANSWERS = ("show", "models", "predict", "data stats", "schema diff")
+_ANSWERS = ("show", "models", "predict", "settings", "data stats", "schema diff")
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -33,7 +41,7 @@ def cli() -> None:
     """
 
 
-for command in (data, import_, schema, kubeflow, models, rollback, gc, bless, help_):
+for command in (data, import_, settings, schema, kubeflow, models, rollback, gc, bless, help_):
     cli.add_command(command)
 
 
@@ -49,40 +57,37 @@ for command in (data, import_, schema, kubeflow, models, rollback, gc, bless, he
 @set_option
 def run(config_file: Path | None, span: str | None, overrides: tuple[str, ...], **places: Path | None) -> int:
     """Run the pipeline: ingest, check, transform, train, evaluate, release."""
-    from maskline.pipeline.config import load
     from maskline.pipeline.console import Console
     from maskline.pipeline.local.run import run as run_locally
 
-    config = load(config_file, overrides, data=places["data_dir"], root=places["root"], span=span)
-    return run_locally(config, Console(config))
+    loaded = read_settings(config_file, overrides, data=places["data_dir"], root=places["root"], span=span)
+    click.echo(loaded.in_force)
+    return run_locally(loaded, Console(loaded.settings))
 
 
 @cli.command()
-@config_option
-@root_option
+@root_options
 @click.argument("text", nargs=-1, required=True)
 def predict(config_file: Path | None, root: Path | None, text: tuple[str, ...]) -> None:
     """Ask the live model, for example: maskline predict 'x=-12,y=24:y+x'."""
-    from maskline.pipeline.config import load
     from maskline.pipeline.registry.predict import answer
 
-    for line, (symbol, probability) in zip(text, answer(load(config_file, root=root), text), strict=True):
+    settings = settings_of_root(config_file, root)
+    for line, (symbol, probability) in zip(text, answer(settings, text), strict=True):
         click.echo(f"{line}\t{symbol}\t{probability:.3f}")
 
 
 @cli.command()
-@config_option
-@root_option
+@root_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def show(config_file: Path | None, root: Path | None, as_json: bool) -> None:
     """Show the last run: states, times, records, metrics, the checks of every gate, and the model."""
-    from maskline.pipeline.config import load
     from maskline.pipeline.console import Console
     from maskline.pipeline.local import lock
     from maskline.pipeline.registry.history import History
     from maskline.transform.errors import InputError
 
-    config = load(config_file, root=root)
+    config = settings_of_root(config_file, root)
     last = None
     if config.metadata_file.exists():
         last = History(config.metadata_file, config.serving_dir, read_only=True).latest()

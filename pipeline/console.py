@@ -21,7 +21,8 @@ from maskline.components.verdict import Outcome, Verdict
 from maskline.pipeline.config import Config
 from maskline.pipeline.local.streams import Output
 from maskline.pipeline.registry.history import DONE, Component, Run
-from maskline.transform.features import SequenceSpec
+from maskline.pipeline.settings.remembered import is_found_from_here
+from maskline.transform.features import example_text
 
 _MARKS = {
     Outcome.PASSED: "[green]✓[/]",
@@ -231,12 +232,12 @@ class Console:
     def _command(self, name: str) -> str:
         """A command as this user can type it here."""
         program = sys.argv[0] if Path(sys.argv[0]).name == "maskline" else "maskline"
-        default = Path("maskline-root").absolute()
-        root = "" if self._config.root == default else f" --root {shlex.quote(str(self._config.root))}"
+        here = is_found_from_here(self._config.root)
+        root = "" if here else f" --root {shlex.quote(str(self._config.root))}"
         return f"{program} {name}{root}"
 
     def _example(self) -> str:
-        return "'x=-12,y=24:y+x'" if self._config.sequence == SequenceSpec() else "TEXT"
+        return shlex.quote(example_text(self._config.sequence))
 
     def _print(self, markup: str) -> None:
         self._rich.print(Text.from_markup(markup))

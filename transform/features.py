@@ -190,6 +190,18 @@ def tokenize(text: str, spec: SequenceSpec) -> dict[str, list[int]]:
     return ids
 
 
+def example_text(spec: SequenceSpec) -> str:
+    """A short text in the language of the data, for a person to begin with: `tokenize` takes it."""
+    if spec == SequenceSpec():
+        return "x=-12,y=24:y+x"
+    # On a command line a text that begins with a dash would be an option.
+    others = [symbol for symbol in spec.vocabulary if symbol not in (spec.padding, spec.separator)]
+    symbols = [symbol for symbol in others if not symbol.startswith("-")] or ["TEXT"]
+    parts = [symbols[index % len(symbols)] for index in range(len(spec.features))]
+    between = f" {spec.separator} " if spec.splits_on_spaces else spec.separator
+    return between.join(parts)
+
+
 def make_schema(spec: SequenceSpec) -> schema_pb2.Schema:
     """The schema that `spec` implies: every feature present in every record, ids in range.
 

@@ -1,6 +1,7 @@
 """DataGate: decides, before anything is trained, whether the data may be trained on."""
 
 import io
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -150,8 +151,9 @@ def _with_command(check: Check, inputs: Mapping[str, list[types.Artifact]], root
     """Adds the command that shows more."""
     if check.outcome is Outcome.PASSED:
         return check
-    train = artifact_utils.get_split_uri(inputs["examples"], TRAIN)
-    stats, show = f"maskline data stats {train}", f"maskline show --root {root} --json"
+    root = shlex.quote(root)
+    train = shlex.quote(artifact_utils.get_split_uri(inputs["examples"], TRAIN))
+    stats, show = f"maskline data stats {train} --root {root}", f"maskline show --root {root} --json"
     command = {
         "drift": stats, "skew": stats, "shared_rows": stats,
         "bad_rows": show, "lost_rows": show, "corrupt_file": show, "empty_split": show,

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import click
 
-from maskline.pipeline.commands.options import config_option, root_option
+from maskline.pipeline.commands.options import root_options, settings_of_root
 
 
 @click.command()
-@config_option
-@root_option
+@root_options
 @click.option("--reason", required=True, help="Why; it is recorded in the audit log.")
 @click.argument("run")
 def bless(config_file: Path | None, root: Path | None, reason: str, run: str) -> None:
@@ -18,9 +17,8 @@ def bless(config_file: Path | None, root: Path | None, reason: str, run: str) ->
     RUN is the name of a run, or `last`. The audit log records who did it, when and why. This does not
     overrule the other gates.
     """
-    from maskline.pipeline.config import load
     from maskline.pipeline.registry.bless import bless as release
 
-    config = load(config_file, root=root)
+    config = settings_of_root(config_file, root)
     version = release(config, run, reason=reason)
     click.echo(f"Released on purpose as version {version.number}: {version.path}")

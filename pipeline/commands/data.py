@@ -5,13 +5,13 @@ from pathlib import Path
 import click
 
 from maskline.pipeline.commands.group import Group
-from maskline.pipeline.commands.options import config_option, root_option, set_option
+from maskline.pipeline.commands.options import USER_PATH, root_options, set_option, settings_of_root
 
 
 @click.group(cls=Group, invoke_without_command=True)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=USER_PATH,
     default=Path("data/reference"),
     show_default=True,
     help="Folder to write to.",
@@ -43,30 +43,28 @@ def data(context: click.Context, /, out: Path, **options: int) -> None:
 
 
 @data.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@config_option
+@click.argument("path", type=USER_PATH)
+@root_options
 @set_option
-def stats(path: Path, config_file: Path | None, overrides: tuple[str, ...]) -> None:
+def stats(path: Path, config_file: Path | None, root: Path | None, overrides: tuple[str, ...]) -> None:
     """Show rows, lengths, use of the vocabulary, and the sequence.length that fits.
 
     PATH is a shard, a directory of shards, or one split of an Examples artifact.
     """
     from rich.console import Console
 
-    from maskline.pipeline.config import load
     from maskline.pipeline.data import report as data_report
     from maskline.pipeline.data.stats import measure, shards_at
 
-    config = load(config_file, overrides)
+    config = settings_of_root(config_file, root, overrides)
     measured = measure(shards_at(path, config.data), config.sequence)
     data_report.show(measured, str(path), Console(highlight=False))
 
 
 @data.command()
-@click.argument("quarantine", type=click.Path(path_type=Path), required=False)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the new shard.")
-@config_option
-@root_option
+@click.argument("quarantine", type=USER_PATH, required=False)
+@click.option("--out", type=USER_PATH, required=True, help="Folder for the new shard.")
+@root_options
 @set_option
 def replay(
     quarantine: Path | None,
@@ -79,12 +77,11 @@ def replay(
 
     QUARANTINE is the folder that `maskline show` names; the default is the quarantine of the last run.
     """
-    from maskline.pipeline.config import load
     from maskline.pipeline.local.streams import quiet_tensorflow
     from maskline.pipeline.registry.history import History
     from maskline.transform.errors import InputError
 
-    config = load(config_file, overrides, root=root)
+    config = settings_of_root(config_file, root, overrides)
     if quarantine is None:
         if config.metadata_file.exists():
             last = History(config.metadata_file, config.serving_dir, read_only=True).latest()

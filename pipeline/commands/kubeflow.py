@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from maskline.pipeline.commands.group import Group, WithExitStatuses
-from maskline.pipeline.commands.options import config_option, set_option
+from maskline.pipeline.commands.options import USER_PATH, config_option, read_settings, set_option
 
 parameter_option = click.option(
     "--parameter",
@@ -27,7 +27,7 @@ def kubeflow() -> None:
 @set_option
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=USER_PATH,
     default="kubeflow/bundle",
     show_default=True,
     help="Folder to write to.",
@@ -35,9 +35,8 @@ def kubeflow() -> None:
 def bundle(config_file: Path | None, overrides: tuple[str, ...], output: Path) -> None:
     """Write the compiled pipeline, which the image contains."""
     from maskline.pipeline.cluster.compiler import compile_pipeline
-    from maskline.pipeline.config import load
 
-    compiled = compile_pipeline(load(config_file, overrides))
+    compiled = compile_pipeline(read_settings(config_file, overrides).settings)
     compiled.write_bundle(output)
     click.echo(f"{len(compiled.nodes)} nodes, sha256 {compiled.digest[:12]}, in {output}")
 
@@ -45,13 +44,12 @@ def bundle(config_file: Path | None, overrides: tuple[str, ...], output: Path) -
 @kubeflow.command("compile")
 @config_option
 @set_option
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="YAML file to write.")
+@click.option("--output", type=USER_PATH, required=True, help="YAML file to write.")
 def compile_(config_file: Path | None, overrides: tuple[str, ...], output: Path) -> None:
     """Write the document that Kubeflow Pipelines accepts."""
     from maskline.pipeline.cluster.compiler import compile_pipeline
-    from maskline.pipeline.config import load
 
-    compiled = compile_pipeline(load(config_file, overrides))
+    compiled = compile_pipeline(read_settings(config_file, overrides).settings)
     text = compiled.document()
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text, encoding="utf-8")
@@ -70,9 +68,8 @@ def submit(
     from maskline.pipeline.cluster.client import Client, read_parameters
     from maskline.pipeline.cluster.compiler import compile_pipeline
     from maskline.pipeline.cluster.follow import follow
-    from maskline.pipeline.config import load
 
-    compiled = compile_pipeline(load(config_file, overrides))
+    compiled = compile_pipeline(read_settings(config_file, overrides).settings)
     document = compiled.document()
     values = read_parameters(document, parameters)
     settings = compiled.config.cluster
@@ -95,9 +92,8 @@ def schedule(config_file: Path | None, overrides: tuple[str, ...], parameters: t
     """
     from maskline.pipeline.cluster.client import Client, read_parameters
     from maskline.pipeline.cluster.compiler import compile_pipeline
-    from maskline.pipeline.config import load
 
-    compiled = compile_pipeline(load(config_file, overrides))
+    compiled = compile_pipeline(read_settings(config_file, overrides).settings)
     document = compiled.document()
     values = read_parameters(document, parameters)
     wanted = compiled.config.cluster.schedule
@@ -113,9 +109,8 @@ def schedule(config_file: Path | None, overrides: tuple[str, ...], parameters: t
 def schedules(config_file: Path | None, overrides: tuple[str, ...]) -> None:
     """List the schedules of the Kubeflow Pipelines host."""
     from maskline.pipeline.cluster.client import Client
-    from maskline.pipeline.config import load
 
-    for run in Client(load(config_file, overrides).cluster).schedules():
+    for run in Client(read_settings(config_file, overrides).settings.cluster).schedules():
         cron = run.trigger.cron_schedule.cron if run.trigger and run.trigger.cron_schedule else "-"
         click.echo(f"{run.display_name}\t{cron}\t{run.status or run.mode}\t{run.recurring_run_id}")
 
@@ -126,9 +121,8 @@ def schedules(config_file: Path | None, overrides: tuple[str, ...]) -> None:
 def unschedule(config_file: Path | None, overrides: tuple[str, ...]) -> None:
     """Remove the schedule named in cluster.schedule.name; runs that it started continue."""
     from maskline.pipeline.cluster.client import Client
-    from maskline.pipeline.config import load
 
-    settings = load(config_file, overrides).cluster
+    settings = read_settings(config_file, overrides).settings.cluster
     client = Client(settings)
     present = client.schedules(settings.schedule.name)
     for run in present:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maskline.pipeline.commands.options import config_option, root_option
+from maskline.pipeline.commands.options import root_options, settings_of_root
 
 if TYPE_CHECKING:
     from ml_metadata.metadata_store import MetadataStore
@@ -18,15 +18,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@config_option
-@root_option
+@root_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def models(config_file: Path | None, root: Path | None, as_json: bool) -> None:
     """List the released versions, with metrics and data, and show which one is live since when."""
-    from maskline.pipeline.config import load
     from maskline.pipeline.registry.models import in_words, released
 
-    found = released(load(config_file, root=root).serving_dir)
+    found = released(settings_of_root(config_file, root).serving_dir)
     if as_json:
         click.echo(json.dumps([model.model_dump(mode="json") for model in found], indent=1))
     else:
@@ -34,8 +32,7 @@ def models(config_file: Path | None, root: Path | None, as_json: bool) -> None:
 
 
 @click.command()
-@config_option
-@root_option
+@root_options
 @click.argument("version", type=click.IntRange(min=1), required=False)
 @click.option("--reason", default="", help="Why; it is recorded in the audit log.")
 @click.option(
@@ -50,18 +47,16 @@ def rollback(
 
     The default for VERSION is the model that was live before the present one was first released.
     """
-    from maskline.pipeline.config import load
     from maskline.pipeline.registry.releases import roll_back
 
-    config = load(config_file, root=root)
+    config = settings_of_root(config_file, root)
     with _of_cluster(metadata) if metadata else _alone(config) as store:
         live, source = roll_back(store, config.serving_dir, version, reason)
     click.echo(f"Live is version {live.number}, which is version {source} again: {live.path}")
 
 
 @click.command()
-@config_option
-@root_option
+@root_options
 @click.option(
     "--keep", type=click.IntRange(min=1), required=True, help="How many of the newest versions to keep."
 )
@@ -71,10 +66,9 @@ def gc(config_file: Path | None, root: Path | None, keep: int, dry_run: bool) ->
 
     This keeps the live version, and everything that it and the last run were made from.
     """
-    from maskline.pipeline.config import load
     from maskline.pipeline.registry import garbage
 
-    config = load(config_file, root=root)
+    config = settings_of_root(config_file, root)
     with _alone(config) as store:
         found = garbage.find(store, config, keep=keep)
         click.echo(f"{'would remove' if dry_run else 'removing'} {found}")

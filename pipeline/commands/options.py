@@ -1,18 +1,35 @@
-"""Options that several commands share."""
+"""Options that several commands share, and the settings that they lead to."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from maskline.pipeline.settings.load import Loaded
+    from maskline.pipeline.settings.sections import Settings
+
+
+class _UserPath(click.Path):
+    """A path; `~` at its beginning is home, also where the shell does not see it, as in --out=~/x."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(Path(value).expanduser(), param, ctx)
+        except RuntimeError:
+            self.fail(f"{value}: there is no such home directory", param, ctx)
+
+
+USER_PATH = _UserPath(path_type=Path)
 
 config_option = click.option(
     "--config",
     "config_file",
-    type=click.Path(path_type=Path),
+    type=USER_PATH,
     help="Settings, a YAML file.  [default: maskline.yaml]",
 )
-root_option = click.option(
-    "--root", type=click.Path(path_type=Path), help="Folder for everything a run writes."
-)
+root_option = click.option("--root", type=USER_PATH, help="Folder for everything a run writes.")
 set_option = click.option(
     "--set",
     "overrides",
@@ -20,3 +37,41 @@ set_option = click.option(
     metavar="KEY=VALUE",
     help="Override a setting, for example training.epochs=20.",
 )
+_remembered_option = click.option(
+    "--config",
+    "config_file",
+    type=USER_PATH,
+    help="Settings, a YAML file.  [default: those of the root's last run]",
+)
+
+
+def root_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --config and --root to a command about what a root holds; see `settings_of_root`."""
+    return _remembered_option(root_option(command))
+
+
+def settings_of_root(
+    config_file: Path | None, root: Path | None, overrides: Sequence[str] = ()
+) -> "Settings":
+    """The settings that the root's last run was given, or those of a file."""
+    return loaded_of_root(config_file, root, overrides).settings
+
+
+def loaded_of_root(config_file: Path | None, root: Path | None, overrides: Sequence[str] = ()) -> "Loaded":
+    """The same, with where each was set."""
+    from maskline.pipeline.settings.remembered import of_root
+
+    return _with_notices(of_root(config_file, overrides, root))
+
+
+def read_settings(config_file: Path | None, overrides: Sequence[str], **options: Any) -> "Loaded":
+    """The settings of a file and of options."""
+    from maskline.pipeline.settings.load import read
+
+    return _with_notices(read(config_file, overrides, **options))
+
+
+def _with_notices(loaded: "Loaded") -> "Loaded":
+    if loaded.notices:
+        click.echo(f"maskline: note: {'; '.join(loaded.notices)}", err=True)
+    return loaded

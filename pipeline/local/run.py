@@ -20,16 +20,18 @@ from maskline.pipeline.local.space import Need
 from maskline.pipeline.local.streams import sent_to
 from maskline.pipeline.registry import releases
 from maskline.pipeline.registry.history import History, Run, connect
+from maskline.pipeline.settings.load import Loaded
+from maskline.pipeline.settings.remembered import remember
 from maskline.pipeline.signals import Interrupted
 from maskline.transform.errors import InputError, MachineError, cannot_write
 from maskline.transform.names import Exit
 
 
-def run(config: Config, console: Console) -> Exit:
+def run(loaded: Loaded, console: Console) -> Exit:
     """Runs what is not up to date and says how it went.
 
     Args:
-      config: the run's settings.
+      loaded: the run's settings; the root remembers them.
       console: where progress and summary go.
 
     Returns:
@@ -41,15 +43,16 @@ def run(config: Config, console: Console) -> Exit:
       BusyError: another process works on the root.
       Interrupted: a signal came; what was at work is ended, and recorded as such.
     """
-    spans, notes = inputs.find_data(config.data)
+    spans, notes = inputs.find_data(loaded.settings.data)
     for note in notes:
         console.warn(note)
-    config = config.model_copy(update={"data": spans[-1].data})
+    config = loaded.settings.model_copy(update={"data": spans[-1].data})
     schema = inputs.read_schema(config.data.schema_file, config.sequence)
     source = fingerprint.Source().of(*fingerprint.ROOMS)
     versions = [span.version for span in spans]
     depends_on = _digest(config.model_dump_json(exclude={"cluster"}), schema, *versions, source)
     with lock.hold(config.root):
+        remember(loaded)
         if previous := _unchanged(config, depends_on):
             console.unchanged(previous)
             return previous.exit

@@ -7,7 +7,7 @@ from maskline.components.release_gate.rules import ReleaseGateSettings
 from maskline.pipeline.settings.values import Node
 
 # Sections that have another name today.
-_SECTIONS: Mapping[str, str] = {"gate": "data_gate", "checks": "model_checks"}
+SECTIONS: Mapping[str, str] = {"gate": "data_gate", "checks": "model_checks"}
 
 
 def current(path: tuple[str, ...]) -> tuple[str, ...]:
@@ -16,8 +16,8 @@ def current(path: tuple[str, ...]) -> tuple[str, ...]:
     The bars of a release stood under `evaluation` once, and a bar that is added today is found there too.
     """
     section, *rest = path
-    if section in _SECTIONS:
-        return (_SECTIONS[section], *rest)
+    if section in SECTIONS:
+        return (SECTIONS[section], *rest)
     if section == "evaluation" and rest:
         moved = ReleaseGateSettings.model_fields.keys() - EvaluationSettings.model_fields.keys()
         if rest[0] in moved:

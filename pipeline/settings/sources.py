@@ -43,7 +43,7 @@ def read_file(file: Path) -> Given:
         values = Node({}, source)
     if not isinstance(values.value, Mapping):
         raise values.source.refuse(f"holds {values.shown()}; settings are a mapping, such as `data:`")
-    return _prepared(values)
+    return prepared(values)
 
 
 def from_options(overrides: Sequence[str] = (), **options: Any) -> Given:
@@ -60,9 +60,9 @@ def from_options(overrides: Sequence[str] = (), **options: Any) -> Given:
             value = yaml_text.scalar(text) if name == "span" else text
             given.append(nested(path.split("."), Node(value, Source("option", f"--{name}"), text)))
     for values in given:
-        prepared = _prepared(values)
-        found = merge(found, prepared.values)
-        notices += prepared.notices
+        single = prepared(values)
+        found = merge(found, single.values)
+        notices += single.notices
     return Given(found, tuple(dict.fromkeys(notices)))
 
 
@@ -99,7 +99,7 @@ def nested(path: Sequence[str], node: Node) -> Node:
     return node
 
 
-def _prepared(values: Node) -> Given:
+def prepared(values: Node) -> Given:
     """By today's names, empty sections left out, paths absolute."""
     named, notices = with_current_names(values)
     return Given(_checked(named, Settings, ()), tuple(notices))

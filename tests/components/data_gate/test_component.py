@@ -282,7 +282,7 @@ def test_drift_and_skew_are_told_apart_and_severity_decides(tmp_path):
     previous = before.inputs["statistics"]
     verdict, checks = ingest.gate(previous=previous, presplit=True)
     assert blocked(checks) == {("drift", "'op'"), ("skew", "'op'")}
-    more = f"more: maskline data stats {tmp_path}/now/examples/Split-train"
+    more = f"more: maskline data stats {tmp_path}/now/examples/Split-train --root /the/root"
     assert checks["drift", "'op'"].details[-1] == more
     verdict, checks = ingest.gate(
         previous=previous, presplit=True, severity={"drift": "warn", "skew": "ignore"}
