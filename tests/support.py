@@ -17,7 +17,7 @@ from maskline.transform.names import AUDIT_FILE
 
 REPOSITORY = Path(__file__).parent.parent
 # Small and quick, where a test asks whether the pipeline works and not how well the model does.
-QUICK = ("--set", "training.epochs=1", "--set", "evaluation.min_accuracy=0.05")
+QUICK = ("--set", "training.epochs=1", "--set", "release_gate.min_accuracy=0.05")
 
 # They look at the metadata store anew in every run; all other nodes can come from the cache.
 RESOLVERS = {"PreviousSpan", "Accepted", "LiveModel"}

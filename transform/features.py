@@ -10,6 +10,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from maskline.transform.errors import InputError
 from maskline.transform.settings import Section, refusal, setting
+from maskline.transform.shown import shown
 
 # The names of the transformed features: the padded row of ids, and the first token of the label.
 ROW = "x"
@@ -50,19 +51,19 @@ class SequenceSpec(Section):
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
         if len(set(self.features)) < len(self.features):
-            raise refusal("features", f"{list(self.features)} name a feature twice")
+            raise refusal("features", f"{shown(self.features)} name a feature twice")
         if self.label in self.features:
-            raise refusal("label", f"'{self.label}' is also an input in features")
+            raise refusal("label", f"{shown(self.label)} is also an input in features")
         for index, symbol in enumerate(self.vocabulary):
             if symbol in self.vocabulary[:index]:
-                raise refusal("vocabulary", f"holds '{symbol}' twice")
+                raise refusal("vocabulary", f"holds {shown(symbol)} twice")
             if len(symbol) > 1 and any(map(str.isspace, symbol)):
-                raise refusal("vocabulary", f"symbol '{symbol}' holds white space")
+                raise refusal("vocabulary", f"symbol {shown(symbol)} holds white space")
         for role in ("separator", "padding"):
             if getattr(self, role) not in self.vocabulary:
-                raise refusal(role, f"'{getattr(self, role)}' is not in the vocabulary")
+                raise refusal(role, f"{shown(getattr(self, role))} is not in the vocabulary")
         if self.separator == self.padding:
-            raise refusal("separator", f"separator and padding are both '{self.padding}'")
+            raise refusal("separator", f"separator and padding are both {shown(self.padding)}")
         return self
 
     @property

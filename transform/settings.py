@@ -27,6 +27,8 @@ def setting(default: Any, description: str, *, unit: str = "", **limits: Any) ->
 def refusal(key: str, reason: str) -> PydanticCustomError:
     """What a validator of a section raises, so that the message names one setting.
 
+    Values of the user's in the reason go through `maskline.transform.shown.shown`.
+
     Args:
       key: the setting within the section, such as `kernel`; dots lead further down.
       reason: what is wrong with it and what is allowed.

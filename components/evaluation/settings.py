@@ -6,6 +6,7 @@ from pydantic import model_validator
 
 from maskline.components.evaluation.slices import SliceSpec
 from maskline.transform.settings import Section, refusal, setting
+from maskline.transform.shown import shown
 
 
 class EvaluationSettings(Section):
@@ -22,5 +23,5 @@ class EvaluationSettings(Section):
     def _names_differ(self) -> Self:
         names = [s.name for s in self.slices or ()]
         if len(set(names)) < len(names):
-            raise refusal("slices", f"{names} hold a name twice")
+            raise refusal("slices", f"{shown(names)} hold a name twice")
         return self

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from maskline.transform.features import SequenceSpec
 from maskline.transform.settings import Section, refusal, setting
+from maskline.transform.shown import shown
 
 OTHER = "other"
 SliceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
@@ -37,17 +38,17 @@ class SliceSpec(Section):
         if not self.lengths and not self.feature:
             raise refusal("feature", f"slice '{self.name}' needs the feature that holds its symbols")
         if list(self.lengths) != sorted(set(self.lengths)):
-            raise refusal("lengths", f"slice '{self.name}': {list(self.lengths)} do not grow")
+            raise refusal("lengths", f"slice '{self.name}': {shown(self.lengths)} do not grow")
         return self
 
     def problem(self, spec: SequenceSpec) -> str | None:
         """Says where the slice names what the data do not have, or None."""
         names = (*spec.features, spec.label)
         if self.feature and self.feature not in names:
-            return f"slice '{self.name}': no feature '{self.feature}'; there are {', '.join(names)}"
+            return f"slice '{self.name}': no feature {shown(self.feature)}; there are {', '.join(names)}"
         for symbol in (*self.contains, *self.begins):
             if symbol not in spec.ids:
-                return f"slice '{self.name}': '{symbol}' is not in the vocabulary"
+                return f"slice '{self.name}': {shown(symbol)} is not in the vocabulary"
         return None
 
     def value(self, row: Mapping[str, Sequence[int]], spec: SequenceSpec) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from maskline.transform.errors import InputError
+from maskline.transform.shown import shown
 
 LATEST = "latest"
 _PLACEHOLDER = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(?::(\d+))?\}")
@@ -152,8 +153,7 @@ def span_number(path: Path | str, wanted: int | str) -> int:
         number = int(text)
     if number is None:
         kinds = f"a date such as {_shown_date(path, date(2026, 11, 22))}" if dated else "a number"
-        short = text if len(text) <= 40 else f"{text[:40]}…"
-        raise InputError(f"data.span: {short!r} is not a span; give {kinds}, or latest")
+        raise InputError(f"data.span: {shown(text)} is not a span; give {kinds}, or latest")
     return number
 
 

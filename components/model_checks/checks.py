@@ -13,16 +13,22 @@ class ModelChecksSettings(Section):
     """What the exported model must hold, measured on this machine and one row at a time."""
 
     tolerance: float = setting(
-        1e-5, "difference of logits that is allowed, relative to one plus their size", unit="ratio", gt=0
+        1e-5,
+        "difference of logits that is allowed, relative to one plus their size",
+        unit="ratio",
+        gt=0,
+        le=1000,
     )
     mask: Literal["auto", "block", "warn"] = setting(
         "auto",
         "what follows where padding reaches an answer; `auto` blocks, "
         "and warns where the model's own settings let padding through",
     )
-    latency_p50_ms: float = setting(100, "median latency of one row", unit="ms", gt=0)
-    latency_p95_ms: float = setting(500, "95th percentile of the latency of one row", unit="ms", gt=0)
-    memory_mb: float = setting(2000, "memory of the serving process, TensorFlow included", unit="MiB", gt=0)
+    latency_p50_ms: float = setting(100, "median latency of one row", unit="ms", gt=0, le=1e9)
+    latency_p95_ms: float = setting(500, "95th percentile of the latency of one row", unit="ms", gt=0, le=1e9)
+    memory_mb: float = setting(
+        2000, "memory of the serving process, TensorFlow included", unit="MiB", gt=0, le=1e9
+    )
 
     def for_model(self, *, padding_leaks: bool) -> "ModelChecksSettings":
         """With `mask` decided."""

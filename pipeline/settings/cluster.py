@@ -7,6 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from maskline.components.ingest import spans
 from maskline.transform.settings import Section, setting
+from maskline.transform.shown import shown
 
 _NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"  # of a Kubernetes object
 KubernetesName = Annotated[str, Field(pattern=_NAME, max_length=253)]
@@ -83,7 +84,7 @@ class ScheduleSettings(Section):
     def _six_fields(cls, cron: str) -> str:
         if len(cron.split()) != 6 or not re.fullmatch(r"[-0-9A-Za-z*/,? ]+", cron):
             raise ValueError(
-                f"'{cron}': write six fields, second minute hour day month weekday, as '0 0 3 * * *'"
+                f"{shown(cron)}: write six fields, second minute hour day month weekday, as '0 0 3 * * *'"
             )
         return cron
 
@@ -132,7 +133,7 @@ class ClusterSettings(Section):
     @classmethod
     def _placeholders_agree(cls, data: str) -> str:
         if problem := spans.pattern_problem(data):
-            raise ValueError(f"{data}: {problem}")
+            raise ValueError(f"{shown(data)}: {problem}")
         return data
 
     @field_validator("image")
@@ -140,7 +141,7 @@ class ClusterSettings(Section):
     def _by_digest(cls, image: str) -> str:
         # A tag can be moved: what was tested and what runs would then be two things.
         if image and not re.fullmatch(r"[^@\s]+@sha256:[0-9a-f]{64}", image):
-            raise ValueError(f"'{image}': name the image by digest, as registry/maskline@sha256:…")
+            raise ValueError(f"{shown(image)}: name the image by digest, as registry/maskline@sha256:…")
         return image
 
     @field_validator("data", "root")
@@ -152,7 +153,9 @@ class ClusterSettings(Section):
             "data": "shards are read from a volume; mount the bucket as one, or copy the shards into one",
             "root": "released models and checkpoints need a volume; cluster.pipeline_root may be a bucket",
         }[str(info.field_name)]
-        raise ValueError(f"'{path}': {why}" if "://" in path else f"'{path}': write an absolute path")
+        raise ValueError(
+            f"{shown(path)}: {why}" if "://" in path else f"{shown(path)}: write an absolute path"
+        )
 
     @property
     def artifacts(self) -> str:

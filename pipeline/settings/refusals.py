@@ -7,8 +7,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from maskline.pipeline.settings import fields
-from maskline.pipeline.settings.values import Node, Source, shortened, shown
+from maskline.pipeline.settings.values import Node, Source
 from maskline.transform.errors import InputError
+from maskline.transform.shown import shortened, shown
 
 Path = tuple[str | int, ...]
 

@@ -9,7 +9,7 @@ from typing import Any
 from maskline.pipeline.settings.load import Loaded, read, validated
 from maskline.pipeline.settings.sources import Given, from_options, prepared, read_file
 from maskline.pipeline.settings.values import Source, merge, tree
-from maskline.transform.errors import InputError
+from maskline.transform.errors import InputError, cannot_write
 
 FILE = "settings.json"
 
@@ -30,7 +30,8 @@ def remember(loaded: Loaded) -> None:
         partial.write_text(json.dumps(known, indent=1), encoding="utf-8")
         os.replace(partial, file)
     except OSError as error:
-        raise InputError(f"{file}: cannot be written ({error.strerror})") from None
+        partial.unlink(missing_ok=True)
+        raise cannot_write(file, error) from None
 
 
 def of_root(file: Path | None, overrides: Sequence[str], root: Path | None) -> Loaded:

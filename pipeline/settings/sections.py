@@ -16,6 +16,7 @@ from maskline.trainer.settings import ModelSettings, TrainingSettings, check_buc
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
 from maskline.transform.settings import Section, refusal, setting
+from maskline.transform.shown import escaped
 
 
 class DataSettings(Section):
@@ -60,12 +61,12 @@ class DataSettings(Section):
     @model_validator(mode="after")
     def _spans_agree(self) -> Self:
         if problem := spans.pattern_problem(self.path):
-            raise refusal("path", f"{self.path}: {problem}")
+            raise refusal("path", f"{escaped(str(self.path))}: {problem}")
         if not spans.is_pattern(self.path):
             for key, asked in (("span", self.span != spans.LATEST), ("window", self.window > 1)):
                 if asked:
                     needed = "{SPAN} or {YYYY}-{MM}-{DD}"
-                    raise refusal(key, f"{key} needs a path with {needed}; it is {self.path}")
+                    raise refusal(key, f"needs a data.path with {needed}; it is {escaped(str(self.path))}")
         elif self.span != spans.LATEST:
             try:
                 spans.span_number(self.path, self.span)

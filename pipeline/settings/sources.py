@@ -9,8 +9,9 @@ from maskline.pipeline.settings import fields, paths, yaml_text
 from maskline.pipeline.settings.aliases import with_current_names
 from maskline.pipeline.settings.refusals import dotted, unknown
 from maskline.pipeline.settings.sections import Settings
-from maskline.pipeline.settings.values import Node, Source, escaped, merge, shortened, shown
+from maskline.pipeline.settings.values import Node, Source, merge
 from maskline.transform.errors import InputError
+from maskline.transform.shown import escaped, shortened, shown
 
 
 class Given(NamedTuple):

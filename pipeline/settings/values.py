@@ -1,4 +1,4 @@
-"""Values that know where they were set, and how a value is shown to a person."""
+"""Values that know where they were set."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from maskline.transform.errors import InputError
-
-_LONGEST = 60  # characters of a value that a message shows
+from maskline.transform.shown import escaped, shortened, shown
 
 
 @dataclass(frozen=True)
@@ -118,42 +117,3 @@ def merge(below: Node, above: Node) -> Node:
     for key, node in above.value.items():
         merged[key] = merge(merged[key], node) if key in merged else node
     return Node(merged, above.source)
-
-
-def shown(value: Any) -> str:
-    """A value for a message: at most 60 characters, on one line, control characters escaped.
-
-    Text stands in quotes; what is neither list nor mapping is written as in YAML.
-    """
-    if isinstance(value, str):
-        return f"'{shortened(value)}'"
-    if isinstance(value, bool | None):
-        return {True: "true", False: "false", None: "nothing"}[value]
-    if isinstance(value, Mapping):
-        return _joined("{}", (f"{shortened(str(k))}: {shown(v)}" for k, v in value.items()))
-    if isinstance(value, list | tuple):
-        return _joined("[]", map(shown, value))
-    return str(value)
-
-
-def shortened(text: str) -> str:
-    """At most 60 characters of a text, escaped."""
-    return escaped(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…")
-
-
-def escaped(text: str) -> str:
-    """A text on one line; control and other invisible characters are escaped: none acts on a terminal."""
-    return "".join(c if c.isprintable() else _escape(c) for c in text)
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape", errors="backslashreplace").decode("ascii")
-
-
-def _joined(brackets: str, parts: Iterator[str]) -> str:
-    text = ""
-    for part in parts:
-        text += f", {part}" if text else part
-        if len(text) > _LONGEST:
-            return f"{brackets[0]}{text[:_LONGEST]}…{brackets[1]}"
-    return f"{brackets[0]}{text}{brackets[1]}"

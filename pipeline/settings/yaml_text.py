@@ -19,8 +19,9 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from maskline.pipeline.settings.values import Node, Source, escaped, shortened
+from maskline.pipeline.settings.values import Node, Source
 from maskline.transform.errors import InputError
+from maskline.transform.shown import escaped, shortened
 
 MAX_BYTES = 512 * 1024
 MAX_DEPTH = 16

@@ -52,13 +52,13 @@ def steps(tmp_path_factory) -> dict[str, Step]:
         shard.touch()
     run("shards delivered again")
     edit("trainer/layers.py")
-    run("trainer edited", "--set", "evaluation.margin=1")
-    run("bar raised", "--set", "evaluation.margin=1", "--set", "evaluation.min_accuracy=0.999")
-    run("bar lowered", "--set", "evaluation.margin=1")
+    run("trainer edited", "--set", "release_gate.margin=1")
+    run("bar raised", "--set", "release_gate.margin=1", "--set", "release_gate.min_accuracy=0.999")
+    run("bar lowered", "--set", "release_gate.margin=1")
     edit("requirements.lock")
-    run("lock edited", "--set", "evaluation.margin=1")
+    run("lock edited", "--set", "release_gate.margin=1")
     shutil.rmtree(root / "serving/maskline/3")
-    run("version removed by hand", "--set", "evaluation.margin=1")
+    run("version removed by hand", "--set", "release_gate.margin=1")
     return taken
 
 

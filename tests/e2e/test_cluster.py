@@ -78,7 +78,7 @@ def site(postgres, finished: Finished, tmp_path_factory) -> Iterator[Site]:
         "nodes": {"DataGate": {"retries": 1}, "ExampleGen": {"retries": 0}},
     }  # fmt: skip
     options = [f"--set=cluster.{key}={json.dumps(value)}" for key, value in settings.items()]
-    options += ["--set=evaluation.min_accuracy=0.3"]
+    options += ["--set=release_gate.min_accuracy=0.3"]
     bundled = call("bundle", *options, "--output", f"{folder}/home/bundle")
     assert bundled.exception is None, bundled.output
     killer = threading.Thread(target=kill_trainer, args=(server,))

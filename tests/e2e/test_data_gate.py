@@ -43,20 +43,20 @@ def steps(tmp_path_factory) -> dict[str, Step]:
     taken: dict[str, Step] = {}
 
     def run(name: str, data: Any, *options: str) -> None:
-        lenient = ("--set", "evaluation.margin=1")
+        lenient = ("--set", "release_gate.margin=1")
         done = maskline("run", "--data", data, "--root", root, *QUICK, *lenient, *options)
         taken[name] = Step(done.returncode, done.stdout + done.stderr, show(root), versions(root))
 
     run("good", good)
     run("drifted", drifted)
     run("drifted again", drifted)
-    run("mended", good, "--set", "gate.max_skew=0.02")
+    run("mended", good, "--set", "data_gate.max_skew=0.02")
     stock = subprocess.run(
         [sys.executable, "-c", STOCK, root, drifted],
         cwd=REPOSITORY, env=environment(), capture_output=True, text=True, timeout=240,
     )  # fmt: skip
     taken["stock runner"] = Step(stock.returncode, stock.stderr, show(root), versions(root))
-    run("drift warns", drifted, "--set", "gate.severity.drift=warn")
+    run("drift warns", drifted, "--set", "data_gate.severity.drift=warn")
     return taken
 
 

@@ -15,12 +15,12 @@ from tests.support import maskline, show, versions, write_shard
 pytestmark = pytest.mark.slow
 
 SPEC = SequenceSpec()
-SETTINGS = ("data.presplit=true", "training.epochs=4", "evaluation.min_accuracy=0.3")
+SETTINGS = ("data.presplit=true", "training.epochs=4", "release_gate.min_accuracy=0.3")
 # Another model by name, with the same weights.
 EQUAL = ("training.histograms=true",)
 # The mask as published, without effect, in a model that is asked to keep padding out.
-BROKEN = ("model.attention_mask=queries", "checks.mask=block")
-WIDE = ("evaluation.margin=1", "evaluation.slice_margin=1")
+BROKEN = ("model.attention_mask=queries", "model_checks.mask=block")
+WIDE = ("release_gate.margin=1", "release_gate.slice_margin=1")
 
 
 def write_data(folder: Path, *, spoilt: bool) -> Path:
@@ -71,7 +71,7 @@ def steps(root, tmp_path_factory) -> dict[str, Step]:
         step(name, "run", "--data", folder, *options)
 
     run("first", clean)
-    run("equal, better is asked", clean, *EQUAL, "evaluation.require=better")
+    run("equal, better is asked", clean, *EQUAL, "release_gate.require=better")
     run("equal", clean, *EQUAL)
     run("spoilt", spoilt)
     step("blessed", "bless", "last", "--reason", "products are not asked for any more")

@@ -98,7 +98,7 @@ def test_on_a_terminal_progress_is_live(shards, tmp_path):
 
 def test_second_run_has_nothing_to_do(finished):
     again = maskline(
-        "run", "--data", finished.data, "--root", finished.root, "--set", "evaluation.min_accuracy=0.3"
+        "run", "--data", finished.data, "--root", finished.root, "--set", "release_gate.min_accuracy=0.3"
     )
     assert again.returncode == 0
     assert f"all {len(COMPONENTS)} components reused" in again.stdout

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 ROWS = 400
 BAD = example(**(GOOD | {"op": [3, 99, 4]}))
 WINDOW = ("--set", "data.window=3", "--set", "data.allow_fewer=true", "--set", "data.unchanged_for=0")
-LENIENT = ("--set", "evaluation.margin=1", "--set", "evaluation.slice_margin=1")
+LENIENT = ("--set", "release_gate.margin=1", "--set", "release_gate.slice_margin=1")
 
 
 class Step(NamedTuple):

@@ -15,7 +15,7 @@ from tests.support import QUICK, maskline, show, states
 
 pytestmark = pytest.mark.slow
 
-ENOUGH = ("--set", "evaluation.min_accuracy=0.3")
+ENOUGH = ("--set", "release_gate.min_accuracy=0.3")
 
 
 def weights(root):
@@ -98,7 +98,7 @@ def test_warm_start_begins_with_the_live_model_and_only_for_new_data(tmp_path):
     for step in ("first", "with more data", "with another bar"):
         if step == "with more data":
             shutil.move(later / "shard_0001.tfrecords", data)
-        bar = ["--set", "evaluation.margin=" + ("0.9" if step == "with another bar" else "1")]
+        bar = ["--set", "release_gate.margin=" + ("0.9" if step == "with another bar" else "1")]
         done = maskline(*warm, *bar)
         assert done.returncode == 0, step + done.stdout + done.stderr
     assert states(show(root))["Trainer"] == "CACHED"
