@@ -1,4 +1,4 @@
-"""Every setting with hostile values: one line that refuses them, or settings that hold what the file says."""
+"""Every setting with hostile values: one line refuses them, or the settings hold what the file says."""
 
 import json
 import math
@@ -17,8 +17,8 @@ from maskline.transform.errors import InputError
 
 HOSTILE = [
     "yes", "true", "", "null", "-1", "010", "1:30", "1_000", "1e3", ".nan", "-.inf", "9" * 5000,
-    "1000000000000000000000000", "4294967296", "2026-02-31", "[]", "[0]", "[-5]", "[[]]", "[" * 30, "{}",
-    "{a: {a: {}}}", "'  '", "a b", '"\\0"', '"\\e[31m"', '"\\ud800"', "x" * 5000, "*a", "'..'", "'~root'", "é",
+    "1000000000000000000000000", "4294967296", "2026-02-31", "[]", "[0]", "[-5]", "[[]]", "[" * 30,
+    "{}", "{a: {a: {}}}", "'  '", "a b", '"\\0"', '"\\e[31m"', '"\\ud800"', "x" * 5000, "*a", "'..'", "'~root'", "é",
 ]  # fmt: skip
 ON_THE_COMMAND_LINE = [
     "yes",
@@ -105,8 +105,8 @@ def test_a_boolean_is_no_number_and_a_number_no_text(field, elsewhere):
 
 
 words = st.sampled_from(
-    [*"[]{},:#&*!|>'\"%@`-? \n\t~", "\n  ", "\n- ", ": ", "a", "b", "yes", "010", "&a ", "*a", "!!int ", "<<", "---\n",
-     "training", "epochs", "data", "...", '"\\x', "\x1b", "\ufeff", "\x85", "\u2028", "9" * 400]
+    [*"[]{},:#&*!|>'\"%@`-? \n\t~", "\n  ", "\n- ", ": ", "a", "b", "yes", "010", "&a ", "*a", "!!int ", "<<",
+     "---\n", "training", "epochs", "data", "...", '"\\x', "\x1b", "\ufeff", "\x85", "\u2028", "9" * 400]
 )  # fmt: skip
 
 

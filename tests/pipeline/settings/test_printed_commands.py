@@ -30,10 +30,10 @@ def test_commands_that_gates_and_runs_print_work_as_printed(remembered, monkeypa
     root = remembered.settings.root
     monkeypatch.setattr(component.artifact_utils, "get_split_uri", lambda *_: f"{root}/artifacts/Split-train")
     commands = []
-    for kind in ("drift", "bad rows", "lost rows", "corrupt file", "empty split", "new values"):
-        check = Check(name=kind, subject="", asked="", measured="", outcome=Outcome.BLOCKED)
-        [line] = component._with_command(check, {"examples": []}, str(root)).details
-        commands.append(line.removeprefix("more: "))
+    for kind in ("drift", "skew", "bad_rows", "lost_rows", "corrupt_file", "empty_split", "new_values"):
+        check = Check(kind=kind, name=kind, asked="", measured="", outcome=Outcome.BLOCKED)
+        details = component._with_command(check, {"examples": []}, str(root)).details
+        commands.append(details[-1].removeprefix("more: "))
     console = Console(remembered.settings)
     commands += [f"{console._command('predict')} {console._example()}", console._command("show")]
     commands.append(f"{console._command('bless')} last --reason 'it is needed'")
