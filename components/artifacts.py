@@ -1,4 +1,4 @@
-"""The artifact types of ours. Their names and the keys of their properties stand in `transform.names`."""
+"""Our artifact types. Their names and the keys of their properties stand in `transform.names`."""
 
 import json
 

@@ -113,7 +113,7 @@ def load_ir(file: Path, digest: str) -> str:
     if found != digest:
         raise InputError(
             f"{file}: the image holds another pipeline ({found[:12]}) than was submitted ({digest[:12]}); "
-            "build the image anew, or submit with the settings and source that it was built from"
+            "build the image again, or submit with the settings and source that it was built from"
         )
     return data.decode()
 

@@ -147,7 +147,7 @@ def _status() -> int:
         return _end(f"maskline: {error}", Exit.BUSY)
     except MachineError as error:
         return _end(f"maskline: {error}", Exit.ERROR)
-    except SystemExit:  # click's way with any broken pipe; ours of the output are none (`streams`)
+    except SystemExit:  # click's way with any broken pipe; our streams of the output raise none (`streams`)
         return _end("maskline: a pipe or connection was closed by its other end", Exit.ERROR)
     except Exception as error:
         return _unexpected(error)

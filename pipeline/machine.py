@@ -6,7 +6,7 @@ from pathlib import Path
 
 _NO_SPACE = "no space left"
 # What libraries write where they do not pass on the system's error number; TFX wraps it in its own, Beam in
-# text, ml-metadata in SQL. The first that fits is told.
+# text, ml-metadata in SQL. The first that fits is reported.
 _REFUSED = {
     _NO_SPACE: r"No space left on device|[Dd]isk quota exceeded|database or disk is full",
     "a file may grow no further": r"File too large",

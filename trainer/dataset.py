@@ -65,7 +65,7 @@ def read_rows(patterns: Sequence[str], spec: SequenceSpec, folder: Path) -> Rows
             table[start : start + len(rows)] = rows[np.lexsort(rows.T[::-1])]
             start += len(rows)
         table.flush()
-    # Mapped anew: the system may drop pages that are only read, and then memory stays flat.
+    # Mapped again: the system may drop pages that are only read, and then memory stays flat.
     table = np.memmap(file, dtype, "r", shape=shape)
     return Rows(table[:, :-1], table[:, -1])
 

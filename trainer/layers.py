@@ -108,7 +108,7 @@ class MaskedConvolution(MaskedLayer):
         length, width = ops.shape(inputs)[1:]
         reach = self.kernel // 2
         padded = ops.pad(inputs, ((0, 0), (reach, reach), (0, 0)))
-        # One product over neighbours laid side by side: in a compiled loop on a CPU, XLA takes ten times as
+        # One product over neighbors laid side by side: in a compiled loop on a CPU, XLA takes ten times as
         # long for a convolution.
         seen = ops.concatenate([padded[:, i : i + length] for i in range(self.kernel)], axis=-1)
         return inputs + ops.matmul(seen, ops.reshape(self.weights_kde, (-1, width))) + self.bias

@@ -140,7 +140,7 @@ class _Walk:
         self.kept: list[Any] = []  # ids are of tensors that live
 
     def through(self, graph: Any, inputs: Any, mask: Any = None, path: str = "") -> Any:
-        # As Functional.call does, which sets masks anew because a cast loses them.
+        # As Functional.call does, which sets masks again because a cast loses them.
         given = tensors(inputs)
         masks = tree.flatten(tree.map_structure(get_keras_mask, inputs) if mask is None else mask)
         inputs = graph._standardize_inputs(inputs)

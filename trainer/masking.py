@@ -1,4 +1,4 @@
-"""Where masks come from and what every layer of ours does with them. `keras.ops` alone.
+"""Where masks come from and what each of our layers does with them. `keras.ops` alone.
 
 A mask is boolean [b, s] (batch, sequence position), true where a position is real.
 """

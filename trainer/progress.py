@@ -68,7 +68,7 @@ class Progress(keras.callbacks.Callback):
         self._began = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Stops at a loss that is no number any more: nothing good comes after it."""
+        """Stops at a loss that is NaN or infinite: training cannot recover from it."""
         self._refuse_unless_finite(logs, "loss", f"by call {batch + 1}")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

@@ -92,7 +92,7 @@ class TrainingSettings(Section):
 
     epochs: int = setting(12, "passes over the training rows", unit="epochs", ge=1, le=1_000_000)
     batch_size: int = setting(64, "rows in a step", unit="rows", ge=1, le=1_000_000)
-    learning_rate: float = setting(5e-3, "step size of Adam, at its highest", unit="per step", gt=0, le=1000)
+    learning_rate: float = setting(5e-3, "highest step size of Adam", unit="per step", gt=0, le=1000)
     schedule: Literal["cosine", "constant"] = setting("cosine", "schedule of the learning rate")
     warmup: float = setting(
         0.05, "share of the steps in which the cosine schedule's rate rises", unit="share", ge=0, lt=1
@@ -100,7 +100,7 @@ class TrainingSettings(Section):
     best_weights: bool = setting(True, "keep the weights of the epoch with the lowest held-out loss")
     patience: int = setting(
         0,
-        "stop after so many epochs without a lower held-out loss; 0 never stops early",
+        "stop after this many epochs without a lower held-out loss; 0 never stops early",
         unit="epochs",
         ge=0,
         le=1_000_000,

@@ -99,7 +99,7 @@ class Exit(IntEnum):
     """Exit statuses, the same for every command and for a node on a cluster."""
 
     OK = 0  # released, or nothing new to do
-    ERROR = 1  # the machine, or a fault of ours
+    ERROR = 1  # the machine, or our own fault
     BAD_INPUT = 2  # what the user gave
     BLOCKED = 3  # a gate said no
     BUSY = 4  # another process holds the root; try again later

@@ -13,7 +13,7 @@ ALARMS = 1e-4  # of all comparisons, those in which chance alone exceeds the bou
 _NORMAL = 3.719  # the normal distribution's quantile for that
 _DEALS = 200
 _CELLS = 10**6  # counts that are drawn: of a large vocabulary fewer deals tell as much
-_MOST = 10**8  # ids that are dealt out; of more, every other one or fewer: chance hardly matters there
+_MOST = 10**8  # ids that are assigned at random; of more, every other one or fewer: chance matters little
 _SHIFTS = (1, 17, 47)  # between the parts of one sample and those of the other that they meet
 
 
@@ -96,7 +96,7 @@ def _parts_and_rest(
 
 
 def _one_by_one(pooled: NDArray[np.int64], size: int) -> float:
-    """The mean divergence between `size` of the ids and the rest, where each id is dealt out for itself."""
+    """The mean divergence between `size` of the ids and the rest, each id assigned by itself."""
     deals = max(20, min(_DEALS, _CELLS // len(pooled)))
     generator = np.random.default_rng(0)
     dealt = generator.multivariate_hypergeometric(pooled, size, size=deals, method="marginals")

@@ -63,7 +63,7 @@ def _check(name: str, asked: str, measured: str, *, holds: bool, subject: str = 
 
 def _alone(found: list[str], settings: ModelChecksSettings) -> Iterator[Check]:
     measured = f"{', '.join(found)} can be imported" if found else "none of our packages can be imported"
-    yield _check("alone", "the model needs TensorFlow and nothing of ours", measured, holds=not found)
+    yield _check("alone", "the model needs TensorFlow and none of our packages", measured, holds=not found)
 
 
 def _finite(bad: Mapping[str, int], settings: ModelChecksSettings) -> Iterator[Check]:
@@ -75,7 +75,7 @@ def _finite(bad: Mapping[str, int], settings: ModelChecksSettings) -> Iterator[C
 def _golden(distance: Mapping[str, float], settings: ModelChecksSettings) -> Iterator[Check]:
     for signature, far in distance.items():
         asked = f"at most {settings.tolerance:g} from the logits before the export"
-        holds = far <= settings.tolerance  # also false where it is no number
+        holds = far <= settings.tolerance  # also false where it is NaN
         yield _check("golden", asked, f"{far:.2g} away", holds=holds, subject=signature)
 
 

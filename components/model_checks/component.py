@@ -93,7 +93,7 @@ def ask(model: str, golden: str) -> dict[str, Any]:
 
 
 class ModelChecks(base_component.BaseComponent):
-    """Checks the artefact that will be served, as a server would load it.
+    """Checks the artifact that will be served, as a server would load it.
 
     Args:
       model: the candidate.

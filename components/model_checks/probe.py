@@ -112,7 +112,7 @@ def packages(subject: Subject, hidden: Sequence[str]) -> list[str]:
 
 
 def finite(subject: Subject) -> dict[str, int]:
-    """Of each signature, how many numbers among its answers to all rows are none."""
+    """Counts, for each signature, the NaN and infinite values in its answers to all rows."""
     asked = {
         "serving_default": subject.examples,
         "serving_text": [subject.text(example) for example in subject.examples],

@@ -176,7 +176,7 @@ def _gates(gates: Mapping[str, Verdict]) -> Iterator[str]:
 def _made(facts: Facts) -> Iterator[str]:
     training = facts.configuration["training"]
     yield (
-        f"{facts.parameters:,} parameters, seed {training['seed']}; rows are parted by a hash of their "
+        f"{facts.parameters:,} parameters, seed {training['seed']}; rows are split by a hash of their "
         "bytes, with no seed."
     )
     yield ""

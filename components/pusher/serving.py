@@ -1,6 +1,6 @@
 """The directory of versions that a model server reads: published whole, logged, repaired. No TensorFlow.
 
-A server polls the directory and serves the highest number in it. Names that are no number it passes over:
+A server polls the directory and serves the highest number in it. It ignores names that are not numbers:
 the lock, the audit log, and what is still being copied or removed.
 """
 

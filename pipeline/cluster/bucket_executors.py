@@ -75,8 +75,8 @@ class Scratch:
                     url = f"{artifact.uri}/{below}".rstrip("/")
                     if not buckets.download(url, Path(self.path(url))):
                         raise RunError(
-                            f"{url}: nothing lies there, and input '{name}' was made there; "
-                            "was it removed? A run with other data or settings makes it anew"
+                            f"{url}: nothing is there, but input '{name}' was written there; "
+                            "was it removed? A run with other data or settings makes it again"
                         )
 
     def upload(self, outputs: Artifacts) -> None:

@@ -66,7 +66,7 @@ def check(url: str) -> None:
             file_system(url).find(f"{url.rstrip('/')}/.maskline-asks")
     except FileNotFoundError:
         bucket = "/".join(url.split("/")[:3])
-        raise InputError(f"{bucket}: no such bucket; make it, or mend cluster.pipeline_root") from None
+        raise InputError(f"{bucket}: no such bucket; create it, or fix cluster.pipeline_root") from None
     except RunError as error:
         raise InputError(str(error)) from None
 

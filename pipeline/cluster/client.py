@@ -102,7 +102,7 @@ class Client:
             return self._kfp.get_run(run)
 
     def logs(self, run: str, node: str) -> Iterator[str]:
-        """What a pod wrote, by every way that a backend may have; nothing where it has it no more.
+        """What a pod wrote, by every way that a backend may have; nothing where it no longer has it.
 
         Args:
           run: its id.

@@ -77,8 +77,8 @@ def _check_spans(config: Config) -> None:
         )
     if data.window > 1 and not data.allow_fewer:
         raise InputError(
-            "data.window: on a cluster a run ingests one span, and the ones before it are those that earlier "
-            "runs ingested, which may be fewer; set data.allow_fewer=true"
+            "data.window: on a cluster, each run ingests one span, and the ones before it are those that "
+            "earlier runs ingested, which may be fewer; set data.allow_fewer=true"
         )
 
 

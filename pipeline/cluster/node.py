@@ -59,7 +59,7 @@ def bind(
         raise InputError(f"no node '{node_id}'; there are {', '.join(nodes)}")
     if not run_id or "{{" in run_id:
         raise InputError(
-            f"'{run_id}' is no run id; the backend fills its placeholder in only as a task's input"
+            f"'{run_id}' is not a run id; the backend fills its placeholder in only as a task's input"
         )
     node = nodes[node_id]
     declared = {
@@ -185,7 +185,7 @@ class Launch:
                     fileio.rmtree(artifact.uri)
 
     def _blocked(self, store: metadata.Metadata, execution: int) -> str:
-        """Why a gate blocks; empty where it does not, and for a node that is no gate."""
+        """Why a gate blocks; empty where it does not, and for a node that is not a gate."""
         events = store.store.get_events_by_execution_ids([execution])
         made = [event.artifact_id for event in events if event.type == mlmd.Event.OUTPUT]
         for artifact in store.store.get_artifacts_by_id(made):

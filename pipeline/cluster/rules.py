@@ -37,7 +37,7 @@ def problems(text: str) -> list[str]:
     except yaml.YAMLError as error:
         return [f"not YAML: {' '.join(str(error).split())}"]
     if any(not isinstance(document, dict) for document in documents):
-        return ["a document is no mapping"]
+        return ["a document is not a mapping"]
     specs = [d for d in documents if "platforms" not in d]
     platforms = [d for d in documents if "platforms" in d]
     if len(specs) != 1 or len(platforms) > 1:

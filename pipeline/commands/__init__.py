@@ -1,1 +1,1 @@
-"""The commands, a file a group. What a command needs is imported inside it, so that help is quick."""
+"""The commands, one file per group. What a command needs is imported inside it, so that help is quick."""

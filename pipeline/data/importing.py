@@ -1,7 +1,7 @@
 """Writes CSV and JSON Lines as TFRecord shards, with their vocabulary and the settings of a first run.
 
 The files are read twice, a row at a time: once to count symbols and answers, once to write. What is kept
-in memory grows with the number of different symbols, not with the number of rows.
+in memory grows with the number of distinct symbols, not with that of rows.
 """
 
 import json
@@ -180,7 +180,7 @@ def _vocabulary(survey: Survey, options: Options) -> tuple[str, ...]:
 
 
 def _length(survey: Survey) -> int:
-    """A length for `sequence.length`: of the longest row, or, where few rows are very long, of nearly all."""
+    """A length for `sequence.length`: of the longest row, or, if a few are far longer, of nearly all."""
     longest = max(survey.lengths)
     if longest <= _LONG:
         return longest

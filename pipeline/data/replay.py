@@ -61,7 +61,7 @@ def _write(shard: Path, quarantine: Path, out: Path, spec: SequenceSpec) -> tupl
         for row in quarantined_rows(quarantine):
             if Path(row.file).parent.resolve() == out.resolve():
                 raise InputError(
-                    f"{out}: the rows come from there, and a run reads them there anew; give another folder"
+                    f"{out}: the rows come from there, and a run reads them there again; give another folder"
                 )
             if problem := record_problem(row.data, spec):
                 bad[problem.reason] += 1

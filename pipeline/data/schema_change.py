@@ -71,9 +71,7 @@ def accept(config: Config) -> Change:
     if change.after != change.before:
         schema = text_format.Parse(change.after, schema_pb2.Schema())
         if problem := schema_problem(schema, config.sequence) or _lacking(schema, config.sequence):
-            raise InputError(
-                f"{change.file}: not changed: {problem}; mend the data, or change sequence first"
-            )
+            raise InputError(f"{change.file}: not changed: {problem}; fix the data, or change sequence first")
         _write(change.file, change.after)
     return change
 

@@ -96,7 +96,9 @@ def _places(file: Path, header: list[str], columns: Sequence[str], delimiter: st
     for column in columns:
         if (count := header.count(column)) != 1:
             names = ", ".join(map(repr, header)) or "nothing"
-            hint = "" if len(header) > 1 else f"; if fields are not parted by {delimiter!r}, give --delimiter"
+            hint = (
+                "" if len(header) > 1 else f"; if {delimiter!r} is not between the fields, give --delimiter"
+            )
             problem = f"has no column {column!r}" if not count else f"names column {column!r} {count} times"
             raise InputError(f"{file}: {problem}; its header names {names}{hint}")
     return {column: header.index(column) for column in columns}

@@ -52,7 +52,7 @@ def find_data(data: DataConfig) -> tuple[list[Delivery], list[str]]:
             f"{data.path}: data.window asks for {data.window} spans, complete are {len(chosen)} ({there}); "
             "wait for more, or set data.allow_fewer=true"
         )
-    notes = [f"{stray}: is beside the spans and is none; ignored" for stray in found.strays]
+    notes = [f"{stray}: is beside the spans but is not a span; ignored" for stray in found.strays]
     notes += [f"{span.folder}: is not complete and left out: {why}" for span, why in found.waiting.items()]
     return [_delivery_of(span, data) for span in chosen], notes
 
@@ -120,6 +120,6 @@ def read_schema(file: Path | None, spec: SequenceSpec) -> str:
     if problem := schema_problem(schema, spec):
         raise InputError(
             f"data.schema: {file} and sequence disagree: {problem}; "
-            "mend it, or leave data.schema out and it follows from sequence"
+            "fix it, or leave out data.schema, and it follows from sequence"
         )
     return text

@@ -126,7 +126,7 @@ def _missing(result: Run) -> RunError | None:
         return None
     return RunError(
         f"version {result.live_version} is recorded as live, but {result.model} is not there; "
-        "put it back, or start anew with another --root"
+        "put it back, or start over with another --root"
     )
 
 

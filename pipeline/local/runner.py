@@ -31,7 +31,7 @@ from maskline.pipeline.local.space import Need
 from maskline.transform.errors import InputError, MachineError
 from maskline.transform.names import RUN_ID_PARAMETER
 
-_GRACE = 10.0  # seconds that a node has to end when it is told to
+_GRACE = 10.0  # seconds that a node has to end after SIGTERM
 _TICK = 0.25  # seconds between two looks of a person at the clock
 # The last word of a node, and the error that it becomes.
 _FAILURES: dict[str, type[Exception]] = {"input": InputError, "machine": MachineError, "failed": RunError}

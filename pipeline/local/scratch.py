@@ -11,7 +11,7 @@ from pathlib import Path
 from maskline.transform.errors import cannot_write
 
 FOLDER = "tmp"
-# What a run is called. Other things that lie in the folder are none of ours.
+# What a run is called. Everything else in the folder belongs to others.
 _RUN = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{6}")
 
 

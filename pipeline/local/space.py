@@ -33,7 +33,7 @@ class Need(NamedTuple):
 
     @classmethod
     def of(cls, place: Path, shards: Iterable[Path], *, parameters: int = 0) -> Self:
-        """Estimates what a run on some shards takes, for a model of so many parameters."""
+        """Estimates what a run on some shards takes, for a model with this many parameters."""
         data = sum(map(_content, shards)) * _TIMES
         return cls(place, data + parameters * _PARAMETER * _COPIES + _FIXED)
 

@@ -44,7 +44,7 @@ def ingest(config: Config, older: Sequence[Delivery], run: str, schema_file: str
         if not config.data.allow_fewer:
             raise InputError(
                 f"data.window asks for {config.data.window} spans, but {left_out}; "
-                "deliver it anew, or set data.allow_fewer=true"
+                "deliver it again, or set data.allow_fewer=true"
             )
         console.warn(f"{left_out}; it is not trained on")
 

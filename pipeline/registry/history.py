@@ -286,7 +286,7 @@ def _refusal(file: Path, error: sqlite3.Error, action: str) -> Exception:
             f"{file}: the metadata store cannot be {action} ({error}); make room or give access"
         )
     return InputError(
-        f"{file}: the metadata store cannot be {action} ({error}); mend it, or give another --root"
+        f"{file}: the metadata store cannot be {action} ({error}); repair it, or give another --root"
     )
 
 

@@ -31,7 +31,7 @@ def released(folder: Path) -> list[Released]:
       InputError: the audit log was edited by hand.
     """
     logged = {change.to: change for change in audit.changes(folder)}
-    # One that is not logged yet, the next run will log; until then it is told as it will be.
+    # One that is not logged yet, the next run will log; until then it is shown as it will be.
     logged |= {change.to: change for change in serving.unlogged(folder)}
     present = serving.versions(folder)
     return [_released(v, logged[v.number], live=v == present[-1]) for v in present]

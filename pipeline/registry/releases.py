@@ -1,4 +1,4 @@
-"""Makes models live outside a run, and keeps the metadata store and the serving directory of one mind.
+"""Makes models live outside a run, and keeps the metadata store and the serving directory consistent.
 
 Neither TFX nor TensorFlow: what TFX's resolvers will read is written with ml-metadata itself.
 """

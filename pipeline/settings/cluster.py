@@ -37,7 +37,7 @@ class NodeSettings(Section):
     retries: int = setting(2, "attempts after the first one failed", unit="attempts", ge=0, le=100)
     retry_seconds: int = setting(30, "wait before the first retry", unit="seconds", ge=0, le=10**6)
     retry_factor: float = setting(
-        2.0, "each later retry waits so many times longer", unit="times", ge=1, le=1000
+        2.0, "factor by which each later retry waits longer", unit="times", ge=1, le=1000
     )
     retry_deadline_hours: int = setting(
         168,
@@ -106,7 +106,7 @@ class ClusterSettings(Section):
         "/mnt/maskline/data", "shards, or spans as in `data.path`, as pods see them", min_length=1
     )
     root: str = setting(
-        "/mnt/maskline/root", "released models and checkpoints lie under it, in a volume", min_length=1
+        "/mnt/maskline/root", "directory of released models and checkpoints, in a volume", min_length=1
     )
     pipeline_root: str = setting(
         "",

@@ -102,7 +102,7 @@ def validated(base: Given, options: Given, file: Path | None) -> Loaded:
 
 
 def _with_vocabulary(values: Node) -> Node:
-    """With the symbols that stand in a file of their own, a symbol a line."""
+    """With the symbols of a separate file, one symbol per line."""
     node = values.get(_VOCABULARY)
     if node is None or not isinstance(node.value, str):
         return values

@@ -61,7 +61,7 @@ def _mistake(details: ErrorDetails, values: Node) -> tuple[Source, Path, str]:
     value = node.shown() if node else shown(details["input"])
     if str(details["loc"][-1]) == "[key]":
         pattern = details.get("ctx", {}).get("pattern", "another pattern")
-        return _source(path, values), path, f"is no name that is allowed here; it must match {pattern}"
+        return _source(path, values), path, f"is not a name that is allowed here; it must match {pattern}"
     if allowed.startswith("text") and node and not isinstance(node.value, str | Mapping | list):
         allowed += "; put it in quotes"
     return _source(path, values), path, f"{value} is not allowed; it must be {allowed}"

@@ -32,7 +32,7 @@ class DataSettings(Section):
     span: int | str = setting(spans.LATEST, "the span to run on: `latest`, a number or a date")
     window: int = setting(
         1,
-        "train on so many spans, the last up to this one; evaluate on this one",
+        "train on this many spans, the last up to this one; evaluate on this one",
         unit="spans",
         ge=1,
         le=10_000,

@@ -27,7 +27,7 @@ _BLOCK = re.compile(
     r"<!-- output: (?P<name>[\w-]+) -->\n```\w*\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
 )
 _SHAPES = (
-    (re.compile(r"\t[-\d](?=\t)"), "\t#"),  # a predicted symbol
+    (re.compile(r"(?<=[\t'])[-\d](?=[\t'])"), "#"),  # a predicted symbol
     (re.compile(r"\b[0-9a-f]{8,}(-[0-9a-f]{4,})*\b"), "#"),  # digests and ids
     (re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.-]+Z?"), "#"),
     (re.compile(r"[-+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?"), "#"),

@@ -84,7 +84,6 @@ def prose(text: str) -> str:
 def findings(texts: Iterable[Text]) -> Iterator[Finding]:
     """What both linters say, in the order of the texts."""
     words = styles()
-    checks = {**DEFAULT["checks"], **dict.fromkeys(OFF, False)}
     registry = CheckRegistry()
     registry.register_many(CHECKS)
     for piece in texts:
@@ -95,12 +94,10 @@ def findings(texts: Iterable[Text]) -> Iterator[Finding]:
                 found = " ".join(match[0].split())
                 yield Finding(piece.place, line, f"'{found}': write {style.instead}")
         if cleaned.strip():
-            for result in LintFile("text", cleaned).lint({**DEFAULT, "checks": checks}):
-                yield Finding(
-                    piece.place,
-                    piece.line + result.pos[0] - 1,
-                    f"{result.check_result.check_path}: {result.check_result.message}",
-                )
+            for result in LintFile("text", cleaned).lint(DEFAULT):
+                check, message = result.check_result.check_path, result.check_result.message
+                if not check.startswith(OFF):
+                    yield Finding(piece.place, piece.line + result.pos[0] - 1, f"{check}: {message}")
 
 
 def pages() -> Iterator[Text]:

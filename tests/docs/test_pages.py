@@ -6,7 +6,7 @@ import pytest
 
 from maskline.pipeline.commands.group import EXIT_STATUSES
 from maskline.transform.names import Exit
-from tests.docs.outputs import pages
+from tests.docs.outputs import blocks, pages
 from tests.support import REPOSITORY, maskline
 
 # Made by a command, or given as a pattern, or a name below another folder that the text gives.
@@ -50,6 +50,14 @@ def test_exit_statuses_in_the_readme_are_those_of_the_help():
     shown = " ".join(maskline("run", "--help").stdout.split())
     for status, meaning in EXIT_STATUSES.items():
         assert f"{status} {meaning}" in shown
+
+
+def test_every_output_block_is_held_against_a_command_by_a_test():
+    tests = "\n".join(
+        path.read_text() for path in REPOSITORY.glob("tests/**/test_*.py") if path.name != "test_pages.py"
+    )
+    asserted = set(re.findall(r'assert_documented\(\s*"([\w-]+)"', tests))
+    assert asserted == set(blocks())
 
 
 @pytest.mark.parametrize("page", list(pages()), ids=lambda page: str(page.relative_to(REPOSITORY)))

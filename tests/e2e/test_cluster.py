@@ -22,6 +22,7 @@ from maskline.pipeline.cluster.metadata import connection
 from maskline.pipeline.cluster.store import Store, open_store
 from maskline.transform.errors import InputError
 from tests.conftest import Finished
+from tests.docs.outputs import assert_documented
 from tests.kfp_cluster import Cluster, Execution
 from tests.kfp_server import KfpServer
 from tests.support import GOOD, REPOSITORY, example, tfrecord, versions
@@ -38,6 +39,7 @@ class Site(NamedTuple):
     store: Store
     password: str
     options: list[str]
+    bundled: Any
     first: Any
     second: Any
 
@@ -86,7 +88,7 @@ def site(postgres, finished: Finished, tmp_path_factory) -> Iterator[Site]:
     first = call("submit", *options)
     killer.join()
     second = call("submit", *options)
-    yield Site(folder, server, store, postgres.password, options, first, second)
+    yield Site(folder, server, store, postgres.password, options, bundled, first, second)
     server.close()
 
 
@@ -116,6 +118,12 @@ def test_run_ends_pushed_though_a_node_was_killed(site):
     assert [attempt.process.returncode for attempt in trainer.attempts] == [-signal.SIGKILL, 0]
     for name, task in site.executions[0].tasks.items():
         assert len(task.attempts) == (2 if name == "trainer" else 1), name
+
+
+def test_docs_show_what_bundle_and_submit_print(site):
+    assert_documented("bundle", site.bundled.output, replace={f"{site.folder}/home": "kubeflow"})
+    host = {site.server.url: "http://localhost:8080"}
+    assert_documented("submit", site.second.output, replace=host, in_order=False)
 
 
 def test_killed_node_has_one_execution_record(site):
@@ -200,6 +208,7 @@ def test_blocked_data_end_the_run_with_status_3_and_the_reason(site):
     assert submitted.return_value == 3, submitted.output
     why = "bad rows: 20 of 520 rows, 3.85% (20 outside vocabulary); at most 1.00% is allowed"
     assert submitted.output.endswith(f"data-gate: blocked: {why}\nblocked by a gate\n")
+    assert_documented("submit-blocked", submitted.output)
     run = site.execution(submitted)
     assert run.state == "FAILED"
     before = {"example-gen", "import-schema-gen", "statistics-gen", "example-validator", "previous-span"}
@@ -232,7 +241,9 @@ def test_schedule_twice_is_one_and_unschedule_removes_it(site):
     assert run["trigger"]["cron_schedule"]["cron"] == "0 30 4 * * *"
     listed = call("schedules", *site.options).output
     assert listed.startswith("maskline\t0 30 4 * * *\tENABLED\t")
-    assert call("unschedule", *site.options).output == "1 schedule of maskline removed\n"
+    removed = call("unschedule", *site.options).output
+    assert removed == "1 schedule of maskline removed\n"
+    assert_documented("schedule", changed.output + listed + removed)
     assert call("unschedule", *site.options).output == "0 schedules of maskline removed\n"
     assert not site.server.recurring
 

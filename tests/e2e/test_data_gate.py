@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from tests.docs.outputs import assert_documented
 from tests.support import QUICK, REPOSITORY, environment, maskline, show, states, versions
 
 pytestmark = pytest.mark.slow
@@ -35,8 +37,12 @@ class Step(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def steps(tmp_path_factory) -> dict[str, Step]:
-    folder = tmp_path_factory.mktemp("gate")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("gate")
+
+
+@pytest.fixture(scope="module")
+def steps(folder) -> dict[str, Step]:
     root, good, drifted = folder / "root", folder / "good", folder / "drifted"
     maskline("data", "--out", good, "--shards", 1, "--records", 400)
     maskline("data", "--out", drifted, "--shards", 1, "--records", 400, "--seed", 1, "--max-value", 30)
@@ -76,6 +82,10 @@ def test_drifted_data_are_blocked_and_nothing_is_trained_or_pushed(steps, name):
     assert "Blocked by DataGate: drift of 'defs': Jensen-Shannon divergence 0.0" in step.out
     assert "% in the previous span" in step.out
     assert "Nothing was trained or released." in step.out
+
+
+def test_docs_show_what_a_blocked_run_prints(steps, folder):
+    assert_documented("blocked", steps["drifted"].out, replace={folder / "root": "runs"})
 
 
 def test_the_command_that_shows_more_does(steps):

@@ -10,6 +10,7 @@ import pytest
 from maskline.transform.features import SequenceSpec
 from maskline.transform.names import AUDIT_FILE, CARD_FILE, FACTS_FILE
 from maskline.transform.samples import exercises
+from tests.docs.outputs import assert_documented
 from tests.support import maskline, show, versions, write_shard
 
 pytestmark = pytest.mark.slow
@@ -73,10 +74,12 @@ def steps(root, tmp_path_factory) -> dict[str, Step]:
     run("first", clean)
     run("equal, better is asked", clean, *EQUAL, "release_gate.require=better")
     run("equal", clean, *EQUAL)
+    step("models for people", "models")
     run("spoilt", spoilt)
+    step("show for people", "show")
     step("blessed", "bless", "last", "--reason", "products are not asked for any more")
     run("again", spoilt)
-    step("rollback", "rollback", "--reason", "they are asked for")
+    step("rollback", "rollback", "--reason", "worse on the phone")
     run("rolled back from", spoilt, *WIDE)
     leave_behind(root / "serving/maskline")
     run("broken", clean, *BROKEN, *WIDE)
@@ -163,6 +166,18 @@ def test_model_that_is_spoilt_on_one_slice_is_refused_and_the_slice_is_named(ste
     assert f"Not blessed: {why}" in step.out
 
 
+def test_docs_show_what_these_commands_print(steps, root):
+    assert_documented("models", steps["models for people"].out, replace={root: "runs"})
+    assert_documented("show", steps["show for people"].out, replace={root: "runs"})
+    assert_documented("rollback", steps["rollback"].out, replace={root: "runs"})
+
+
+def test_docs_show_a_line_of_the_audit_log(steps, root):
+    lines = (root / "serving/maskline" / AUDIT_FILE).read_text().splitlines()
+    [line] = [line for line in lines if "worse on the phone" in line]
+    assert_documented("audit", line)
+
+
 def test_person_may_release_it_and_is_recorded(steps, root):
     step = steps["blessed"]
     assert (step.code, step.versions) == (0, ["1", "2", "3"]), step.out
@@ -189,7 +204,7 @@ def test_rollback_publishes_the_earlier_model_again(steps, root):
     assert step.run["live_version"] == 4
     log = audit_log(root)
     assert [(change["from"], change["to"]) for change in log] == [(None, 1), (1, 2), (2, 3), (3, 4)]
-    assert log[-1]["why"] == "rolled back to version 2: they are asked for"
+    assert log[-1]["why"] == "rolled back to version 2: worse on the phone"
     card = (root / "serving/maskline/4" / CARD_FILE).read_text()
     assert "Published as version 4 at " in card.splitlines()[2]
     assert log[-1]["why"] in card.splitlines()[2]

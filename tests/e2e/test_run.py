@@ -4,11 +4,14 @@ import contextlib
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.docs.outputs import assert_documented, blocks
 from tests.support import (
     GOOD,
     QUICK,
@@ -42,6 +45,19 @@ def test_progress_and_summary_are_plain_lines(finished):
     assert f"log: {log}\n" in out
     assert "Traceback" not in log.read_text()
     assert "\x1b" not in out
+
+
+def test_readme_shows_what_a_run_prints(finished):
+    typed = {
+        finished.root: "…/maskline-root",
+        " --root …/maskline-root": "",
+        "Next: maskline": "Next: .venv/bin/maskline",
+        "      maskline": "      .venv/bin/maskline",
+    }
+    made = "Getting uv 0.13.9 into .tools\nSetting up .venv (once; about a minute on a fast line)\n"
+    data = "10 shards of 1,000 records in data/reference\n"
+    printed = made + data + finished.process.stdout
+    assert_documented("run", printed, replace=typed, in_order=False, same_data=False)
 
 
 def test_show_tells_states_counts_metrics_and_model(finished):
@@ -107,13 +123,30 @@ def test_second_run_has_nothing_to_do(finished):
 
 
 def test_predict_asks_the_live_model(finished):
-    done = maskline("predict", "--root", finished.root, "x=-12,y=24:y+x", "y=3,x=9:x*y")
+    texts = ("x=-12,y=24:y+x", "x=7,y=3:x*y")
+    done = maskline("predict", "--root", finished.root, *texts)
     assert (done.returncode, done.stderr) == (0, "")
-    for line, text in zip(done.stdout.splitlines(), ("x=-12,y=24:y+x", "y=3,x=9:x*y"), strict=True):
+    assert_documented("predict", done.stdout, same_data=False)
+    for line, text in zip(done.stdout.splitlines(), texts, strict=True):
         asked, symbol, probability = line.split("\t")
         assert asked == text
         assert symbol in "-0123456789"
         assert 0 < float(probability) <= 1
+
+
+def test_tensorflows_own_tool_asks_the_model(finished):
+    """The command is read from the README, so that it can be typed as it stands there."""
+    *_, first, second = [line for line in blocks()["saved_model_cli"].lines if line[:1] in "$ "]
+    typed = (
+        first.removesuffix("\\").replace("maskline-root/serving/maskline/1", str(finished.served)) + second
+    )
+    _, program, *arguments = shlex.split(typed)
+    done = subprocess.run(
+        [Path(sys.executable).with_name(Path(program).name), *arguments],
+        capture_output=True, text=True, env=environment() | {"TF_CPP_MIN_LOG_LEVEL": "2"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert_documented("saved_model_cli", done.stdout, same_data=False)
 
 
 @pytest.mark.parametrize(

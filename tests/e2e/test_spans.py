@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.docs.outputs import assert_documented
 from tests.support import GOOD, QUICK, example, maskline, show, states, tfrecord, versions
 
 pytestmark = pytest.mark.slow
@@ -34,8 +35,12 @@ class Step(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def steps(tmp_path_factory) -> dict[str, Step]:
-    folder = tmp_path_factory.mktemp("spans")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("spans")
+
+
+@pytest.fixture(scope="module")
+def steps(folder) -> dict[str, Step]:
     root, path = folder / "root", folder / "exports/span-{SPAN}/v{VERSION}"
     taken: dict[str, Step] = {}
 
@@ -75,13 +80,15 @@ def test_good_span_is_trained_and_pushed(steps):
     assert step.rows_trained == ROWS
 
 
-def test_bad_rows_are_set_aside_and_the_rest_is_trained_with_the_span_before(steps):
+def test_bad_rows_are_set_aside_and_the_rest_is_trained_with_the_span_before(steps, folder):
     step = steps["bad rows"]
     assert (step.code, step.versions, step.trained) == (0, ["1", "2"], [(1, 1), (2, 1)]), step.out
     report = step.run["ingest"]
     assert report["quarantined"] == {"outside vocabulary": 2}
     assert report["rows_in"] == ROWS + 2 == sum(report["splits"].values()) + 2
     assert step.rows_trained == 2 * ROWS
+    places = {folder / "exports": "exports", folder / "root": "maskline-root"}
+    assert_documented("quarantine", step.out, replace=places)
 
 
 def test_evaluation_is_on_the_newest_span(steps):
@@ -111,7 +118,7 @@ def test_fewer_spans_than_asked_for_are_an_error_unless_allowed(steps):
     assert (step.code, step.versions) == (2, ["1", "2", "3"]), step.out
     assert (
         "maskline: data.window asks for 3 spans, but span 3 version 1 did not pass the data gate; "
-        "deliver it anew, or set data.allow_fewer=true"
+        "deliver it again, or set data.allow_fewer=true"
     ) in step.out
     assert not {"Transform", "Trainer", "Pusher"} & set(states(step.run))
 
@@ -130,5 +137,6 @@ def test_replay_gives_quarantined_rows_back_when_the_vocabulary_was_mended(steps
     done = maskline("data", "replay", quarantine, "--out", out, "--set", f"sequence.vocabulary={vocabulary}")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"2 rows written to {out}/replayed-")
+    assert_documented("replay", done.stdout, replace={out: "exports/span-6/v1"})
     [shard] = out.iterdir()
     assert shard.read_bytes() == tfrecord([BAD, BAD])

@@ -172,9 +172,7 @@ def test_input_that_was_removed_is_named(s3, store):
     text = gated(f"{s3.url}/removed", passed=1)
     assert launch(text, "Gate", "run", store) == Outcome(0, "COMPLETE")
     fileio.rmtree(f"{s3.url}/removed/Gate")
-    with pytest.raises(
-        RunError, match=r"removed/Gate/verdict/.*: nothing lies there, and input 'verdict' was"
-    ):
+    with pytest.raises(RunError, match=r"removed/Gate/verdict/.*: nothing is there, but input 'verdict' was"):
         launch(text, "Reader", "run", store)
 
 
@@ -228,7 +226,7 @@ def test_missing_bucket_is_named(s3, gs, tmp_path):
     for bucket in (s3, gs):
         scheme = bucket.url.partition(":")[0]
         said = refusal(f"{scheme}://nobody/x/y", tmp_path, **bucket.env)
-        assert said == f"{scheme}://nobody: no such bucket; make it, or mend cluster.pipeline_root"
+        assert said == f"{scheme}://nobody: no such bucket; create it, or fix cluster.pipeline_root"
 
 
 def test_address_where_nobody_answers_is_named(s3, tmp_path):

@@ -109,8 +109,8 @@ def test_parameters_are_bound_by_their_types(parametrised, store):
         ("Writer", "r", ["text=x", "share=much"], "parameter 'share': 'much' is no float"),
         ("Writer", "r", [], "parameter 'text' is not given and has no default"),
         ("Nobody", "r", [], "no node 'Nobody'; there are Writer"),
-        ("Writer", "{{$.pipeline_job_uuid}}", ["text=x"], "is no run id"),
-        ("Writer", "", ["text=x"], "is no run id"),
+        ("Writer", "{{$.pipeline_job_uuid}}", ["text=x"], "is not a run id"),
+        ("Writer", "", ["text=x"], "is not a run id"),
     ],
 )
 def test_parameter_is_refused(parametrised, node, run, given, problem):

@@ -109,7 +109,7 @@ def test_the_same_files_give_the_same_bytes(tmp_path):
         (
             "a.csv",
             b"text;intent\nhello;a\n",
-            "has no column 'text'; its header names 'text;intent'; if fields",
+            "has no column 'text'; its header names 'text;intent'; if ','",
         ),
         ("a.csv", b"text,text,intent\n", "names column 'text' 2 times"),
         ("a.csv", b"text,intent\nhello,a,b\n", "line 2: has 3 fields; the header names 2"),

@@ -45,7 +45,7 @@ def test_good_rows_come_back_unchanged_and_the_others_are_counted(tmp_path, quar
             "span-2",
             "no row can be ingested by today's settings: 1 ",
         ),
-        ("root", "span-2", "root: holds no report.json, so it is no quarantine"),
+        ("root", "span-2", "root: this is not a quarantine folder, because it holds no report.json"),
         ("root/artifacts/ExampleGen/quarantine/1", "span-1", "span-1: the rows come from there"),
     ],
 )

@@ -6,6 +6,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from maskline.pipeline.data.schema_change import widen
 from maskline.transform.features import SequenceSpec, make_schema
+from tests.docs.outputs import assert_documented
 from tests.support import maskline
 
 SPEC = SequenceSpec()
@@ -82,6 +83,7 @@ def test_change_is_shown_written_and_then_nothing_is_left_to_change(finished, na
         "+    max: 19",
     ]
     assert narrow.read_text() == before
+    assert_documented("schema-diff", shown.stdout, replace={narrow: "transform/schema.pbtxt"})
     done = maskline("schema", "accept", *options)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith(f"{narrow} is written; the next `maskline run` uses it.\n")
@@ -107,7 +109,7 @@ def test_what_the_sequence_cannot_take_is_refused_in_one_line(finished, narrow):
     assert refused.returncode == 2
     assert refused.stderr == (
         f"maskline: {narrow}: not changed: feature 'defs' allows ids up to 19, the vocabulary ends at 18; "
-        "mend the data, or change sequence first\n"
+        "fix the data, or change sequence first\n"
     )
     assert "max: 18" in narrow.read_text()
 

@@ -81,7 +81,7 @@ def test_source_fingerprint_sees_files_rooms_and_lock(tmp_path, monkeypatch):
     ("text", "problem"),
     [
         ("feature {", "is not a schema"),
-        ("", "sequence disagree: it has no feature 'defs'; mend it, or leave data.schema out"),
+        ("", "sequence disagree: it has no feature 'defs'; fix it, or leave out data.schema"),
         (None, "cannot be read"),
     ],
 )
@@ -148,7 +148,7 @@ def test_spans_are_pinned_and_strays_are_told(tmp_path):
     path = exports(tmp_path, "span-1", "span-2", "span-tmp")
     [newest], notes = find_data(DataConfig(path=path, unchanged_for=0))
     assert (newest.name, newest.data.span) == ("2", 2)
-    assert notes == [f"{tmp_path}/span-tmp: is beside the spans and is none; ignored"]
+    assert notes == [f"{tmp_path}/span-tmp: is beside the spans but is not a span; ignored"]
     [first], _ = find_data(DataConfig(path=path, unchanged_for=0, span=1))
     assert first.version != newest.version
 

@@ -331,7 +331,7 @@ def test_the_settings_in_force_are_named(elsewhere):
         ),
         (
             "cluster: {volumes: {A_B: /x}}",
-            "cluster.volumes.A_B: is no name that is allowed here; it must match",
+            "cluster.volumes.A_B: is not a name that is allowed here; it must match",
         ),
         ('root: "a\\0b"', "root: 'a\\x00b': it holds a control character"),
         ("root: ''", "root: '': it is empty"),
