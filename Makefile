@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick jax lint prose docs audit bench speed ablation databases builder lock clean
+.PHONY: help setup run test quick jax lint prose docs audit bench speed chaos ablation databases builder lock clean
 
 UV_VERSION := 0.13.9
 PIP_AUDIT_VERSION := 2.10.1
@@ -81,6 +81,10 @@ bench: setup ## measure against the reference loop and print the table
 speed: setup ## measure training itself; TORCH=<a Python with PyTorch> compares with that too
 	@$(BIN)/python -m tests.bench.speed 3 $(TORCH)
 	@$(BIN)/python -m tests.bench.memory
+
+chaos: setup ## damage a finished root in every way, call every command, and write docs/faults.md (hours; needs root)
+	@rm -rf build/chaos && mkdir -p build/chaos
+	@$(BIN)/python -m tests.faults build/chaos
 
 ablation: setup ## train every way to mask, three seeds each, and write docs/ablation.md (an hour)
 	@rm -f docs/ablation.json

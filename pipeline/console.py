@@ -44,6 +44,7 @@ class Console:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._rich = rich.console.Console(highlight=False, soft_wrap=True)
+        self._screen: Output | None = None
         self._live: Live | None = None
         self._working: dict[str, tuple[float, str]] = {}
 
@@ -52,7 +53,7 @@ class Console:
         """Keeps writing to today's standard output while it is sent elsewhere for all others."""
         sys.stdout.flush()
         with Output(os.dup(1), sys.stdout.encoding, closes=True) as screen:
-            before = self._rich
+            before, self._screen = self._rich, screen
             self._rich = rich.console.Console(file=screen, highlight=False, soft_wrap=True)
             try:
                 if self._rich.is_terminal:
@@ -62,6 +63,11 @@ class Console:
                     yield
             finally:
                 self._rich, self._live = before, None
+
+    @property
+    def lost(self) -> OSError | None:
+        """Why standard output did not take all that was shown, if so: it is full, or its reader is gone."""
+        return self._screen.lost if self._screen else None
 
     def _start_live(self) -> Live:
         return Live(
@@ -184,7 +190,7 @@ class Console:
             self._print(
                 f"[green]Blessed and released[/] as version {run.released_version}: {escape(str(run.model))}"
             )
-        elif run.blessed:
+        elif run.blessed and run.ended and run.live_version:  # not where the run failed before Pusher
             self._print("Blessed, and released before; nothing new to push.")
         if run.live_version:
             if run.released_version != run.live_version:

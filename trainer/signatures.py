@@ -7,6 +7,8 @@ import tensorflow_transform as tft
 from maskline.transform import sequences
 from maskline.transform.features import ROW, SequenceSpec
 
+_LEEWAY = 8  # times the longest row: spaces between symbols, and more that other checks refuse in words
+
 
 class ServedModel:
     """The trained model behind endpoints that take raw input.
@@ -24,6 +26,10 @@ class ServedModel:
         # load, and no second Keras in the model.
         self._transform = tf.saved_model.load(transform.transform_savedmodel_dir)
         self._symbols = tf.constant(spec.vocabulary)
+        symbol = max(len(symbol.encode()) for symbol in spec.vocabulary)
+        self._longest_text = _LEEWAY * spec.length * (symbol + 1)
+        # An id takes ten bytes at most; features that are not read may be larger than those that are.
+        self._longest_example = max(1 << 20, _LEEWAY * spec.length * 10)
         self._ids = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
                 tf.constant(spec.vocabulary), tf.range(spec.size, dtype=tf.int64)
@@ -57,7 +63,8 @@ class ServedModel:
           `logits` [batch, vocabulary] float32, `symbol` [batch] string, `probability` [batch] float32.
 
         Raises:
-          InvalidArgumentError: a feature is missing or empty, an id is not allowed, a row is too long.
+          InvalidArgumentError: a feature is missing or empty, an id is not allowed, a row is too long, or
+            an example holds far more bytes than a row could.
         """
         return self._answer(self._parse(examples, self._spec.features))
 
@@ -70,7 +77,7 @@ class ServedModel:
         Raises:
           InvalidArgumentError: also where a symbol is not in the vocabulary.
         """
-        segments = sequences.split_text(text, self._spec)
+        segments = sequences.split_text(sequences.bounded(text, self._longest_text, "a text"), self._spec)
         return self._answer({name: self._tokenize(s, name) for name, s in segments.items()})
 
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -93,6 +100,7 @@ class ServedModel:
         return ids[:, : tf.maximum(1, tf.reduce_max(real))]
 
     def _parse(self, examples: tf.Tensor, names: tuple[str, ...]) -> dict[str, tf.SparseTensor]:
+        examples = sequences.bounded(examples, self._longest_example, "an example")
         return tf.io.parse_example(examples, {name: tf.io.VarLenFeature(tf.int64) for name in names})
 
     def _tokenize(self, symbols: tf.SparseTensor, name: str) -> tf.SparseTensor:

@@ -196,3 +196,27 @@ def _after(checks: Sequence[Any], sparse: tf.SparseTensor) -> tf.SparseTensor:
 
 def _int64(value: int) -> tf.Tensor:
     return tf.constant(value, tf.int64)
+
+
+def bounded(values: tf.Tensor, limit: int, name: str) -> tf.Tensor:
+    """Refuses texts or messages that are too long to be a row, before anything is made of them.
+
+    Without it one request takes the memory of a server, and comes back whole within the error.
+
+    Args:
+      values: [batch] string.
+      limit: bytes of one value.
+      name: what it is, for the error.
+
+    Returns:
+      `values`.
+
+    Raises:
+      InvalidArgumentError: a value is longer; says how long, and not what it holds.
+    """
+    longest = tf.reduce_max(tf.concat([[0], tf.strings.length(values)], 0))
+    refuse = tf.raw_ops.Assert(
+        condition=longest <= limit, data=[f"{name} holds", longest, f"bytes; at most {limit} are allowed"]
+    )
+    with tf.control_dependencies([refuse]):
+        return tf.identity(values)

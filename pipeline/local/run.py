@@ -26,6 +26,8 @@ from maskline.pipeline.signals import Interrupted
 from maskline.transform.errors import InputError, MachineError, cannot_write
 from maskline.transform.names import Exit
 
+logger = logging.getLogger(__name__)
+
 
 def run(loaded: Loaded, console: Console) -> Exit:
     """Runs what is not up to date and says how it went.
@@ -158,6 +160,8 @@ def _everything_logged_to(log: Path, console: Console) -> Iterator[None]:
         try:
             yield
         finally:
+            if console.lost:
+                logger.warning("standard output did not take all that was shown: %s", console.lost.strerror)
             root.handlers = before
             root.setLevel(level)
 

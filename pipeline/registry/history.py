@@ -46,6 +46,7 @@ _INPUTS = "inputs"
 OF_SPAN = "-span-"
 
 
+PATIENCE = 5.0  # seconds that a store is waited for that another process holds
 # What SQLite says where the machine refuses.
 _OF_MACHINE = (
     sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM,
@@ -269,7 +270,7 @@ def connect(metadata_file: Path, *, read_only: bool = False) -> MetadataStore:
 def _check(file: Path, *, read_only: bool) -> None:
     """Asks SQLite itself: what ml-metadata raises is a page of SQL."""
     try:
-        with closing(sqlite3.connect(file)) as database:
+        with closing(sqlite3.connect(file, timeout=PATIENCE)) as database:
             database.execute("PRAGMA schema_version" if read_only else "BEGIN IMMEDIATE")
     except sqlite3.Error as error:
         raise _refusal(file, error, "read" if read_only else "written") from None

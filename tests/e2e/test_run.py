@@ -252,8 +252,11 @@ def test_bad_requests_are_refused_inside_the_graph(ask):
         "[res] [0]": ["transform_features", serialized(defs=[3], op=[3])],
         "may hold 20 ids after": ["serving_text", "x" * 19 + ":x"],
         "Could not parse example": ["serving_default", b"no example".hex()],
+        "at most 320 are allowed": ["serving_text", "x" * 5_000_000],
+        "at most 1048576 are allowed": ["serving_default", serialized(defs=[3] * 2_000_000, op=[3])],
     }
     _, answers = ask(*bad.values())
     for text, answer in zip(bad, answers, strict=True):
         assert isinstance(answer, str), (text, answer)
+        assert len(answer) < 5000
         assert text in answer

@@ -136,3 +136,23 @@ def test_an_answer_that_could_not_be_given_is_a_failure():
         done = run("print('{')", name="show", stdout=full, stderr=subprocess.PIPE, capture_output=False)
     assert done.returncode == Exit.ERROR
     assert done.stderr == b"maskline: the answer is not complete: standard output: No space left on device\n"
+
+
+def test_a_run_says_in_its_log_that_its_output_was_lost(tmp_path):
+    body = f"""
+    from pathlib import Path
+    from maskline.pipeline.config import load
+    from maskline.pipeline.console import Console
+    from maskline.pipeline.local.run import _everything_logged_to
+    console = Console(load(root=Path({str(tmp_path)!r})))
+    with _everything_logged_to(Path({str(tmp_path / "log")!r}), console):
+        console.note("for nobody")
+        print("for the log")
+    return 3
+"""
+    with open("/dev/full", "wb") as full:
+        done = run(body, stdout=full, stderr=subprocess.PIPE, capture_output=False)
+    assert (done.returncode, done.stderr) == (3, b"")
+    logged = (tmp_path / "log").read_text()
+    assert "for the log" in logged
+    assert "standard output did not take all that was shown: No space left on device" in logged

@@ -95,3 +95,17 @@ def test_text_is_split_into_features():
 def test_text_with_other_segments_is_refused(text):
     with pytest.raises(tf.errors.InvalidArgumentError, match="needs 2 segments"):
         sequences.split_text(tf.constant(["x:y", text]), SPEC)
+
+
+def test_what_is_too_long_for_a_row_is_refused_and_not_repeated():
+    assert sequences.bounded(tf.constant(["a" * 9, "é"]), 9, "a text").numpy().tolist() == [
+        b"a" * 9,
+        "é".encode(),
+    ]
+    assert sequences.bounded(tf.zeros([0], tf.string), 9, "a text").shape == [0]
+    with pytest.raises(tf.errors.InvalidArgumentError) as refused:
+        sequences.bounded(tf.constant(["a", "a" * 50_000_000]), 9, "a text")
+    assert "a text holds" in refused.value.message
+    assert "50000000" in refused.value.message
+    assert "at most 9 are allowed" in refused.value.message
+    assert len(refused.value.message) < 300
