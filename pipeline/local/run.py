@@ -60,6 +60,10 @@ def run(loaded: Loaded, console: Console) -> Exit:
             return previous.exit
         need = Need.of(config.root, [shard for span in spans for shard in span.shards])
         need.check()
+        from maskline.pipeline.local import fit  # decodes rows: not needed where nothing changed
+
+        for span in spans:
+            fit.check(loaded, span.shards)
         name = datetime.now().strftime("%Y-%m-%dT%H-%M-%S.%f")
         log = config.root / "logs" / f"{name}.log"
         try:

@@ -1,0 +1,105 @@
+"""Settings that do not fit the data are told from bad data, before anything is ingested."""
+
+import pytest
+
+from maskline.pipeline.local import fit
+from maskline.pipeline.settings.load import read
+from maskline.transform.errors import InputError
+from tests.support import GOOD, _field, example, tfrecord, write_shard
+
+SEQUENCE = "sequence:\n  features: [text]\n  label: {label}\n  vocabulary: [' ', ':', a, b]\n"
+
+
+def with_text(name, text, **features):
+    """A tf.Example with a bytes feature beside int64 lists."""
+    entry = _field(1, name.encode()) + _field(2, _field(1, _field(1, text)))
+    return example(**features) + _field(1, _field(1, entry))
+
+
+@pytest.fixture
+def given(tmp_path):
+    def given(label="intent", *overrides):
+        (tmp_path / "my.yaml").write_text(SEQUENCE.format(label=label))
+        return read(tmp_path / "my.yaml", overrides)
+
+    return given
+
+
+@pytest.fixture
+def shard(tmp_path):
+    def shard(*records, name="a.tfrecord"):
+        (tmp_path / name).write_bytes(tfrecord(records))
+        return tmp_path / name
+
+    return shard
+
+
+def test_a_mistyped_label_is_told_with_what_rows_have_and_the_nearest_name(tmp_path, given, shard):
+    rows = [example(text=[2], intent=[3])] * 150
+    with pytest.raises(InputError) as refused:
+        fit.check(given("intnet"), [shard(*rows)])
+    assert str(refused.value) == (
+        f"{tmp_path}/my.yaml:3: sequence.label: 'intnet' is in none of the first 100 rows; "
+        "rows have: intent (int64), text (int64); did you mean intent?"
+    )
+
+
+def test_features_that_hold_text_are_told(tmp_path, given, shard):
+    with pytest.raises(InputError) as refused:
+        fit.check(given(), [shard(with_text("text", b"hello", intent=[3]))])
+    assert str(refused.value) == (
+        f"{tmp_path}/my.yaml:2: sequence.features: 'text' holds bytes, and int64 ids are needed; "
+        "rows have: intent (int64), text (bytes); write the ids of a vocabulary instead, as `maskline "
+        "import` does for CSV and JSON Lines"
+    )
+
+
+def test_blame_falls_on_what_set_the_name(given, shard, monkeypatch, tmp_path):
+    rows = shard(example(text=[2], intent=[3]))
+    with pytest.raises(InputError, match=r"^--set: sequence.label: 'x' is in none of the first 1 rows"):
+        fit.check(given("intent", "sequence.label=x"), [rows])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        InputError, match=r"^the defaults: sequence.features: 'defs' is in none.*describe your"
+    ):
+        fit.check(read(), [rows])
+
+
+def test_what_only_some_rows_lack_is_left_to_the_data_gate(given, shard):
+    good, bad = example(text=[2], intent=[3]), example(text=[2])
+    for records in (
+        [bad] * 99 + [good],
+        [with_text("text", b"x", intent=[3]), good],
+        [b"no example", good],
+        [b"\xff"],
+    ):
+        fit.check(given(), [shard(*records)])
+
+
+def test_the_first_shards_are_looked_at(given, shard):
+    good, bad = example(text=[2], intent=[3]), example(text=[2])
+    shards = [shard(bad, name=f"{n}.tfrecord") for n in range(2)]
+    fit.check(given(), [*shards, shard(good, name="c.tfrecord")])
+    with pytest.raises(InputError, match=r"sequence.label: 'intent' is in none of the first 2 rows"):
+        fit.check(given(), shards)
+
+
+def test_a_damaged_shard_is_left_to_the_ingest(given, shard, tmp_path):
+    whole = shard(example(text=[2], intent=[3])).read_bytes()
+    (tmp_path / "cut.tfrecord").write_bytes(whole[:-3])
+    (tmp_path / "empty.tfrecord").write_bytes(b"")
+    fit.check(given(), [tmp_path / "cut.tfrecord", tmp_path / "empty.tfrecord"])
+
+
+def test_the_exercises_fit_the_defaults(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fit.check(read(), [write_shard(tmp_path / "a.tfrecord", [GOOD])])
+
+
+def test_many_features_and_odd_names_stay_one_line(given, shard):
+    record = example(**{f"f{n:03}": [1] for n in range(300)}, **{"a\x1b[31m\n": [1]})
+    with pytest.raises(
+        InputError, match=r"a\\x1b\[31m\\n \(int64\), f000 .* and 281 more; describe"
+    ) as refused:
+        fit.check(given(), [shard(record)])
+    assert str(refused.value).isprintable()
