@@ -22,7 +22,8 @@ class Check(BaseModel):
 
     `kind` is the rule's identifier, as the settings spell it; `name` is the rule or metric in words,
     `subject` the feature, slice or signature it was applied to, `asked` and `measured` are words with
-    figures, `details` further lines: offending values, a command to type.
+    figures, `details` further lines: offending values, a command to type. `sentence` says all of it in one
+    line that is understood alone; without it, the line is made of the other fields.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,8 +35,11 @@ class Check(BaseModel):
     measured: str
     outcome: Outcome
     details: tuple[str, ...] = ()
+    sentence: str = ""
 
     def __str__(self) -> str:
+        if self.sentence:
+            return self.sentence
         where = f"{self.name} of {self.subject}" if self.subject else self.name
         return f"{where}: {self.measured}; {self.asked}"
 

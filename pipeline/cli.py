@@ -1,7 +1,6 @@
 """The command line. What a command needs is imported inside it, so that help is quick."""
 
 import errno
-import json
 import os
 import sys
 import traceback
@@ -11,6 +10,7 @@ from typing import NoReturn
 import click
 
 from maskline.pipeline.commands.bless import bless
+from maskline.pipeline.commands.compare import compare
 from maskline.pipeline.commands.data import data
 from maskline.pipeline.commands.group import Group, WithExitStatuses, help_
 from maskline.pipeline.commands.import_ import import_
@@ -26,10 +26,11 @@ from maskline.pipeline.commands.options import (
 )
 from maskline.pipeline.commands.schema import schema
 from maskline.pipeline.commands.settings import settings
+from maskline.pipeline.commands.show import show
 from maskline.transform.names import TRACEBACK, Exit
 
 # Commands that change nothing: what they print is all that they do.
-_ANSWERS = ("show", "models", "predict", "settings", "data stats", "schema diff")
+_ANSWERS = ("show", "compare", "models", "predict", "settings", "data stats", "schema diff")
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -41,7 +42,8 @@ def cli() -> None:
     """
 
 
-for command in (data, import_, settings, schema, kubeflow, models, rollback, gc, bless, help_):
+COMMANDS = (data, import_, settings, schema, kubeflow, show, compare, models, rollback, gc, bless, help_)
+for command in COMMANDS:
     cli.add_command(command)
 
 
@@ -75,36 +77,6 @@ def predict(config_file: Path | None, root: Path | None, text: tuple[str, ...]) 
     settings = settings_of_root(config_file, root)
     for line, (symbol, probability) in zip(text, answer(settings, text), strict=True):
         click.echo(f"{line}\t{symbol}\t{probability:.3f}")
-
-
-@cli.command()
-@root_options
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-def show(config_file: Path | None, root: Path | None, as_json: bool) -> None:
-    """Show the last run: states, times, records, metrics, the checks of every gate, and the model."""
-    from maskline.pipeline.console import Console
-    from maskline.pipeline.local import lock
-    from maskline.pipeline.registry.history import History
-    from maskline.transform.errors import InputError
-
-    config = settings_of_root(config_file, root)
-    last = None
-    if config.metadata_file.exists():
-        last = History(config.metadata_file, config.serving_dir, read_only=True).latest()
-    if last is None:
-        raise InputError(f"{config.root}: no run yet; start one with `maskline run`")
-    log = config.root / "logs" / last.log_name
-    working = lock.holder(config.root)
-    if as_json:
-        values = {**last.model_dump(mode="json"), "log": str(log), "working": working}
-        click.echo(json.dumps({**values, "exit": int(last.exit)}, indent=1))
-        return
-    ending = f"at work in process {working}" if working else "" if last.ended else "did not come to its end"
-    console = Console(config)
-    console.headline(last)
-    click.echo(f"run {last.run}" + (f", {ending}" if ending else ""))
-    console.gates(last)
-    console.summary(last, log, gates_told=True)
 
 
 def main() -> NoReturn:

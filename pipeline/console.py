@@ -5,10 +5,10 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
-import rich.box
 import rich.console
 from rich.live import Live
 from rich.markup import escape
@@ -17,11 +17,17 @@ from rich.table import Table
 from rich.text import Text
 
 from maskline.components.ingest.spans import name as span_name
-from maskline.components.verdict import Outcome, Verdict
+from maskline.components.verdict import Outcome
+from maskline.pipeline import tables
 from maskline.pipeline.config import Config
+from maskline.pipeline.failure import Failure, read_failure
+from maskline.pipeline.headline import Headline, headline
 from maskline.pipeline.local.streams import Output
-from maskline.pipeline.registry.history import DONE, Component, Run
+from maskline.pipeline.registry.bless import releasable
+from maskline.pipeline.registry.history import Run
 from maskline.pipeline.settings.remembered import is_found_from_here
+from maskline.transform.answers import Answers
+from maskline.transform.errors import InputError
 from maskline.transform.features import example_text
 
 _MARKS = {
@@ -30,6 +36,9 @@ _MARKS = {
     Outcome.BLOCKED: "[red]✗[/]",
     Outcome.IGNORED: "-",
 }
+_ORDER = (Outcome.BLOCKED, Outcome.WARNED, Outcome.PASSED, Outcome.IGNORED)
+_HANGING = 2  # further indent of what does not fit into a line
+_PLAIN_WIDTH = 160  # of tables where nobody says how wide the screen is
 
 
 class Console:
@@ -43,7 +52,7 @@ class Console:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._rich = rich.console.Console(highlight=False, soft_wrap=True)
+        self._rich = _open()
         self._screen: Output | None = None
         self._live: Live | None = None
         self._working: dict[str, tuple[float, str]] = {}
@@ -54,7 +63,7 @@ class Console:
         sys.stdout.flush()
         with Output(os.dup(1), sys.stdout.encoding, closes=True) as screen:
             before, self._screen = self._rich, screen
-            self._rich = rich.console.Console(file=screen, highlight=False, soft_wrap=True)
+            self._rich = _open(screen)
             try:
                 if self._rich.is_terminal:
                     with self._start_live() as self._live:
@@ -129,33 +138,86 @@ class Console:
         """Nothing had to be done."""
         count = len(run.components)
         self._print(f"Nothing changed since run {run.run}: all {count} components reused.")
-        self._verdict(run)
+        self.headline(headline(run))
+        self._details(run)
+        self._next(run)
 
-    def summary(
-        self,
-        run: Run,
-        log: os.PathLike[str],
-        failure: Exception | None = None,
-        *,
-        gates_told: bool = False,
-    ) -> None:
-        """What a run did, and what to do next; not again what `gates` told."""
-        if run.components:
-            self._rich.print(_table(run.components))
-        self._ingest(run)
-        if failure:
-            self._print(f"[red]{escape(str(failure))}[/]")
-        elif not run.ended:
-            undone = [c.name for c in run.components if c.state not in DONE]
-            self._print(f"[red]Not done:[/] {', '.join(undone) or 'the rest'}; the log has the details.")
-        self._verdict(run, gates_told=gates_told)
-        self.note(f"log: {log}")
+    def summary(self, run: Run, log: os.PathLike[str], failure: Exception | None = None) -> None:
+        """What became of a run that has just ended: the outcome first, then its reasons, then what it did."""
+        self._rich.print()
+        self.headline(headline(run, cause=str(failure) if failure else ""))
+        self._details(run)
+        self._components(run)
+        self._next(run)
+        self._print(f"log: {escape(str(log))}", whole=True)
+
+    def show(self, run: Run, log: Path, *, working: int | None = None, epoch: int = 0) -> None:
+        """All that is known of a run, for who must decide: the outcome first, what failed before the rest.
+
+        Args:
+          run: as recorded.
+          log: of the run.
+          working: id of the process that works on it.
+          epoch: after which an interrupted training continues.
+        """
+        failed = not run.ended and not working and any(c.state == "FAILED" for c in run.components)
+        failure = read_failure(log) if failed else Failure("", ())
+        self.headline(headline(run, working=working, epoch=epoch, cause=failure.cause))
+        self.note(f"run {run.run}")
+        for line in failure.lines:
+            self._print(f"  {escape(line)}", whole=True)
+        self._details(run)
+        self.gates(run)
+        if run.evaluation and len(run.evaluation.slices) > 1:
+            self._table(tables.slices(run.evaluation))
+        self._components(run)
+        self._next(run)
+        self._print(f"log: {escape(str(log))}", whole=True)
+
+    def wrong(self, answers: Answers, count: int) -> None:
+        """Rows that the model answers wrong, the most confident first: how label errors are found."""
+        rows = answers.wrong_rows[:count]
+        self.note(
+            f"{answers.wrong:,} of {answers.rows:,} held-out rows are answered wrong; "
+            f"the {len(rows)} of which the model is most confident:"
+        )
+        for row in rows:
+            self.note(f"  {row.probability:.1%} {row.answer}, labelled {row.label}: {row.text}")
 
     def ingested(self, run: Run) -> None:
         """What became of an older span that a window needs."""
         self._ingest(run)
-        if "DataGate" in run.verdicts:
-            self._checks("DataGate", run.verdicts["DataGate"])
+        self._checks(run)
+
+    def headline(self, line: Headline) -> None:
+        """The outcome in one sentence."""
+        first, _, rest = line.text.partition(" ")
+        self._print(f"[bold {line.colour}]{escape(first)}[/] {escape(rest)}")
+
+    def gates(self, run: Run) -> None:
+        """What each gate asked and measured: failed gates first, and in each what failed first."""
+        for name, verdict in sorted(run.verdicts.items(), key=lambda item: item[1].passed):
+            self._print(f"{name}: {'passed' if verdict.passed else '[red]not passed[/]'}")
+            for check in sorted(verdict.checks, key=lambda check: _ORDER.index(check.outcome)):
+                self._print(f"  {_MARKS[check.outcome]} {escape(str(check))}")
+                for line in check.details:
+                    self.note(f"      {line}")
+
+    def _details(self, run: Run) -> None:
+        """Why, on what, and how good."""
+        self._ingest(run)
+        self._checks(run)
+        if run.window:
+            path = self._config.data.path
+            named = [span_name(path, s.span) + f" version {s.version}" * bool(s.version) for s in run.window]
+            self.note(f"Window of spans: {', '.join(named)}")
+        if run.override:
+            by, when = run.override.who, f"{run.override.time:%Y-%m-%d %H:%M} UTC"
+            self._print(f"Released on purpose by {by}, {when}: {escape(run.override.reason)}")
+        if run.evaluation:
+            self._table(tables.models(run.metrics))
+            for line in tables.changes(run.evaluation):
+                self.note(line)
 
     def _ingest(self, run: Run) -> None:
         report = run.ingest
@@ -171,69 +233,41 @@ class Console:
             )
         for corrupt in report.corrupt:
             self.note(f"  {corrupt.file}: {corrupt.reason}; {corrupt.unread_bytes:,} bytes were not read")
-        self.note(f"  set aside in {run.quarantine}")
+        self._print(f"  set aside in {escape(str(run.quarantine))}", whole=True)
 
-    def _verdict(self, run: Run, *, gates_told: bool = False) -> None:
-        if "DataGate" in run.verdicts and not gates_told:
-            self._checks("DataGate", run.verdicts["DataGate"])
-        if run.window:
-            path = self._config.data.path
-            named = [span_name(path, s.span) + f" version {s.version}" * bool(s.version) for s in run.window]
-            self.note(f"Window of spans: {', '.join(named)}")
-        if run.blocked:
-            self._print("Nothing was trained or released.")
-        for model, metrics in run.metrics.items():
-            shown = ", ".join(f"{k} {v:.4g}" for k, v in metrics.items() if k != "example_count")
-            self._print(f"{model}: {shown}")
-        self._blessing(run, gates_told=gates_told)
-        if run.released_version and run.released_version == run.live_version:
-            self._print(
-                f"[green]Blessed and released[/] as version {run.released_version}: {escape(str(run.model))}"
-            )
-        elif run.blessed and run.ended and run.live_version:  # not where the run failed before Pusher
-            self._print("Blessed, and released before; nothing new to push.")
+    def _checks(self, run: Run) -> None:
+        """What gates hold against the data or the model; nothing where they hold nothing."""
+        for outcome in (Outcome.BLOCKED, Outcome.WARNED):
+            for gate, verdict in run.verdicts.items():
+                says = (
+                    f"[red]Blocked by {gate}:[/]"
+                    if outcome is Outcome.BLOCKED
+                    else f"[yellow]{gate} warns:[/]"
+                )
+                for check in verdict.checks:
+                    if check.outcome is outcome:
+                        self._print(f"{says} {escape(str(check))}")
+                        for line in check.details:
+                            self.note(f"  {line}")
+
+    def _components(self, run: Run) -> None:
+        if run.components:
+            self._table(tables.components(run.components))
+
+    def _next(self, run: Run) -> None:
+        """What is live, and commands that can be typed now."""
         if run.live_version:
-            if run.released_version != run.live_version:
-                self._print(f"Live is version {run.live_version}: {escape(str(run.model))}")
-            self._print(f"Next: {self._command('predict')} {self._example()}")
-            self._print(f"      {self._command('show')}")
-
-    def _checks(self, node: str, verdict: Verdict) -> None:
-        """What a gate held against the data or the model; nothing where it held nothing."""
-        words = {Outcome.BLOCKED: f"[red]Blocked by {node}:[/]", Outcome.WARNED: f"[yellow]{node} warns:[/]"}
-        for check in verdict.checks:
-            if check.outcome in words:
-                self._print(f"{words[check.outcome]} {escape(str(check))}")
-                for line in check.details:
-                    self._print(f"  {escape(line)}")
-
-    def _blessing(self, run: Run, *, gates_told: bool) -> None:
-        if run.blessed is not False:
-            return
-        if not gates_told:
-            self.headline(run)
-            for check in run.verdicts["ReleaseGate"].blocking:
-                for line in check.details:
-                    self.note(f"  {line}")
-        if run.override:
-            by, when = run.override.who, f"{run.override.time:%Y-%m-%d %H:%M} UTC"
-            self._print(f"Released on purpose by {by}, {when}: {escape(run.override.reason)}")
-        else:
-            self._print(f"To release it all the same: {self._command('bless')} {run.run} --reason '…'")
-
-    def headline(self, run: Run) -> None:
-        """Why a model was not blessed; nothing for one that was."""
-        if run.blessed is False:
-            self._print(f"[red]Not blessed:[/] {escape('; '.join(run.why))}")
-
-    def gates(self, run: Run) -> None:
-        """What each gate asked and measured."""
-        for name, verdict in run.verdicts.items():
-            self._print(f"{name}: {'passed' if verdict.passed else '[red]not passed[/]'}")
-            for check in verdict.checks:
-                self._print(f"  {_MARKS[check.outcome]} {escape(str(check))}")
-                for line in check.details:
-                    self.note(f"      {line}")
+            self._print(f"Live is version {run.live_version}: {escape(str(run.model))}", whole=True)
+        commands = []
+        with suppress(InputError):  # never a command that must fail
+            releasable(self._config, run)
+            commands.append(f"{self._command('bless')} {run.run} --reason '…'   to release it all the same")
+        if run.live_version:
+            commands.append(f"{self._command('predict')} {self._example()}")
+        if run.components:
+            commands.append(self._command("show"))
+        for index, command in enumerate(commands):
+            self._print(f"{'      ' if index else 'Next: '}{escape(command)}", whole=True)
 
     def _command(self, name: str) -> str:
         """A command as this user can type it here."""
@@ -245,34 +279,39 @@ class Console:
     def _example(self) -> str:
         return shlex.quote(example_text(self._config.sequence))
 
-    def _print(self, markup: str) -> None:
-        self._rich.print(Text.from_markup(markup))
+    def _print(self, markup: str, *, whole: bool = False) -> None:
+        """Prints a line, wrapped at words where the width is known; a `whole` line is one to copy."""
+        text = Text.from_markup(markup)
+        if self._rich.soft_wrap or whole:
+            self._rich.print(text, soft_wrap=True)
+            return
+        indent = len(text.plain) - len(text.plain.lstrip())
+        room = max(20, self._rich.width - indent - _HANGING)
+        for index, line in enumerate(text[indent:].wrap(self._rich, room)):
+            line.rstrip()
+            self._rich.print(Text(" " * (indent + _HANGING * bool(index))) + line)
+
+    def _table(self, table: Table) -> None:
+        if tables.fits(table, self._rich):
+            self._rich.print(table, soft_wrap=False)
+        else:
+            for line in tables.as_lines(table):
+                self.note(line)
 
     def _picture(self) -> Table:
         table = Table.grid(padding=(0, 1))
+        for _ in range(3):
+            table.add_column(no_wrap=True)
+        table.add_column()
         for what, (began, text) in list(self._working.items()):
             seconds = f"{time.monotonic() - began:7.1f} s"
             table.add_row(Spinner("dots"), f"{what:<18}", seconds, Text(text, style="dim"))
         return table
 
 
-def _table(components: list[Component]) -> Table:
-    table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, caption="records: train + eval")
-    table.add_column("component")
-    table.add_column("state")
-    table.add_column("seconds", justify="right")
-    table.add_column("records in")
-    table.add_column("records out")
-    for component in components:
-        table.add_row(
-            component.name,
-            component.state.lower(),
-            f"{component.seconds:.1f}",
-            _counts(component.records_in),
-            _counts(component.records_out),
-        )
-    return table
-
-
-def _counts(records: dict[str, int]) -> str:
-    return " + ".join(f"{count:,}" for count in records.values())
+def _open(file: IO[str] | None = None) -> rich.console.Console:
+    """Wraps whole words where the width is known; elsewhere a line stays a line, for programs."""
+    known = (file or sys.stdout).isatty() or "COLUMNS" in os.environ
+    return rich.console.Console(
+        file=file, highlight=False, soft_wrap=not known, width=None if known else _PLAIN_WIDTH
+    )

@@ -9,13 +9,23 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
+from maskline.trainer.answers import note_answers
 from maskline.trainer.dataset import read_rows
 from maskline.trainer.export import export, keras_file, model_identity_of
 from maskline.trainer.fit import fit
 from maskline.trainer.golden import write_golden_rows
 from maskline.trainer.recipe import TrainingRecipe
 from maskline.trainer.signatures import ServedModel
-from maskline.transform.names import CHECKPOINTS, EVAL, GOLDEN_ROWS_FILE, HISTORY_FILE, PLACES, RECIPE, TRAIN
+from maskline.transform.names import (
+    ANSWERS_FILE,
+    CHECKPOINTS,
+    EVAL,
+    GOLDEN_ROWS_FILE,
+    HISTORY_FILE,
+    PLACES,
+    RECIPE,
+    TRAIN,
+)
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -51,10 +61,13 @@ def run_fn(fn_args: FnArgs) -> None:
             checkpoints=checkpoint,
             start_from=keras_file(base) if base else None,
         )  # fmt: skip
+        answers = note_answers(model, train, held_out, spec)
     served = ServedModel(model, tft.TFTransformOutput(fn_args.transform_output), spec)
     write_golden_rows(model, served, places["raw_eval"], f"{places['golden_rows']}/{GOLDEN_ROWS_FILE}")
     export(model, served, spec, fn_args.serving_model_dir, identity=identity)
     report = {"identity": identity, "parameters": model.count_params(), "rows": rows, "history": history}
     with tf.io.gfile.GFile(f"{places['history']}/{HISTORY_FILE}", "w") as file:
         file.write(json.dumps(report, indent=1))
+    with tf.io.gfile.GFile(f"{places['history']}/{ANSWERS_FILE}", "w") as file:
+        file.write(answers.model_dump_json(indent=1))
     shutil.rmtree(checkpoint)

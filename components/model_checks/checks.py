@@ -45,51 +45,81 @@ def judge(answers: Figures, settings: ModelChecksSettings) -> Verdict:
       settings: the limits, `mask` decided.
     """
     if "error" in answers:
-        return Verdict(checks=(_check("load", "the model loads", answers["error"], holds=False),))
+        error = answers["error"]
+        text = f"the exported model cannot be loaded: {error}"
+        return Verdict(checks=(_check("load", "the model loads", error, text, holds=False),))
     found: list[Check] = []
     for name, read in _READERS.items():
         figures = answers[name]
         if isinstance(figures, dict) and "error" in figures:
-            found.append(_check(name, "the question can be asked", figures["error"], holds=False))
+            text = f"the check '{name}' could not be made: {figures['error']}"
+            found.append(_check(name, "the question can be asked", figures["error"], text, holds=False))
         else:
-            found += read(figures, settings)
+            found += read(figures, settings, answers.get("rows", 0))
     return Verdict(checks=tuple(found))
 
 
-def _check(name: str, asked: str, measured: str, *, holds: bool, subject: str = "") -> Check:
-    outcome = Outcome.PASSED if holds else Outcome.BLOCKED
-    return Check(name=name, subject=subject, asked=asked, measured=measured, outcome=outcome)
+def _check(name: str, asked: str, measured: str, sentence: str, *, holds: bool, subject: str = "") -> Check:
+    return Check(
+        name=name,
+        subject=subject,
+        asked=asked,
+        measured=measured,
+        outcome=Outcome.PASSED if holds else Outcome.BLOCKED,
+        sentence=sentence,
+    )
 
 
-def _alone(found: list[str], settings: ModelChecksSettings) -> Iterator[Check]:
+def _alone(found: list[str], settings: ModelChecksSettings, rows: int) -> Iterator[Check]:
     measured = f"{', '.join(found)} can be imported" if found else "none of our packages can be imported"
-    yield _check("alone", "the model needs TensorFlow and none of our packages", measured, holds=not found)
+    text = "the exported model loads and answers with TensorFlow and no package of maskline's"
+    if found:
+        text = f"the exported model was not asked alone: {measured} beside it"
+    asked = "the model needs TensorFlow and none of our packages"
+    yield _check("alone", asked, measured, text, holds=not found)
 
 
-def _finite(bad: Mapping[str, int], settings: ModelChecksSettings) -> Iterator[Check]:
+def _finite(bad: Mapping[str, int], settings: ModelChecksSettings, rows: int) -> Iterator[Check]:
     for signature, count in bad.items():
-        measured = f"{count} numbers are not finite" if count else "all numbers are finite"
-        yield _check("finite", "every answer is a number", measured, holds=not count, subject=signature)
+        measured = f"{count} are NaN or infinite" if count else "all numbers are finite"
+        text = f"signature {signature} gives {count or 'no'} NaN or infinite number{'s' * (count > 1)}"
+        asked = "no number is NaN or infinite"
+        yield _check("finite", asked, measured, text, holds=not count, subject=signature)
 
 
-def _golden(distance: Mapping[str, float], settings: ModelChecksSettings) -> Iterator[Check]:
+def _golden(distance: Mapping[str, float], settings: ModelChecksSettings, rows: int) -> Iterator[Check]:
     for signature, far in distance.items():
-        asked = f"at most {settings.tolerance:g} from the logits before the export"
         holds = far <= settings.tolerance  # also false where it is NaN
-        yield _check("golden", asked, f"{far:.2g} away", holds=holds, subject=signature)
+        as_before = "as before the export" if holds else "otherwise than before the export"
+        yield _check(
+            "golden",
+            f"at most {settings.tolerance:g} from the logits before the export",
+            f"{far:.2g} away",
+            f"signature {signature} answers {rows:,} stored rows {as_before}, to {_allowed(far, settings)}",
+            holds=holds,
+            subject=signature,
+        )
 
 
-def _batch(far: float, settings: ModelChecksSettings) -> Iterator[Check]:
+def _batch(far: float, settings: ModelChecksSettings, rows: int) -> Iterator[Check]:
     asked = f"one row alone is answered as among others, to {settings.tolerance:g}"
-    yield _check("batch", asked, f"{far:.2g} away", holds=far <= settings.tolerance)
+    holds = far <= settings.tolerance
+    same = "the same answer as" if holds else "another answer than"
+    text = f"a row alone gets {same} in a batch, to {_allowed(far, settings)}"
+    yield _check("batch", asked, f"{far:.2g} away", text, holds=holds)
 
 
-def _padding(far: float, settings: ModelChecksSettings) -> Iterator[Check]:
+def _padding(far: float, settings: ModelChecksSettings, rows: int) -> Iterator[Check]:
     asked = f"a longer row beside it changes no answer, to {settings.tolerance:g}"
-    yield _check("padding", asked, f"{far:.2g} away", holds=far <= settings.tolerance)
+    text = f"a longer row in the same batch changes logits by {_allowed(far, settings)}"
+    yield _check("padding", asked, f"{far:.2g} away", text, holds=far <= settings.tolerance)
 
 
-def _mask(found: Mapping[str, float], settings: ModelChecksSettings) -> Iterator[Check]:
+def _allowed(far: float, settings: ModelChecksSettings) -> str:
+    return f"{far:.2g} (allowed {settings.tolerance:g})"
+
+
+def _mask(found: Mapping[str, float], settings: ModelChecksSettings, rows: int) -> Iterator[Check]:
     leaks = {
         f"up to {found['attention']:.1%} of a position's attention is on padding": found["attention"] > 0,
         f"noise in padding changes {found['changed']:.1%} of the answers": found["changed"] > 0,
@@ -103,35 +133,45 @@ def _mask(found: Mapping[str, float], settings: ModelChecksSettings) -> Iterator
     outcome = Outcome.PASSED
     if told:
         outcome = Outcome.BLOCKED if settings.mask == "block" else Outcome.WARNED
+    nothing = f"padding reaches no answer (looked into {looked})"
     yield Check(
         name="mask",
         asked="nothing of padding reaches an answer",
         measured="; ".join(told) or f"nothing does ({looked})",
         outcome=outcome,
+        sentence=f"padding reaches answers: {'; '.join(told)}" if told else nothing,
     )
 
 
-def _malformed(found: Mapping[str, Any], settings: ModelChecksSettings) -> Iterator[Check]:
+def _malformed(found: Mapping[str, Any], settings: ModelChecksSettings, rows: int) -> Iterator[Check]:
     answered, refused = found["answered"], found["refused"]
-    measured = f"{refused} of {refused + len(answered)} are"
+    asked = refused + len(answered)
+    measured = f"{refused} of {asked} are"
+    text = f"all {asked} malformed requests are refused"
     if answered:
         measured += f"; answered: {', '.join(answered)}"
-    yield _check("malformed", "requests that are wrong are refused", measured, holds=not answered)
+        text = f"{len(answered)} of {asked} malformed requests are answered: {', '.join(answered)}"
+    yield _check("malformed", "requests that are wrong are refused", measured, text, holds=not answered)
 
 
-def _latency(found: Mapping[str, float], settings: ModelChecksSettings) -> Iterator[Check]:
-    for name, limit in (("p50", settings.latency_p50_ms), ("p95", settings.latency_p95_ms)):
+def _latency(found: Mapping[str, float], settings: ModelChecksSettings, rows: int) -> Iterator[Check]:
+    limits = {"p50": settings.latency_p50_ms, "p95": settings.latency_p95_ms}
+    for name, limit in limits.items():
         taken = found[f"{name}_ms"]
+        at = "at the median" if name == "p50" else "at the 95th percentile"
+        text = f"one row is answered in {taken:.1f} ms {at} (allowed {limit:g} ms)"
         asked = f"at most {limit:g} ms for one row"
-        yield _check("latency", asked, f"{taken:.1f} ms", holds=taken <= limit, subject=name)
+        yield _check("latency", asked, f"{taken:.1f} ms", text, holds=taken <= limit, subject=name)
 
 
-def _memory(used: float, settings: ModelChecksSettings) -> Iterator[Check]:
+def _memory(used: float, settings: ModelChecksSettings, rows: int) -> Iterator[Check]:
     asked = f"at most {settings.memory_mb:g} MiB, TensorFlow and all"
-    yield _check("memory", asked, f"{used:.0f} MiB", holds=used <= settings.memory_mb)
+    text = f"a process that serves the model uses {used:,.0f} MiB, TensorFlow included"
+    text += f" (allowed {settings.memory_mb:,.0f} MiB)"
+    yield _check("memory", asked, f"{used:.0f} MiB", text, holds=used <= settings.memory_mb)
 
 
-_READERS: Mapping[str, Callable[[Any, ModelChecksSettings], Iterator[Check]]] = {
+_READERS: Mapping[str, Callable[[Any, ModelChecksSettings, int], Iterator[Check]]] = {
     "packages": _alone,
     "finite": _finite,
     "golden": _golden,

@@ -16,7 +16,7 @@ ROWS = 6000
 BOUGHT = 696
 PRODUCTS = 120  # pages 10…129, the first ones visited most
 HOME, SEARCH, CART, SHIPPING, REVIEWS, HELP = range(6)
-LUCK = 0.45  # standard deviation, against an intent between 0 and 1
+LUCK = 0.3  # standard deviation, against an intent between 0 and 1
 
 
 def visit(rng: random.Random) -> tuple[list[int], float]:

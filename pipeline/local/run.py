@@ -118,12 +118,16 @@ def _attempt(
         )
         ForkingRunner(name, console, need=need).run(pipeline)
     except (InputError, MachineError, RunError) as error:
+        logger.error("%s", error)  # `maskline show` finds the cause there
         return error
     except Exception as error:  # whatever TFX raises while it builds the pipeline
         traceback.print_exc()
-        if words := machine.in_words(error, **need.in_words):
-            return MachineError(words)
-        return RunError(f"{type(error).__name__}: {error}".splitlines()[0])
+        words = machine.in_words(error, **need.in_words)
+        failure = (
+            MachineError(words) if words else RunError(f"{type(error).__name__}: {error}".splitlines()[0])
+        )
+        logger.error("%s", failure)
+        return failure
     return None
 
 

@@ -41,13 +41,17 @@ def bless(config: Config, name: str, *, reason: str) -> Version:
         run = history.latest() if name == LAST else history.run(name)
         if run is None or not run.components:
             raise InputError(f"{config.root}: no run '{name}'; `maskline show` names the last one")
-        model = _model(config, run)
+        model = releasable(config, run)
         why = overrides.why(reason)
         return releases.make_live(store, model, config.serving_dir, why=why, model_id=run.candidate_id)
 
 
-def _model(config: Config, run: Run) -> Path:
-    """Where the run's model lies, if a person may release it."""
+def releasable(config: Config, run: Run) -> Path:
+    """Where the run's model lies, if a person may release it.
+
+    Raises:
+      InputError: says why not.
+    """
     others = [
         gate for gate, verdict in run.verdicts.items() if gate != Node.RELEASE_GATE and not verdict.passed
     ]

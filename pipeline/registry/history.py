@@ -12,6 +12,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from pydantic import BaseModel
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
+from maskline.components.evaluation.report import Report as Evaluation
 from maskline.components.evaluation.report import read as read_evaluation
 from maskline.components.ingest.quarantine import Report, read_report
 from maskline.components.verdict import Verdict
@@ -26,6 +27,7 @@ from maskline.transform.names import (
     BLESSED,
     EVAL,
     EVALUATION_FILE,
+    FACTS_FILE,
     HISTORY_FILE,
     NODE_CONTEXT,
     QUARANTINE_REPORT_FILE,
@@ -90,6 +92,9 @@ class Run(BaseModel):
     model: Path | None = None
     candidate: Path | None = None
     candidate_id: int = 0
+    evaluation: Evaluation | None = None
+    training: Path | None = None
+    facts: Path | None = None
 
     @property
     def log_name(self) -> str:
@@ -140,6 +145,10 @@ class History:
         """A run by its name; without components where it came to none."""
         context = next((c for c in self._runs() if c.name == name), None)
         return self._read(context) if context else Run(run=name, components=[])
+
+    def names(self) -> list[str]:
+        """The names of all runs, oldest first."""
+        return [context.name for context in self._runs()]
 
     def unchanged(self, inputs: str) -> Run | None:
         """The newest run, if it depended on `inputs`, came to its end and all it made is still there."""
@@ -218,7 +227,8 @@ class History:
             if Node.TRANSFORM in component and Node.WINDOW not in component:
                 component[Node.TRANSFORM].records_in = splits
         for artifact in _of_type(outputs.get(Node.TRAINER), ArtifactType.TRAINING_HISTORY):
-            rows_trained = _read_json(Path(artifact.uri, HISTORY_FILE)).get("rows", {})
+            run.training = Path(artifact.uri)
+            rows_trained = _read_json(run.training / HISTORY_FILE).get("rows", {})
             component[Node.TRAINER].records_in = rows_trained
             component[Node.TRANSFORM].records_out = rows_trained
 
@@ -232,7 +242,8 @@ class History:
             run.blessed = run.blessed and artifact.custom_properties[BLESSED].int_value == 1
         for artifact in _of_type(outputs.get(Node.EVALUATOR), ArtifactType.EVALUATION):
             if Path(artifact.uri, EVALUATION_FILE).exists():  # it is not while the Evaluator works
-                run.metrics = read_evaluation(Path(artifact.uri)).metrics
+                run.evaluation = read_evaluation(Path(artifact.uri))
+                run.metrics = run.evaluation.metrics
         run.why = [str(check) for verdict in run.verdicts.values() for check in verdict.blocking]
         evaluator = next((c for c in run.components if c.name == Node.EVALUATOR), None)
         if evaluator and run.metrics:
@@ -244,6 +255,8 @@ class History:
             run.override = overrides.of_model(self._serving_dir, artifact.id)
 
     def _add_release(self, run: Run, outputs: dict[str, list[mlmd.Artifact]]) -> None:
+        for artifact in _of_type(outputs.get(Node.PUSHER), ArtifactType.PUSHED_MODEL):
+            run.facts = Path(artifact.uri, FACTS_FILE)
         for artifact in _of_type(outputs.get(Node.PUSHER), ArtifactType.RELEASE):
             run.released_version = artifact.properties[VERSION].int_value
         for newest in releases(self._store)[-1:]:

@@ -96,7 +96,7 @@ def test_model_below_the_bar_is_not_released_and_why_is_said(steps):
     [why] = step.run["why"]
     assert why.startswith("accuracy: 0.")
     assert why.endswith("at least 0.9990 is needed")
-    assert "Not blessed: accuracy: 0." in step.out
+    assert "Not released: accuracy: 0." in step.out
 
 
 def test_model_that_was_released_before_is_not_released_twice(steps):

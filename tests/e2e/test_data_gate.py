@@ -81,7 +81,8 @@ def test_drifted_data_are_blocked_and_nothing_is_trained_or_pushed(steps, name):
     assert step.run["released_version"] is None
     assert "Blocked by DataGate: drift of 'defs': Jensen-Shannon divergence 0.0" in step.out
     assert "% in the previous span" in step.out
-    assert "Nothing was trained or released." in step.out
+    assert "Not released: DataGate blocked the data (drift of 'defs'" in step.out
+    assert "nothing was trained." in step.out
 
 
 def test_docs_show_what_a_blocked_run_prints(steps, folder):

@@ -163,7 +163,7 @@ def test_model_that_is_spoilt_on_one_slice_is_refused_and_the_slice_is_named(ste
     change = {subject: float(check["measured"].split()[0]) for subject, check in checks.items() if subject}
     assert change["operator=*"] < -0.4
     assert change["operator=*"] < min(change["operator=+"], change["operator=-"]) - 0.3
-    assert f"Not blessed: {why}" in step.out
+    assert f"Not released: {step.run['why'][0]}" in step.out
 
 
 def test_docs_show_what_these_commands_print(steps, root):
@@ -232,9 +232,10 @@ def test_broken_export_is_refused_by_name_of_the_check(steps):
     step = steps["broken"]
     assert (step.code, step.versions) == (3, ["1", "2", "3", "4"]), step.out
     [why] = step.run["why"]
-    assert why.startswith("mask: up to ")
-    assert why.endswith(" of a position's attention is on padding; nothing of padding reaches an answer")
-    assert f"Not blessed: {why}" in step.out
+    assert why.startswith("padding reaches answers: up to ")
+    assert why.endswith(" of a position's attention is on padding")
+    assert f"Not released: {why}" in step.out
+    assert "maskline bless" not in step.out  # ModelChecks cannot be overridden
     assert step.run["verdicts"]["ReleaseGate"]["passed"]
 
 

@@ -40,7 +40,8 @@ def test_progress_and_summary_are_plain_lines(finished):
         assert f"  {component} …\n" in out
         assert f"✓ {component} " in out
     assert "  Trainer: epoch 12/12: loss " in out
-    assert f"Blessed and released as version 1: {finished.served}\n" in out
+    assert "\nReleased as version 1. It is right on " in out
+    assert f"Live is version 1: {finished.served}\n" in out
     [log] = (finished.root / "logs").iterdir()
     assert f"log: {log}\n" in out
     assert "Traceback" not in log.read_text()

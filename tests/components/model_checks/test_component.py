@@ -99,10 +99,8 @@ def test_mask_on_the_query_axis_is_refused_by_name(query_masked):
         {"settings": STRICT.model_dump_json()},
     )
     [check] = read(query_masked / "verdict").blocking
-    assert str(check).startswith("mask: up to ")
-    assert str(check).endswith(
-        " of a position's attention is on padding; nothing of padding reaches an answer"
-    )
+    assert str(check).startswith("padding reaches answers: up to ")
+    assert str(check).endswith(" of a position's attention is on padding")
     assert blessings[0].get_int_custom_property("blessed") == 0
     assert verdicts[0].passed == 0
     assert [path.name for path in (query_masked / "blessing").iterdir()] == ["INFRA_NOT_BLESSED"]

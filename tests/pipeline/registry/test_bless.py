@@ -45,9 +45,9 @@ def test_last_is_the_newest_run(config, record):
 def test_show_tells_of_it_and_its_first_line_says_why_the_gate_held_it_back(config, record):
     record("first")
     before = maskline("show", "--root", config.root).stdout
-    assert before.splitlines()[0] == "Not blessed: accuracy of operator=*: much; little"
-    assert "✗ accuracy of operator=*: much; little" in before
-    assert before.count("Not blessed") == 1
+    assert before.splitlines()[0] == "Not released: accuracy of operator=*: much; little."
+    assert before.index("✗ accuracy of operator=*: much; little") < before.index("ModelChecks: passed")
+    assert before.count("Not released") == 1
     assert f"maskline bless --root {config.root} first --reason" in before
     done = maskline("bless", "first", "--reason", "it is meant", "--root", config.root)
     assert done.stdout == f"Released on purpose as version 1: {config.serving_dir / '1'}\n", done.stderr

@@ -1,0 +1,44 @@
+"""`maskline show`: what became of a run, for who must say yes or no."""
+
+import json
+from pathlib import Path
+
+import click
+
+from maskline.pipeline.commands.options import root_options, settings_of_root
+
+
+@click.command()
+@root_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.option(
+    "--wrong", type=click.IntRange(min=1), metavar="N", help="Show only N rows that the model gets wrong."
+)
+@click.argument("run", required=False)
+def show(
+    config_file: Path | None, root: Path | None, as_json: bool, wrong: int | None, run: str | None
+) -> None:
+    """Show RUN, or the last run: released or not and why, then metrics, gates, slices and components.
+
+    --wrong lists held-out rows as text, the most confident wrong answer first: so label errors are found.
+    """
+    from maskline.pipeline.console import Console
+    from maskline.pipeline.local import lock
+    from maskline.pipeline.registry.lookup import checkpointed_epoch, find, read_answers
+
+    config = settings_of_root(config_file, root)
+    found, is_last = find(config, run)
+    log = config.root / "logs" / found.log_name
+    if wrong:
+        answers = read_answers(found)
+        if as_json:
+            click.echo(json.dumps([row.model_dump() for row in answers.wrong_rows[:wrong]], indent=1))
+        else:
+            Console(config).wrong(answers, wrong)
+        return
+    working = lock.holder(config.root) if is_last else None
+    if as_json:
+        values = {**found.model_dump(mode="json"), "log": str(log), "working": working}
+        click.echo(json.dumps({**values, "exit": int(found.exit)}, indent=1))
+        return
+    Console(config).show(found, log, working=working, epoch=checkpointed_epoch(config))

@@ -1,0 +1,50 @@
+"""Finds a run that a person names, and what lies beside its record."""
+
+from maskline.pipeline.config import Config
+from maskline.pipeline.registry.history import History, Run
+from maskline.transform.answers import Answers
+from maskline.transform.errors import InputError
+from maskline.transform.names import ANSWERS_FILE
+
+LAST = "last"
+
+
+def find(config: Config, name: str | None = None) -> tuple[Run, bool]:
+    """A run by its name, by the beginning of its name, or the last one; and whether it is the last one.
+
+    Raises:
+      InputError: there is no such run, or several begin like that.
+    """
+    last = None
+    if config.metadata_file.exists():
+        history = History(config.metadata_file, config.serving_dir, read_only=True)
+        last = history.latest()
+    if last is None:
+        raise InputError(f"{config.root}: no run yet; start one with `maskline run`")
+    if name in (None, LAST, last.run):
+        return last, True
+    names = [other for other in history.names() if other.startswith(str(name))]
+    exact = [other for other in names if other == name] or names
+    if len(exact) != 1:
+        many = f"several runs begin with '{name}': {', '.join(exact[:5])}"
+        none = f"no run '{name}'; the last one is {last.run}"
+        raise InputError(f"{config.root}: {many if exact else none}")
+    return history.run(exact[0]), exact[0] == last.run
+
+
+def read_answers(run: Run) -> Answers:
+    """What the training noted of its rows.
+
+    Raises:
+      InputError: the run trained no model, or the file is gone.
+    """
+    file = run.training / ANSWERS_FILE if run.training else None
+    if file is None or not file.exists():
+        raise InputError(f"run {run.run}: no answers are recorded; it trained no model, or they were removed")
+    return Answers.model_validate_json(file.read_text(encoding="utf-8"))
+
+
+def checkpointed_epoch(config: Config) -> int:
+    """The last whole epoch of the training that was stopped last; 0 where none left a checkpoint."""
+    found = [path for path in config.root.glob("checkpoints/*/*") if path.name.isdigit()]
+    return int(max(found, key=lambda path: path.stat().st_mtime).name) if found else 0

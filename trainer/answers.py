@@ -1,0 +1,81 @@
+"""Asks the trained model for all held-out rows: counts, confusions, and the rows that it gets wrong."""
+
+import heapq
+from collections import Counter
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from maskline.trainer.dataset import Rows
+from maskline.transform.answers import Answers, Confusion, WrongRow
+from maskline.transform.features import SequenceSpec
+
+_AT_ONCE = 1024  # rows in memory at a time
+_CONFUSIONS, _WRONG_ROWS = 50, 200  # that are kept
+
+
+def note_answers(model: keras.Model, train: Rows, held_out: Rows, spec: SequenceSpec) -> Answers:
+    """Counts the rows of both splits and collects the wrong answers to the held-out ones.
+
+    Args:
+      model: as trained, ids [rows, length] to logits [rows, ids].
+      train: rows that were learned from.
+      held_out: rows that were not.
+      spec: symbols and padding.
+    """
+    confused: Counter[tuple[int, int]] = Counter()
+    wrong: list[tuple[float, int, int]] = []  # a heap: probability, the negative of the row's number, answer
+    for start in range(0, len(held_out.y), _AT_ONCE):
+        labels = held_out.y[start : start + _AT_ONCE]
+        probability = _probabilities(model, held_out.x[start : start + _AT_ONCE])
+        answers = probability.argmax(-1)
+        for index in np.flatnonzero(answers != labels):
+            answer = int(answers[index])
+            confused[int(labels[index]), answer] += 1
+            entry = (float(probability[index, answer]), -(start + int(index)), answer)
+            (heapq.heappush if len(wrong) < _WRONG_ROWS else heapq.heappushpop)(wrong, entry)
+    symbols = spec.vocabulary
+    return Answers(
+        labels={name: _labels(rows, spec) for name, rows in (("train", train), ("eval", held_out))},
+        lengths={name: _lengths(rows, spec) for name, rows in (("train", train), ("eval", held_out))},
+        rows=len(held_out.y),
+        wrong=confused.total(),
+        confusions=tuple(
+            Confusion(label=symbols[label], answer=symbols[answer], rows=rows)
+            for (label, answer), rows in sorted(confused.items(), key=lambda item: (-item[1], item[0]))
+        )[:_CONFUSIONS],
+        wrong_rows=tuple(
+            WrongRow(
+                text=_text(held_out.x[-row], spec),
+                label=symbols[held_out.y[-row]],
+                answer=symbols[answer],
+                probability=probability,
+            )
+            for probability, row, answer in sorted(wrong, reverse=True)
+        ),
+    )
+
+
+def _probabilities(model: keras.Model, x: NDArray[np.integer]) -> NDArray[np.float64]:
+    logits = keras.ops.convert_to_numpy(model(x.astype("int32"), training=False)).astype(np.float64)
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def _labels(rows: Rows, spec: SequenceSpec) -> dict[str, int]:
+    counts = np.bincount(rows.y, minlength=spec.size) if len(rows.y) else np.zeros(spec.size, int)
+    return {spec.vocabulary[i]: int(counts[i]) for i in np.argsort(-counts, kind="stable") if counts[i]}
+
+
+def _lengths(rows: Rows, spec: SequenceSpec) -> dict[int, int]:
+    counts: Counter[int] = Counter()
+    for start in range(0, len(rows.y), _AT_ONCE):
+        counts.update((rows.x[start : start + _AT_ONCE] != spec.pad_id).sum(-1).tolist())
+    return dict(sorted(counts.items()))
+
+
+def _text(row: NDArray[np.integer], spec: SequenceSpec) -> str:
+    """The row as `maskline predict` takes it."""
+    between = " " if spec.splits_on_spaces else ""
+    return between.join(spec.vocabulary[i] for i in row if i != spec.pad_id)

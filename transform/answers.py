@@ -1,0 +1,40 @@
+"""What a training notes of its rows, and of the model's answers to them: the form of `answers.json`."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WrongRow(_Form):
+    """A held-out row that the model answers wrong: its symbols as text, and the answer's probability."""
+
+    text: str
+    label: str
+    answer: str
+    probability: float
+
+
+class Confusion(_Form):
+    """How many held-out rows with a label get another answer."""
+
+    label: str
+    answer: str
+    rows: int
+
+
+class Answers(_Form):
+    """Rows by split, and what the model answers wrong.
+
+    `labels` and `lengths` count rows by split, then by label and by the number of symbols in the joined row.
+    `rows` held-out rows were asked, `wrong` of them are answered wrong; `confusions` has the most frequent
+    confusions, `wrong_rows` the rows whose wrong answer is the most confident, first.
+    """
+
+    labels: dict[str, dict[str, int]]
+    lengths: dict[str, dict[int, int]]
+    rows: int
+    wrong: int
+    confusions: tuple[Confusion, ...]
+    wrong_rows: tuple[WrongRow, ...]
