@@ -115,3 +115,17 @@ def test_wrong_rows_are_text_with_the_most_confident_first(config, capsys):
         "  90.0% 2, labelled 1: x=0",
         "  80.0% 2, labelled 1: x=1",
     ]
+
+
+def test_last_lines_of_a_run_begin_with_the_outcome(config, capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    Console(config).summary(whole_run(), config.root / "a.log")
+    ended = capsys.readouterr().out.splitlines()
+    assert ended[0] == ""
+    assert ended[1].startswith("Not released: that failed")
+    assert ended[-1] == f"log: {config.root / 'a.log'}"
+    assert not any("first that passed" in line for line in ended)  # `show` lists what passed
+    Console(config).unchanged(whole_run())
+    again = capsys.readouterr().out.splitlines()
+    assert again[0].startswith("Nothing changed since run 2026-11-27T10-00-00.000000: all 5 components")
+    assert again[1] == ended[1]
