@@ -14,7 +14,7 @@ from maskline.pipeline import fingerprint, machine
 from maskline.pipeline.config import Config
 from maskline.pipeline.console import Console
 from maskline.pipeline.errors import RunError
-from maskline.pipeline.local import inputs, lock, scratch
+from maskline.pipeline.local import inputs, lock, memory, scratch
 from maskline.pipeline.local.inputs import Delivery
 from maskline.pipeline.local.space import Need
 from maskline.pipeline.local.streams import sent_to
@@ -23,6 +23,7 @@ from maskline.pipeline.registry.history import History, Run, connect
 from maskline.pipeline.settings.load import Loaded
 from maskline.pipeline.settings.remembered import remember
 from maskline.pipeline.signals import Interrupted
+from maskline.trainer import size
 from maskline.transform.errors import InputError, MachineError, cannot_write
 from maskline.transform.names import Exit
 
@@ -49,6 +50,7 @@ def run(loaded: Loaded, console: Console) -> Exit:
     for note in notes:
         console.warn(note)
     config = loaded.settings.model_copy(update={"data": spans[-1].data})
+    memory.check(config.sequence, config)
     schema = inputs.read_schema(config.data.schema_file, config.sequence)
     source = fingerprint.Source().of(*fingerprint.ROOMS)
     versions = [span.version for span in spans]
@@ -58,7 +60,8 @@ def run(loaded: Loaded, console: Console) -> Exit:
         if previous := _unchanged(config, depends_on):
             console.unchanged(previous)
             return previous.exit
-        need = Need.of(config.root, [shard for span in spans for shard in span.shards])
+        shards = [shard for span in spans for shard in span.shards]
+        need = Need.of(config.root, shards, parameters=size.parameters(config.sequence, config))
         need.check()
         from maskline.pipeline.local import fit  # decodes rows: not needed where nothing changed
 

@@ -9,6 +9,7 @@ import pytest
 from maskline.trainer.mask_lint import mask_findings
 from maskline.trainer.model import build_model
 from maskline.trainer.settings import PRESETS, TrainerSettings
+from maskline.trainer.size import parameters
 from maskline.transform.features import SequenceSpec
 
 SPEC = SequenceSpec()
@@ -40,6 +41,19 @@ def test_reference_table():
     ]
     assert model.get_layer("reshape").output.shape == (None, 300)
     assert model.count_params() == 49_145
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({"preset": preset} for preset in PRESETS),
+        {"width": 5, "kernel": 3, "hidden": (7,), "queries": 2, "normalize": False},
+        {"width": 3, "kernel": 0, "hidden": (), "queries": 0},
+    ],
+)
+def test_parameters_are_counted_before_a_model_is_built(given):
+    settings = TrainerSettings.model_validate({"model": given})
+    assert parameters(SPEC, settings) == build_model(SPEC, settings.model).count_params()
 
 
 def test_presets_have_no_more_parameters_than_the_reference(model):
