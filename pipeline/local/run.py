@@ -24,6 +24,7 @@ from maskline.pipeline.settings.load import Loaded
 from maskline.pipeline.settings.remembered import remember
 from maskline.pipeline.signals import Interrupted
 from maskline.trainer import size
+from maskline.trainer.settings import TrainerSettings
 from maskline.transform.errors import InputError, MachineError, cannot_write
 from maskline.transform.names import Exit
 
@@ -50,7 +51,8 @@ def run(loaded: Loaded, console: Console) -> Exit:
     for note in notes:
         console.warn(note)
     config = loaded.settings.model_copy(update={"data": spans[-1].data})
-    memory.check(config.sequence, config)
+    training = TrainerSettings(model=config.model, training=config.training)
+    memory.check(config.sequence, training)
     schema = inputs.read_schema(config.data.schema_file, config.sequence)
     source = fingerprint.Source().of(*fingerprint.ROOMS)
     versions = [span.version for span in spans]
@@ -61,7 +63,7 @@ def run(loaded: Loaded, console: Console) -> Exit:
             console.unchanged(previous)
             return previous.exit
         shards = [shard for span in spans for shard in span.shards]
-        need = Need.of(config.root, shards, parameters=size.parameters(config.sequence, config))
+        need = Need.of(config.root, shards, parameters=size.parameters(config.sequence, training))
         need.check()
         from maskline.pipeline.local import fit  # decodes rows: not needed where nothing changed
 
