@@ -24,6 +24,7 @@ from maskline.pipeline.commands.options import (
     set_option,
     settings_of_root,
 )
+from maskline.pipeline.commands.schedule import schedule, tick
 from maskline.pipeline.commands.schema import schema
 from maskline.pipeline.commands.settings import settings
 from maskline.pipeline.commands.show import show
@@ -42,7 +43,22 @@ def cli() -> None:
     """
 
 
-COMMANDS = (data, import_, settings, schema, kubeflow, show, compare, models, rollback, gc, bless, help_)
+COMMANDS = (
+    data,
+    import_,
+    settings,
+    schema,
+    kubeflow,
+    show,
+    compare,
+    models,
+    rollback,
+    gc,
+    bless,
+    tick,
+    schedule,
+    help_,
+)
 for command in COMMANDS:
     cli.add_command(command)
 

@@ -51,6 +51,9 @@ PIPELINE_CONTEXT: Final = "pipeline"
 RUN_CONTEXT: Final = "pipeline_run"
 NODE_CONTEXT: Final = "node"
 
+# On a run's context: the digest of what it depended on, written when it has come to its end.
+RUN_INPUTS: Final = "inputs"
+
 # Properties of artifacts.
 SPAN: Final = "span"
 VERSION: Final = "version"

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from scipy.stats import binomtest
 
 RESAMPLES = 5_000
 # An equal model should be held back in at most a tenth of all runs.
@@ -90,6 +89,10 @@ def mcnemar(pairs: Pairs, *, alternative: str = "two-sided") -> float:
       pairs: the rows.
       alternative: `two-sided`, or `less` where the candidate is suspected to be worse.
     """
+    from scipy.stats import (
+        binomtest,  # takes a second to import, and every command reads the settings behind us
+    )
+
     unequal = pairs.better + pairs.worse
     return float(binomtest(pairs.better, unequal, alternative=alternative).pvalue) if unequal else 1.0
 

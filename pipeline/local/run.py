@@ -1,7 +1,6 @@
 """Runs the pipeline on this machine. Imports TFX only when there is something to do."""
 
 import gc
-import hashlib
 import logging
 import sys
 import traceback
@@ -10,11 +9,12 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from maskline.pipeline import fingerprint, machine
+from maskline.pipeline import machine
 from maskline.pipeline.config import Config
 from maskline.pipeline.console import Console
 from maskline.pipeline.errors import RunError
 from maskline.pipeline.local import inputs, lock, memory, scratch
+from maskline.pipeline.local.depends import depends_on, digest
 from maskline.pipeline.local.inputs import Delivery
 from maskline.pipeline.local.space import Need
 from maskline.pipeline.local.streams import sent_to
@@ -54,12 +54,11 @@ def run(loaded: Loaded, console: Console) -> Exit:
     training = TrainerSettings(model=config.model, training=config.training)
     memory.check(config.sequence, training)
     schema = inputs.read_schema(config.data.schema_file, config.sequence)
-    source = fingerprint.Source().of(*fingerprint.ROOMS)
     versions = [span.version for span in spans]
-    depends_on = _digest(config.model_dump_json(exclude={"cluster"}), schema, *versions, source)
+    inputs_digest = depends_on(config, schema, versions)
     with lock.hold(config.root):
         remember(loaded)
-        if previous := _unchanged(config, depends_on):
+        if previous := _unchanged(config, inputs_digest):
             console.unchanged(previous)
             return previous.exit
         shards = [shard for span in spans for shard in span.shards]
@@ -87,7 +86,7 @@ def run(loaded: Loaded, console: Console) -> Exit:
         console.summary(result, log, failure)
         if failure or result.exit is Exit.ERROR:
             return Exit.ERROR
-        History(config.metadata_file, config.serving_dir).finish(name, depends_on)
+        History(config.metadata_file, config.serving_dir).finish(name, inputs_digest)
         return result.exit
 
 
@@ -104,7 +103,7 @@ def _attempt(
 ) -> Exception | None:
     """Builds the pipeline and runs it, older spans of the window before; gives what stopped it."""
     try:
-        schema_file = config.root / "schemas" / f"{_digest(schema)}.pbtxt"
+        schema_file = config.root / "schemas" / f"{digest(schema)}.pbtxt"
         schema_file.parent.mkdir(parents=True, exist_ok=True)
         schema_file.write_text(schema, encoding="utf-8")
         with console.working("loading TFX"), _imports_uncollected():
@@ -177,7 +176,3 @@ def _everything_logged_to(log: Path, console: Console) -> Iterator[None]:
                 logger.warning("standard output did not take all that was shown: %s", console.lost.strerror)
             root.handlers = before
             root.setLevel(level)
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

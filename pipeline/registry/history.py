@@ -33,6 +33,7 @@ from maskline.transform.names import (
     QUARANTINE_REPORT_FILE,
     ROWS_READ,
     RUN_CONTEXT,
+    RUN_INPUTS,
     SPAN,
     VERSION,
     ArtifactType,
@@ -42,8 +43,6 @@ from maskline.transform.names import (
 
 _State = mlmd.Execution.State
 DONE = ("COMPLETE", "CACHED")
-# On a run's context: what it depended on, written when it has come to its end.
-_INPUTS = "inputs"
 # In the name of a run that ingested an older span for another run: its name stands before, the span behind.
 OF_SPAN = "-span-"
 
@@ -153,7 +152,7 @@ class History:
     def unchanged(self, inputs: str) -> Run | None:
         """The newest run, if it depended on `inputs`, came to its end and all it made is still there."""
         contexts = self._runs()
-        if not contexts or contexts[-1].custom_properties[_INPUTS].string_value != inputs:
+        if not contexts or contexts[-1].custom_properties[RUN_INPUTS].string_value != inputs:
             return None
         artifacts = self._store.get_artifacts_by_context(contexts[-1].id)
         run = self._read(contexts[-1])
@@ -163,7 +162,7 @@ class History:
     def finish(self, run: str, inputs: str) -> None:
         """Notes on a run that has come to its end what it depended on."""
         context = self._store.get_context_by_type_and_name(RUN_CONTEXT, run)
-        context.custom_properties[_INPUTS].string_value = inputs
+        context.custom_properties[RUN_INPUTS].string_value = inputs
         self._store.put_contexts([context])
 
     def close_abandoned(self, *, canceled: bool = False) -> None:

@@ -12,6 +12,7 @@ from maskline.components.ingest import spans
 from maskline.components.model_checks.checks import ModelChecksSettings
 from maskline.components.release_gate.rules import ReleaseGateSettings
 from maskline.pipeline.settings.cluster import ClusterSettings
+from maskline.pipeline.settings.schedule import RetrainingSettings
 from maskline.trainer.settings import ModelSettings, TrainingSettings, check_buckets
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
@@ -112,6 +113,7 @@ class Settings(Section):
     release_gate: ReleaseGateSettings = ReleaseGateSettings()
     model_checks: ModelChecksSettings = ModelChecksSettings()
     beam: BeamSettings = BeamSettings()
+    schedule: RetrainingSettings = RetrainingSettings()
     cluster: ClusterSettings = ClusterSettings()
 
     @model_validator(mode="after")
