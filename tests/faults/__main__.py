@@ -21,7 +21,7 @@ _SETTINGS = """
 root: root
 data: {{path: data}}
 training: {{epochs: 1, seed: {seed}}}
-release_gate: {{min_accuracy: {bar}, margin: 0.9, slice_margin: 0.9}}
+release_gate: {{min_accuracy: {bar}}}
 """
 
 
@@ -36,12 +36,13 @@ def preload() -> None:
 
 
 def prepare(home: Home) -> None:
-    """Two runs that released, so that there is a way back, and one that was blocked and can be blessed."""
+    """A version that was released, one that was blessed on purpose, and a blocked run that can be blessed."""
     home.folder.mkdir(parents=True)
     call(home.folder, "data", "--out", "data", "--shards", "4", "--records", "500")
-    for seed, bar, status in ((0, 0.05, 0), (1, 0.05, 0), (2, 0.99, 3)):
+    steps = ((0, 0.05, "run", 0), (1, 0.99, "run", 3), (1, 0.99, "bless", 0), (2, 0.99, "run", 3))
+    for seed, bar, command, status in steps:
         (home.folder / SETTINGS).write_text(_SETTINGS.format(seed=seed, bar=bar))
-        done = home.call("run")
+        done = home.call(command)
         assert done.status == status, done.out + done.err
 
 

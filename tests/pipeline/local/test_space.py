@@ -1,12 +1,14 @@
 """The disk space of a run: estimated from the shards and the model, looked at on a real small disk."""
 
 import gzip
+import re
 import shutil
 
 import pytest
 
 from maskline.pipeline.local.space import Need, mount_of
 from maskline.transform.errors import MachineError
+from tests.support import GOOD, maskline, write_shard
 
 MEGABYTE = 1 << 20
 
@@ -47,3 +49,13 @@ def test_the_mount_is_the_one_that_holds_the_folder(small_disk):
     (small_disk / "root").mkdir()
     assert mount_of(small_disk / "root") == small_disk
     assert mount_of(small_disk.parent) != small_disk
+
+
+def test_a_run_says_so_before_it_begins(small_disk, tmp_path):
+    write_shard(tmp_path / "data/a.tfrecord", [GOOD])
+    done = maskline("run", "--data", tmp_path / "data", "--root", small_disk / "root")
+    assert done.returncode == 1
+    assert re.fullmatch(
+        rf"maskline: no space left on {small_disk}: \d+ MB needed for .*, 4 MB are free; .*\n", done.stderr
+    )
+    assert not (small_disk / "root" / "artifacts").exists()
