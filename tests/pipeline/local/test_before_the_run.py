@@ -186,8 +186,8 @@ def test_split_data_need_both_splits(tmp_path):
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        ({"span": 3}, r"span needs a path with \{SPAN\}"),
-        ({"window": 2}, r"window needs a path with \{SPAN\}"),
+        ({"span": 3}, r"span: needs a data.path with \{SPAN\}"),
+        ({"window": 2}, r"window: needs a data.path with \{SPAN\}"),
         ({"path": "a/{SPAN}/{SPAN}"}, "a placeholder stands twice"),
     ],
 )
