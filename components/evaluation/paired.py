@@ -115,6 +115,13 @@ def interval(pairs: Pairs, *, confidence: float = 0.95, seed: int = 0) -> tuple[
     return float(low), float(high)
 
 
+def smallest_margin(pairs: Pairs, *, confidence: float = 0.95) -> float:
+    """The margin for which these rows are enough; the inverse of `rows_needed`."""
+    normal = NormalDist()
+    z = normal.inv_cdf(0.5 + confidence / 2) + normal.inv_cdf(POWER)
+    return z * math.sqrt(pairs.disagreement / pairs.rows) if pairs.rows else math.inf
+
+
 def rows_needed(disagreement: float, *, margin: float, confidence: float = 0.95) -> int:
     """Rows after which a model that is equal passes in `POWER` of all runs; normal approximation.
 

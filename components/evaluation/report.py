@@ -9,27 +9,63 @@ from maskline.transform.names import EVALUATION_FILE
 
 CANDIDATE = "candidate"
 # The model that is live, and the most accurate of all that were released.
-BASELINE, BEST = "baseline", "best"
+LIVE, BEST = "live", "best"
+# What a model has to beat: the most frequent answer, and a linear model on counts of ids.
+MAJORITY, LINEAR = "majority", "linear"
+BASELINES = (MAJORITY, LINEAR)
 OVERALL = ""
+LOWER_IS_BETTER = ("loss", "calibration_error")
 
 
-class ClassCounts(BaseModel):
-    """Rows whose label is a class, rows answered with it, and rows where both are so."""
-
+class _Form(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ClassCounts(_Form):
+    """Rows whose label is an answer, rows that a model gave this answer, and rows where both are so."""
 
     rows: int
     answered: int
     right: int
 
+    @property
+    def recall(self) -> float:
+        """Share of the rows with this label that got this answer; 0 without rows."""
+        return self.right / self.rows if self.rows else 0.0
 
-class Unread(BaseModel):
+    @property
+    def precision(self) -> float:
+        """Share of these answers that are right; 0 where it was never given."""
+        return self.right / self.answered if self.answered else 0.0
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall."""
+        return 2 * self.right / (self.rows + self.answered) if self.rows + self.answered else 0.0
+
+
+class AtThreshold(_Form):
+    """The confusion matrix of two answers, where the positive one is given from a probability on."""
+
+    threshold: float
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+    true_negatives: int
+
+
+class LossDifference(_Form):
+    """Mean of the candidate's loss less another model's on the same rows, and its standard error, in nats."""
+
+    mean: float
+    standard_error: float
+
+
+class Unread(_Form):
     """Rows that count as wrong for a model that was trained on another vocabulary, length or features.
 
     `rows` it cannot read; of the others, it does not know the label of `labels`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rows: int
     labels: int
@@ -41,30 +77,34 @@ class Unread(BaseModel):
         )
 
 
-class SliceReport(BaseModel):
+class SliceReport(_Form):
     """One slice, `operator=+` say; all rows are the slice `""`.
 
-    `metrics`, `standard_errors` and `classes` by model, `pairs` by the model that the candidate is
-    compared with, `unread` by the model that was trained on another vocabulary, length or features.
+    By model: `metrics`, `standard_errors`, `classes` (by answer) and `at_threshold`. By the model that the
+    candidate is compared with: `pairs`, `answers` (pairs of the rows with each label) and `losses`. `unread`
+    is given for a model that was trained on another vocabulary, length or features.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     rows: int
     metrics: dict[str, dict[str, float]]
     standard_errors: dict[str, dict[str, float]] = {}
     pairs: dict[str, Pairs] = {}
+    answers: dict[str, dict[str, Pairs]] = {}
+    losses: dict[str, LossDifference] = {}
     unread: dict[str, Unread] = {}
     classes: dict[str, dict[str, ClassCounts]] = {}
+    at_threshold: dict[str, AtThreshold] = {}
 
 
-class Report(BaseModel):
-    """All slices, that of all rows first."""
+class Report(_Form):
+    """All slices, that of all rows first.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    `positive` is the rarer of two answers, empty where there are more.
+    """
 
     slices: tuple[SliceReport, ...]
+    positive: str = ""
 
     @property
     def overall(self) -> SliceReport:
@@ -75,9 +115,9 @@ class Report(BaseModel):
     def metrics(self) -> dict[str, dict[str, float]]:
         """Overall metrics by model, and `change` from the live model to the candidate."""
         models = dict(self.overall.metrics)
-        if BASELINE in models:
-            candidate, baseline = models[CANDIDATE], models[BASELINE]
-            models["change"] = {name: candidate[name] - baseline[name] for name in candidate}
+        if LIVE in models:
+            candidate, live = models[CANDIDATE], models[LIVE]
+            models["change"] = {name: candidate[name] - live[name] for name in candidate if name in live}
         return models
 
 

@@ -1,6 +1,6 @@
 """Settings of the evaluation: which rows it reads, and how it divides them."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import model_validator
 
@@ -17,6 +17,19 @@ class EvaluationSettings(Section):
     )
     slices: tuple[SliceSpec, ...] | None = setting(
         None, "how to divide the rows; where nothing is set, it follows from `sequence`"
+    )
+
+    baselines: tuple[Literal["majority", "linear"], ...] = setting(
+        ("majority", "linear"),
+        "what models are compared with besides each other: the most frequent answer of the training rows, "
+        "and a linear model on counts of ids; see `release_gate.min_gain`",
+    )
+    threshold: float = setting(
+        0.5,
+        "where there are two answers, the probability from which on the rarer one is given in `at_threshold`",
+        unit="probability",
+        ge=0,
+        le=1,
     )
 
     @model_validator(mode="after")

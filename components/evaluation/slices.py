@@ -51,6 +51,13 @@ class SliceSpec(Section):
                 return f"slice '{self.name}': {shown(symbol)} is not in the vocabulary"
         return None
 
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Every value that a row can have."""
+        if self.lengths:
+            return tuple(self._bucket(length) for length in (*self.lengths, self.lengths[-1] + 1))
+        return (*self.contains, *self.begins, OTHER)
+
     def value(self, row: Mapping[str, Sequence[int]], spec: SequenceSpec) -> str:
         """The slice that a row belongs to.
 

@@ -6,18 +6,10 @@ are put in the order of the candidate's vocabulary. What comes out is a SavedMod
 does any other.
 """
 
-import tfx.components  # noqa: F401, before TFMA, which does not import whole without it
-
-# isort: split
 import json
-from collections.abc import Iterator
 from typing import Any
 
-import apache_beam as beam
 import tensorflow as tf
-import tensorflow_model_analysis as tfma
-from tensorflow_model_analysis import constants
-from tensorflow_model_analysis.metrics import metric_types
 
 from maskline.transform import sequences
 from maskline.transform.features import TARGET, SequenceSpec
@@ -124,54 +116,3 @@ class _Translated(tf.Module):
     def _wrong(self, label: tf.Tensor) -> tf.Tensor:
         size = self._ours.size
         return tf.one_hot(self._ours.pad_id, size)[None] - tf.one_hot(label, size)
-
-
-class TranslationCounts(tfma.metrics.Metric):
-    """Counts the rows that a translated model could not read, and those whose label it does not know.
-
-    Args:
-      models: the translated ones.
-      name: TFMA wants one; the figures are called `UNREADABLE` and `UNKNOWN_LABEL`.
-    """
-
-    def __init__(self, models: list[str], name: str = "translation_counts") -> None:
-        super().__init__(_computations, models=models, name=name)
-
-
-def _computations(models: list[str], name: str) -> list[Any]:
-    return [_computation(name, model, figure) for model in models for figure in (UNREADABLE, UNKNOWN_LABEL)]
-
-
-def _computation(name: str, model: str, figure: str) -> Any:
-    key = metric_types.MetricKey(figure, model_name=model)
-    return metric_types.MetricComputation([key], [_Flag(name, model, figure)], _Sum(key))
-
-
-class _Flag(metric_types.Preprocessor):
-    """Reads one flag of one model off a row."""
-
-    def __init__(self, name: str, model: str, figure: str) -> None:
-        super().__init__(name=f"{name} {model} {figure}")
-        self._model, self._figure = model, figure
-
-    def process(self, extracts: Any) -> Iterator[float]:
-        yield extracts[constants.PREDICTIONS_KEY][self._model][self._figure].item()
-
-
-class _Sum(beam.CombineFn):
-    """Adds up flags to one metric."""
-
-    def __init__(self, key: Any) -> None:
-        self._key = key
-
-    def create_accumulator(self) -> float:
-        return 0.0
-
-    def add_input(self, accumulator: float, flag: float) -> float:
-        return accumulator + flag
-
-    def merge_accumulators(self, accumulators: Any) -> float:
-        return sum(accumulators)
-
-    def extract_output(self, accumulator: float) -> dict[Any, float]:
-        return {self._key: accumulator}

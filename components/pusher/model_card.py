@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from scipy.stats import binomtest
 
 from maskline.components.evaluation.paired import interval
-from maskline.components.evaluation.report import BASELINE, CANDIDATE, Report, SliceReport
+from maskline.components.evaluation.report import CANDIDATE, LIVE, Report, SliceReport
 from maskline.components.pusher.audit import Change
 from maskline.components.verdict import Outcome, Verdict
 from maskline.transform.features import SequenceSpec
@@ -154,10 +154,10 @@ def _measured(part: SliceReport, name: str) -> str:
 
 
 def _change(part: SliceReport) -> str:
-    if BASELINE not in part.pairs:
+    if LIVE not in part.pairs:
         return "no live model"
-    low, high = interval(part.pairs[BASELINE], confidence=_CONFIDENCE)
-    return _with_interval(f"{part.pairs[BASELINE].difference:+.4f}", low, high, sign="+")
+    low, high = interval(part.pairs[LIVE], confidence=_CONFIDENCE)
+    return _with_interval(f"{part.pairs[LIVE].difference:+.4f}", low, high, sign="+")
 
 
 def _with_interval(value: str, low: float, high: float, *, sign: str = "") -> str:

@@ -13,7 +13,8 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from maskline.components.artifacts import VerdictArtifact
 from maskline.components.evaluation.report import CANDIDATE, Report
 from maskline.components.reads import ReadsPart
-from maskline.components.release_gate.rules import ReleaseGateSettings, judge
+from maskline.components.release_gate.rules import judge
+from maskline.components.release_gate.settings import ReleaseGateSettings
 from maskline.transform.names import ACCURACY, EVALUATION_FILE
 
 # On the blessing: the accuracy on the rows of that run, by which the best released model is found.

@@ -1,77 +1,57 @@
-"""What a model must reach to be released: settings, and the rules that apply them. Pure; no TFX."""
+"""Applies the release gate's rules to what was measured. Pure; no TFX."""
 
 from collections.abc import Iterator
-from enum import StrEnum
-from typing import Annotated, Literal, Self
+from statistics import NormalDist
 
-from pydantic import Field, model_validator
-
-from maskline.components.evaluation.paired import Finding, compare, mcnemar
-from maskline.components.evaluation.report import BASELINE, BEST, CANDIDATE, OVERALL, Report, SliceReport
+from maskline.components.evaluation.paired import (
+    Comparison,
+    Finding,
+    Pairs,
+    compare,
+    mcnemar,
+    smallest_margin,
+)
+from maskline.components.evaluation.report import (
+    BASELINES,
+    BEST,
+    CANDIDATE,
+    LINEAR,
+    LIVE,
+    LOWER_IS_BETTER,
+    MAJORITY,
+    OVERALL,
+    Report,
+    SliceReport,
+)
+from maskline.components.release_gate.settings import (
+    PER_ANSWER,
+    ReleaseGateSettings,
+    Requirement,
+    Threshold,
+)
 from maskline.components.verdict import Check, Outcome, Verdict
-from maskline.transform.settings import Section, refusal, setting
 
-Metric = Literal["accuracy", "loss", "top3_accuracy", "calibration_error"]
-_LOWER_IS_BETTER = ("loss", "calibration_error")
-_NAMES = {BASELINE: "the live model", BEST: "the best released model"}
-
-
-class Requirement(StrEnum):
-    """What the paired test must find."""
-
-    NOT_WORSE = "not-worse"
-    BETTER = "better"
-
-
-class Threshold(Section):
-    """A further bar for one metric, over all rows or in a slice."""
-
-    metric: Metric = setting(..., "the metric that the bar is for")
-    slice: str = setting(OVERALL, "the slice, as `operator=+`; `operator` means each of its slices")
-    min: float | None = setting(None, "lowest value that is allowed", unit="of the metric")
-    max: float | None = setting(None, "highest value that is allowed", unit="of the metric")
-    max_worse: Annotated[float, Field(ge=0)] | None = setting(
-        None, "how much worse than the live model the value may be", unit="of the metric"
-    )
-
-    @model_validator(mode="after")
-    def _asks_something(self) -> Self:
-        if self.min is None and self.max is None and self.max_worse is None:
-            raise refusal("metric", f"the threshold of {self.metric} needs one of min, max, max_worse")
-        return self
-
-    def applies_to(self, name: str) -> bool:
-        """Whether a slice is meant."""
-        return name == self.slice or (self.slice != OVERALL and name.startswith(f"{self.slice}="))
-
-
-class ReleaseGateSettings(Section):
-    """What a model must reach to be released."""
-
-    min_accuracy: float = setting(
-        0.55, "accuracy on the eval rows that every released model reaches", unit="share", ge=0, le=1
-    )
-    require: Requirement = setting(
-        Requirement.NOT_WORSE, "what the paired test against the live model must find"
-    )
-    margin: float = setting(0.035, "accuracy that `not-worse` may lose", unit="share", ge=0, le=1)
-    slice_margin: float = setting(0.05, "accuracy that one slice may lose", unit="share", ge=0, le=1)
-    confidence: float = setting(0.95, "confidence level of each comparison", unit="share", ge=0.5, lt=1)
-    min_slice_rows: int = setting(
-        100, "a slice with fewer rows informs and does not block", unit="rows", ge=1, le=10**12
-    )
-    thresholds: tuple[Threshold, ...] = setting((), "further bars, over all rows or in a slice")
+_NAMES = {
+    LIVE: "the live model",
+    BEST: "the best released model",
+    MAJORITY: "always giving the most frequent answer",
+    LINEAR: "a linear model on counts of ids",
+}
+# How sure a rare answer has to be found, where accuracy alone cannot tell; see `_learned`.
+_SURE = 0.999
 
 
 def judge(report: Report, rules: ReleaseGateSettings) -> Verdict:
     """Applies all rules to what was measured.
 
-    Without a live model to compare with, the thresholds alone decide.
+    Without a live model to compare with, bars and baselines decide.
     """
     return Verdict(
         checks=(
             _accuracy(report.overall, rules),
+            *_against_baselines(report.overall, rules),
             *_against_released(report.overall, rules),
+            *_answers(report.overall, rules),
             *_slices(report, rules),
             *_thresholds(report, rules),
         )
@@ -81,6 +61,7 @@ def judge(report: Report, rules: ReleaseGateSettings) -> Verdict:
 def _accuracy(overall: SliceReport, rules: ReleaseGateSettings) -> Check:
     accuracy = overall.metrics[CANDIDATE]["accuracy"]
     return Check(
+        kind="min_accuracy",
         name="accuracy",
         asked=f"at least {rules.min_accuracy:.4f} is needed",
         measured=f"{accuracy:.4f}",
@@ -88,9 +69,67 @@ def _accuracy(overall: SliceReport, rules: ReleaseGateSettings) -> Check:
     )
 
 
+def _against_baselines(overall: SliceReport, rules: ReleaseGateSettings) -> Iterator[Check]:
+    """A model has to be better than a constant, for certain, and not worse than a linear model, for certain.
+
+    A linear model is a model, too: one that is as good is released with a warning, or data on which nothing
+    can be better would never be.
+    """
+    for name in BASELINES:
+        if name not in overall.pairs:
+            continue
+        pairs = overall.pairs[name]
+        found = compare(pairs, margin=0, confidence=rules.confidence)
+        certain = found.low > rules.min_gain or rules.min_gain <= -1
+        if name == MAJORITY:
+            outcome = _blocked_unless(certain or _learned(overall, rules))
+        elif certain:
+            outcome = Outcome.PASSED
+        else:
+            outcome = Outcome.BLOCKED if found.high < rules.min_gain else Outcome.WARNED
+        yield Check(
+            kind="min_gain",
+            name=f"accuracy against {_NAMES[name]}",
+            asked=f"a gain of more than {rules.min_gain:.4g} is needed, at {rules.confidence:.0%}",
+            measured=_in_words(pairs, found, rules.confidence)
+            + f" ({overall.metrics[CANDIDATE]['accuracy']:.4f}, and {overall.metrics[name]['accuracy']:.4f})",
+            outcome=outcome,
+            details=() if outcome is Outcome.PASSED else _unsettled(overall, name, outcome),
+        )
+
+
+def _learned(overall: SliceReport, rules: ReleaseGateSettings) -> bool:
+    """Whether a model tells rare answers that a constant never gives, though its accuracy does not show it.
+
+    Both its balanced accuracy and its loss must be better than the constant's, beyond doubt; and its accuracy
+    must not be worse for certain.
+    """
+    if rules.min_gain > 0 or MAJORITY not in overall.losses:
+        return False
+    z = NormalDist().inv_cdf(_SURE)
+    metrics, errors = overall.metrics, overall.standard_errors
+    gain = metrics[CANDIDATE]["balanced_accuracy"] - metrics[MAJORITY]["balanced_accuracy"]
+    loss = overall.losses[MAJORITY]
+    not_worse = compare(overall.pairs[MAJORITY], margin=0, confidence=rules.confidence).high >= 0
+    rarer = gain > z * errors[CANDIDATE]["balanced_accuracy"] and loss.mean < -z * loss.standard_error
+    return rarer and not_worse
+
+
+def _unsettled(overall: SliceReport, name: str, outcome: Outcome) -> tuple[str, ...]:
+    if name == LINEAR and outcome is Outcome.WARNED:
+        return ("a simpler model does as well on these rows, or they are too few to tell",)
+    smallest = smallest_margin(overall.pairs[name])
+    return (
+        f"on these {overall.rows:,} rows a gain of about {smallest:.4f} would be settled; "
+        "to let it through: --set release_gate.min_gain=-1",
+    )
+
+
 def _against_released(overall: SliceReport, rules: ReleaseGateSettings) -> Iterator[Check]:
-    if BASELINE in overall.pairs:
-        yield _paired(overall, BASELINE, rules.margin, rules.require, rules.confidence)
+    if LIVE in overall.pairs:
+        yield _paired(overall, LIVE, rules.margin, rules.require, rules.confidence)
+    if LIVE in overall.losses:
+        yield _loss(overall, rules)
     if BEST in overall.pairs:
         # Each release may be a little worse than the one before; a chain of them may not.
         yield _paired(overall, BEST, 2 * rules.margin, Requirement.NOT_WORSE, rules.confidence)
@@ -106,20 +145,76 @@ def _paired(
     )
     wanted = "better" if require is Requirement.BETTER else f"not worse by more than {margin:.4g}"
     few = (
-        f"{pairs.rows:,} eval rows are too few for a margin of {margin:.4g} where the models disagree on "
-        f"{pairs.disagreement:.1%} of them; {found.rows_needed:,} are needed: more data, the rows of "
-        "more spans (evaluation.pool_window), or a wider margin"
+        f"{pairs.rows:,} eval rows settle a change of {smallest_margin(pairs, confidence=confidence):.4f}, "
+        f"where the models disagree on {pairs.disagreement:.1%} of them; for a margin of {margin:.4g}, "
+        f"{found.rows_needed:,} are needed: more data, the rows of more spans (evaluation.pool_window), or a "
+        "wider margin"
     )
     return Check(
+        kind="require" if model == LIVE else "margin",
         name=f"accuracy against {_NAMES[model]}",
         asked=f"{wanted} is needed, at {confidence:.0%}",
-        measured=f"{found.finding}: {pairs.difference:+.4f}, between {found.low:+.4f} and {found.high:+.4f} "
-        f"on {pairs.rows:,} rows (McNemar p {found.p:.2g})"
+        measured=_in_words(pairs, found, confidence)
         + (f"; {_NAMES[model]} has another `sequence`: {unread}" if unread else ""),
         outcome=_blocked_unless(enough),
         # More rows would not help a model that is worse for certain.
         details=(few,) if found.rows_needed > pairs.rows and found.high > -margin else (),
     )
+
+
+def _in_words(pairs: Pairs, found: Comparison, confidence: float) -> str:
+    """As `0.0089 higher: better, 95%: +0.0020 … +0.0160 on 2,052 rows (McNemar p 0.013)`."""
+    if found.low > 0 and found.p < 1 - confidence:
+        finding = "better"
+    else:
+        finding = "worse" if found.high < 0 else "no clear difference"
+    return (
+        f"{abs(pairs.difference):.4f} {_direction(pairs.difference)}: {finding}, {confidence:.0%}: "
+        f"{found.low:+.4f} … {found.high:+.4f} on {pairs.rows:,} rows (McNemar p {found.p:.2g})"
+    )
+
+
+def _direction(difference: float) -> str:
+    return "higher" if difference >= 0 else "lower"
+
+
+def _loss(overall: SliceReport, rules: ReleaseGateSettings) -> Check:
+    """The loss blocks where it rose by more than its margin, and not by chance."""
+    change = overall.losses[LIVE]
+    z = NormalDist().inv_cdf((1 + rules.confidence) / 2)
+    low, high = change.mean - z * change.standard_error, change.mean + z * change.standard_error
+    finding = "worse" if low > 0 else "better" if high < 0 else "no clear difference"
+    return Check(
+        kind="loss_margin",
+        name=f"loss against {_NAMES[LIVE]}",
+        asked=f"up to {rules.loss_margin:.4g} higher, or more by chance, is allowed",
+        measured=f"{abs(change.mean):.4f} {_direction(change.mean)}: {finding}, {rules.confidence:.0%}: "
+        f"{low:+.4f} … {high:+.4f}",
+        outcome=_blocked_unless(
+            low <= rules.loss_margin or (rules.require is Requirement.BETTER and high < 0)
+        ),
+    )
+
+
+def _answers(overall: SliceReport, rules: ReleaseGateSettings) -> Iterator[Check]:
+    """An answer blocks where its recall fell by more than its margin, and not by chance.
+
+    A rare answer may lose more: training again with another seed changes it more.
+    """
+    compared = {a: p for a, p in overall.answers.get(LIVE, {}).items() if p.rows >= rules.min_slice_rows}
+    level = (1 - rules.confidence) / max(1, len(compared))
+    for answer, pairs in compared.items():
+        margin = max(rules.margin, rules.answer_margin * (1 - pairs.rows / overall.rows))
+        p = mcnemar(pairs, alternative="less")
+        yield Check(
+            kind="answer_margin",
+            name="recall against the live model",
+            subject=f"answer '{answer}'",
+            asked=f"up to {margin:.4f} lower, or more by chance, is allowed",
+            measured=f"{abs(pairs.difference):.4f} {_direction(pairs.difference)} on {pairs.rows:,} rows "
+            f"(p {p:.2g})",
+            outcome=_blocked_unless(not (pairs.difference < -margin and p < level)),
+        )
 
 
 def _slices(report: Report, rules: ReleaseGateSettings) -> Iterator[Check]:
@@ -128,21 +223,33 @@ def _slices(report: Report, rules: ReleaseGateSettings) -> Iterator[Check]:
     The level is shared among the slices that can block (Bonferroni), or a model that is equal would fall
     over one slice or another.
     """
-    compared = [s for s in report.slices if s.name != OVERALL and BASELINE in s.pairs]
-    able = sum(s.rows >= rules.min_slice_rows for s in compared)
-    for part in compared:
-        pairs = part.pairs[BASELINE]
-        p = mcnemar(pairs, alternative="less")
-        lost = pairs.difference < -rules.slice_margin and p < (1 - rules.confidence) / max(1, able)
-        outcome, details = _outcome(part, rules, passed=not lost)
-        yield Check(
-            name="accuracy",
-            subject=part.name,
-            asked=f"a loss of up to {rules.slice_margin:.4g}, or one that may be chance, is allowed",
-            measured=f"{pairs.difference:+.4f} against the live model on {part.rows:,} rows (p {p:.2g})",
-            outcome=outcome,
-            details=details,
-        )
+    parts = [s for s in report.slices if s.name != OVERALL]
+    able = sum(s.rows >= rules.min_slice_rows for s in parts if LIVE in s.pairs)
+    for part in parts:
+        if LIVE in part.pairs:
+            pairs = part.pairs[LIVE]
+            p = mcnemar(pairs, alternative="less")
+            lost = pairs.difference < -rules.slice_margin and p < (1 - rules.confidence) / max(1, able)
+            outcome, details = _outcome(part, rules, passed=not lost)
+            yield Check(
+                kind="slice_margin",
+                name="accuracy against the live model",
+                subject=part.name,
+                asked=f"up to {rules.slice_margin:.4g} lower, or more by chance, is allowed",
+                measured=f"{abs(pairs.difference):.4f} {_direction(pairs.difference)} on {part.rows:,} rows "
+                f"(p {p:.2g})",
+                outcome=outcome,
+                details=details,
+            )
+        if part.metrics[CANDIDATE].get("accuracy") == 0:
+            yield Check(
+                kind="slice_accuracy",
+                name="accuracy",
+                subject=part.name,
+                asked="some right answer is expected",
+                measured=f"not one of its {part.rows:,} rows is answered right",
+                outcome=Outcome.WARNED,
+            )
 
 
 def _thresholds(report: Report, rules: ReleaseGateSettings) -> Iterator[Check]:
@@ -150,45 +257,96 @@ def _thresholds(report: Report, rules: ReleaseGateSettings) -> Iterator[Check]:
         parts = [part for part in report.slices if threshold.applies_to(part.name)]
         if not parts:
             yield Check(
+                kind="thresholds",
                 name=threshold.metric,
                 subject=threshold.slice,
-                asked="a threshold is set for it",
+                asked="a bar is set for it; `optional: true` lets it pass without rows",
                 measured="no eval row belongs to it",
-                outcome=Outcome.WARNED,
+                outcome=Outcome.IGNORED if threshold.optional else Outcome.BLOCKED,
             )
         for part in parts:
             yield from _bars(part, threshold, rules)
 
 
 def _bars(part: SliceReport, threshold: Threshold, rules: ReleaseGateSettings) -> Iterator[Check]:
-    name: str = threshold.metric
-    value = part.metrics[CANDIDATE][name]
+    name = f"{threshold.metric} of '{threshold.answer}'" if threshold.answer else threshold.metric
+    value = _value(part, CANDIDATE, threshold)
+    if value is None:
+        yield Check(
+            kind="thresholds",
+            name=name,
+            subject=part.name,
+            asked="a bar is set for it",
+            measured=_why_none(threshold),
+            outcome=Outcome.IGNORED if threshold.optional else Outcome.BLOCKED,
+        )
+        return
+    shown = f"{value:.4f}{_interval(part, threshold, value, rules.confidence)}"
     bars = []
     if threshold.min is not None:
-        asked = f"at least {threshold.min:.4f} is needed"
-        bars.append((name, f"{value:.4f}", asked, value >= threshold.min))
+        bars.append((name, shown, f"at least {threshold.min:.4f} is needed", value >= threshold.min))
     if threshold.max is not None:
-        asked = f"at most {threshold.max:.4f} is allowed"
-        bars.append((name, f"{value:.4f}", asked, value <= threshold.max))
-    if threshold.max_worse is not None and BASELINE in part.metrics:
-        change = value - part.metrics[BASELINE][name]
-        worse = change if name in _LOWER_IS_BETTER else -change
-        asked = f"worse than the live model by up to {threshold.max_worse:.4f} is allowed"
-        bars.append((f"change of {name}", f"{change:+.4f}", asked, worse <= threshold.max_worse))
+        bars.append((name, shown, f"at most {threshold.max:.4f} is allowed", value <= threshold.max))
+    live = _value(part, LIVE, threshold)
+    if threshold.max_worse is not None and live is not None:
+        change = value - live
+        worse = change if threshold.metric in LOWER_IS_BETTER else -change
+        finding = "worse" if worse > 0 else "better" if worse < 0 else "the same"
+        asked = f"up to {threshold.max_worse:.4f} worse is allowed"
+        measured = f"{abs(change):.4f} {_direction(change)}: {finding}"
+        bars.append((f"{name} against the live model", measured, asked, worse <= threshold.max_worse))
     for what, measured, asked, passed in bars:
         outcome, details = _outcome(part, rules, passed=passed)
         yield Check(
-            name=what, subject=part.name, measured=measured, asked=asked, outcome=outcome, details=details
+            kind="thresholds",
+            name=what,
+            subject=part.name,
+            measured=measured,
+            asked=asked,
+            outcome=outcome,
+            details=details,
         )
+
+
+def _value(part: SliceReport, model: str, threshold: Threshold) -> float | None:
+    if threshold.metric in PER_ANSWER:
+        counts = part.classes.get(model, {}).get(threshold.answer)
+        return None if counts is None else float(getattr(counts, threshold.metric))
+    return part.metrics.get(model, {}).get(threshold.metric)
+
+
+def _why_none(threshold: Threshold) -> str:
+    if threshold.answer:
+        return f"no eval row has the answer '{threshold.answer}', and none was given it"
+    if threshold.metric in ("roc_auc", "pr_auc"):
+        return "it is defined for two answers, with rows of both"
+    return "it is not defined for so few answers"
+
+
+def _interval(part: SliceReport, threshold: Threshold, value: float, confidence: float) -> str:
+    """As ` (0.7213 … 0.7621)`: the normal one, or for a share of rows Wilson's (1927, JASA 22)."""
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    error = part.standard_errors.get(CANDIDATE, {}).get(threshold.metric)
+    if error is not None:
+        return f" ({max(0.0, value - z * error):.4f} … {value + z * error:.4f})"
+    rows = part.rows
+    if threshold.answer:
+        counts = part.classes[CANDIDATE][threshold.answer]
+        rows = {"recall": counts.rows, "precision": counts.answered}.get(threshold.metric, 0)
+    if not rows:
+        return ""
+    middle = (value + z**2 / (2 * rows)) / (1 + z**2 / rows)
+    reach = z / (1 + z**2 / rows) * (value * (1 - value) / rows + z**2 / (4 * rows**2)) ** 0.5
+    return f" ({middle - reach:.4f} … {middle + reach:.4f})"
 
 
 def _outcome(
     part: SliceReport, rules: ReleaseGateSettings, *, passed: bool
 ) -> tuple[Outcome, tuple[str, ...]]:
-    if passed or part.name == OVERALL or part.rows >= rules.min_slice_rows:
+    if part.name == OVERALL or part.rows >= rules.min_slice_rows:
         return _blocked_unless(passed), ()
     few = f"informs only: {part.rows} rows, and release_gate.min_slice_rows is {rules.min_slice_rows}"
-    return Outcome.WARNED, (few,)
+    return Outcome.IGNORED if passed else Outcome.WARNED, (few,)
 
 
 def _blocked_unless(passed: bool) -> Outcome:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from maskline.components.evaluation.settings import EvaluationSettings
-from maskline.components.release_gate.rules import ReleaseGateSettings
+from maskline.components.release_gate.settings import ReleaseGateSettings
 from maskline.pipeline.settings.values import Node
 
 # Sections that have another name today.

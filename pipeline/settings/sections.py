@@ -10,7 +10,7 @@ from maskline.components.evaluation.settings import EvaluationSettings
 from maskline.components.evaluation.slices import SliceSpec, default_slices
 from maskline.components.ingest import spans
 from maskline.components.model_checks.checks import ModelChecksSettings
-from maskline.components.release_gate.rules import ReleaseGateSettings
+from maskline.components.release_gate.settings import ReleaseGateSettings, Threshold
 from maskline.pipeline.settings.cluster import ClusterSettings
 from maskline.pipeline.settings.schedule import RetrainingSettings
 from maskline.trainer.settings import ModelSettings, TrainingSettings, check_buckets
@@ -122,7 +122,21 @@ class Settings(Section):
         for index, chosen in enumerate(self.evaluation.slices or ()):
             if problem := chosen.problem(self.sequence):
                 raise refusal(f"evaluation.slices.{index}", problem)
+        for index, bar in enumerate(self.release_gate.thresholds):
+            if problem := self._problem(bar):
+                raise refusal(f"release_gate.thresholds.{index}", problem)
         return self
+
+    def _problem(self, bar: Threshold) -> str | None:
+        """Says where a bar is for what no row can ever be, or None."""
+        if bar.answer and bar.answer not in self.sequence.ids:
+            return f"answer '{bar.answer}' is not in the vocabulary"
+        names = {f"{s.name}={value}" for s in self.slices for value in s.values} | {
+            s.name for s in self.slices
+        }
+        if bar.slice and bar.slice not in names:
+            return f"no slice '{bar.slice}'; there are {', '.join(sorted(names))}"
+        return None
 
     @property
     def slices(self) -> tuple[SliceSpec, ...]:

@@ -35,10 +35,12 @@ def release(config: Config, source: Source, ingest: Ingest, training: Training) 
     evaluator = Evaluator(
         examples=training.examples if config.evaluation.pool_window else ingest.examples.outputs["examples"],
         model=model,
-        baseline_model=live.outputs["model"],
+        training_examples=training.examples,
+        live_model=live.outputs["model"],
         best_model=live.outputs["best"],
         sequence=config.sequence,
         slices=config.slices,
+        settings=config.evaluation,
         fingerprint=source.of("transform", "components"),
     )
     release_gate = ReleaseGate(

@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 
 from maskline.components.evaluation.paired import Finding, Pairs, compare
-from maskline.components.release_gate.rules import ReleaseGateSettings
+from maskline.components.release_gate.settings import ReleaseGateSettings
 
 matplotlib.use("agg")
 

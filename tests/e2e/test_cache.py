@@ -85,7 +85,7 @@ def test_edited_trainer_reruns_from_the_trainer_on(steps):
     assert step.code == 0, step.out
     assert step.reran == {"Trainer", "Evaluator", "ReleaseGate", "ModelChecks", "Pusher"}
     assert step.versions == ["1", "2"]
-    assert set(step.run["metrics"]) == {"candidate", "baseline", "change"}
+    assert set(step.run["metrics"]) == {"candidate", "live", "change", "majority", "linear"}
 
 
 def test_model_below_the_bar_is_not_released_and_why_is_said(steps):

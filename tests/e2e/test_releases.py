@@ -218,7 +218,7 @@ def test_model_that_was_rolled_back_from_is_not_published_again_though_the_gates
 
 
 def test_next_run_compares_with_the_model_that_was_rolled_back_to(steps):
-    baseline = steps["broken"].run["metrics"]["baseline"]
+    baseline = steps["broken"].run["metrics"]["live"]
     assert baseline == pytest.approx(steps["equal"].run["metrics"]["candidate"])
     assert baseline["accuracy"] > steps["spoilt"].run["metrics"]["candidate"]["accuracy"] + 0.1
 

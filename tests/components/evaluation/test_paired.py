@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import bootstrap, norm
 
 from maskline.components.evaluation.paired import Finding, Pairs, compare, interval, mcnemar, rows_needed
-from maskline.components.release_gate.rules import ReleaseGateSettings
+from maskline.components.release_gate.settings import ReleaseGateSettings
 
 # What the sample run has: rows held out, and how often two trainings that differ by their seed disagree.
 ROWS, DISAGREEMENT, MARGIN = 2000, 0.17, ReleaseGateSettings().margin

@@ -116,7 +116,7 @@ def test_live_model_of_another_vocabulary_is_measured_on_the_same_rows(finished,
     from tfx.types import standard_artifacts
 
     from maskline.components.evaluation.component import Executor
-    from maskline.components.evaluation.report import BASELINE, CANDIDATE, Unread, read
+    from maskline.components.evaluation.report import CANDIDATE, LIVE, Unread, read
     from maskline.pipeline.config import BeamConfig
 
     candidate = tmp_path / "candidate/Format-Serving"
@@ -151,11 +151,11 @@ def test_live_model_of_another_vocabulary_is_measured_on_the_same_rows(finished,
         {"sequence": MOVED.model_dump_json(), "slices": "[]"},
     )
     overall = read(tmp_path / "out").overall
-    assert overall.unread == {BASELINE: Unread(rows=1, labels=0)}
-    assert (overall.rows, overall.pairs[BASELINE].better, overall.pairs[BASELINE].worse) == (
+    assert overall.unread == {LIVE: Unread(rows=1, labels=0)}
+    assert (overall.rows, overall.pairs[LIVE].better, overall.pairs[LIVE].worse) == (
         len(rows) + 1,
         0,
         0,
     )
-    ours, theirs = overall.metrics[CANDIDATE], overall.metrics[BASELINE]
+    ours, theirs = overall.metrics[CANDIDATE], overall.metrics[LIVE]
     assert ours["accuracy"] == theirs["accuracy"] > 0.3

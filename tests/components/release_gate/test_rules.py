@@ -6,15 +6,16 @@ from pydantic import ValidationError
 
 from maskline.components.evaluation.paired import Pairs
 from maskline.components.evaluation.report import (
-    BASELINE,
     BEST,
     CANDIDATE,
+    LIVE,
     OVERALL,
     Report,
     SliceReport,
     Unread,
 )
-from maskline.components.release_gate.rules import ReleaseGateSettings, Threshold, judge
+from maskline.components.release_gate.rules import judge
+from maskline.components.release_gate.settings import ReleaseGateSettings, Threshold
 from maskline.components.verdict import Outcome
 
 ROWS, ACCURACY = 2000, 0.76
@@ -27,8 +28,8 @@ def part(name, rows, better=0, worse=0, *, accuracy=ACCURACY, best=None, release
     models = {CANDIDATE: {"accuracy": accuracy, **others}}
     pairs = {}
     if released:
-        models[BASELINE] = {"accuracy": ACCURACY, **others}
-        pairs[BASELINE] = Pairs(rows=rows, better=better, worse=worse)
+        models[LIVE] = {"accuracy": ACCURACY, **others}
+        pairs[LIVE] = Pairs(rows=rows, better=better, worse=worse)
     if best:
         pairs[BEST] = Pairs(rows=rows, better=best[0], worse=best[1])
     return SliceReport(name=name, rows=rows, metrics=models, pairs=pairs)
@@ -169,7 +170,7 @@ def test_threshold_that_asks_nothing_is_refused():
 
 def test_rows_that_the_live_model_cannot_read_are_told():
     whole = part(OVERALL, ROWS, 200, 100)
-    whole = whole.model_copy(update={"unread": {BASELINE: Unread(rows=1200, labels=3)}})
+    whole = whole.model_copy(update={"unread": {LIVE: Unread(rows=1200, labels=3)}})
     [_, against] = judge(Report(slices=[whole]), RULES).checks
     assert against.outcome is Outcome.PASSED
     assert against.measured.endswith(

@@ -91,7 +91,7 @@ REPORT = Report(
             rows=10,
             metrics={"candidate": METRICS},
             standard_errors=ERRORS,
-            pairs={"baseline": Pairs(rows=10, better=1, worse=3)},
+            pairs={"live": Pairs(rows=10, better=1, worse=3)},
         ),
     )
 )
@@ -190,7 +190,7 @@ def test_model_whose_version_was_removed_is_not_published_again(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("history", "candidate", "baseline"),
+    ("history", "candidate", "live"),
     [
         ("", "a", None),
         ("a", "b", "a"),

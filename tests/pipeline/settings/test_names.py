@@ -3,7 +3,7 @@
 import pytest
 
 from maskline.components.evaluation.settings import EvaluationSettings
-from maskline.components.release_gate.rules import ReleaseGateSettings
+from maskline.components.release_gate.settings import ReleaseGateSettings
 from maskline.pipeline.settings import fields
 from maskline.pipeline.settings.load import read
 from maskline.transform.errors import InputError

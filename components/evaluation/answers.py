@@ -1,0 +1,313 @@
+"""What models answered to the eval rows, and the figures that follow. Plain numpy; no TFX, no TensorFlow.
+
+Every array has one entry for each row, so that all models, metrics and slices are computed from one pass.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from maskline.components.evaluation.paired import Pairs
+from maskline.components.evaluation.report import (
+    CANDIDATE,
+    OVERALL,
+    AtThreshold,
+    ClassCounts,
+    LossDifference,
+    Report,
+    SliceReport,
+    Unread,
+)
+
+BINS = 15  # of the calibration error, as in Guo et al. 2017
+_RESAMPLES = 200
+# With as many answers as that, the right one is always among three.
+_TOP = 3
+
+Floats = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+
+
+class Answers(NamedTuple):
+    """One model's answers.
+
+    Attributes:
+      answer: [rows] the id with the highest logit.
+      probability: [rows] the softmax's probability of it.
+      loss: [rows] cross-entropy in nats.
+      rank: [rows] how many ids have a higher logit than the label.
+      positive: [rows] probability of the positive answer; NaN where there are more than two answers.
+      unreadable, unknown: [rows] whether the model could not read the row, or does not know its label.
+    """
+
+    answer: Numbers
+    probability: Floats
+    loss: Floats
+    rank: Numbers
+    positive: Floats
+    unreadable: NDArray[np.bool_]
+    unknown: NDArray[np.bool_]
+
+    def take(self, rows: NDArray[np.bool_]) -> "Answers":
+        """The answers to some of the rows."""
+        return Answers(*(part[rows] for part in self))
+
+
+class Answered(NamedTuple):
+    """Rows and what each model answered: labels [rows], slices by name [rows] str, answers by model."""
+
+    label: Numbers
+    slices: dict[str, NDArray[np.str_]]
+    models: dict[str, Answers]
+
+
+def read_logits(
+    logits: Floats,
+    label: Numbers,
+    positive: int | None,
+    *,
+    unreadable: NDArray[np.bool_] | None = None,
+    unknown: NDArray[np.bool_] | None = None,
+) -> Answers:
+    """Turns logits [rows, ids] into answers.
+
+    Args:
+      logits: of a model, for each row and id.
+      label: [rows] the right ids.
+      positive: the id of the positive answer, where there are two.
+      unreadable: [rows], and
+      unknown: [rows], of a model with another vocabulary.
+    """
+    logits = logits.astype(np.float64)
+    highest = logits.max(axis=1)
+    normalizer = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
+    of_label = np.take_along_axis(logits, label[:, None], axis=1)[:, 0]
+    none = np.zeros(len(label), np.bool_)
+    return Answers(
+        answer=logits.argmax(axis=1),
+        probability=np.exp(highest - normalizer),
+        loss=normalizer - of_label,
+        rank=(logits > of_label[:, None]).sum(axis=1),
+        positive=np.full(len(label), np.nan)
+        if positive is None
+        else np.exp(logits[:, positive] - normalizer),
+        unreadable=none if unreadable is None else unreadable,
+        unknown=none if unknown is None else unknown,
+    )
+
+
+def together(parts: Iterable[Answered]) -> Answered:
+    """Puts rows behind one another."""
+    parts = list(parts)
+    models = {
+        name: Answers(*map(np.concatenate, zip(*(p.models[name] for p in parts), strict=True)))
+        for name in parts[0].models
+    }
+    slices = {name: np.concatenate([p.slices[name] for p in parts]) for name in parts[0].slices}
+    return Answered(np.concatenate([p.label for p in parts]), slices, models)
+
+
+def measure(
+    answered: Answered, vocabulary: Sequence[str], *, positive: int | None, threshold: float = 0.5
+) -> Report:
+    """Computes every figure of every model and slice.
+
+    Args:
+      answered: the rows.
+      vocabulary: symbol of each id.
+      positive: the rarer of two answers, if training knew two; it does not count where eval has more.
+      threshold: probability from which on the positive answer is given, for `at_threshold`.
+    """
+    labels = np.unique(answered.label)
+    if positive is None or len(labels) > 2:
+        positive = None
+    few = len(labels) <= _TOP
+    rows = [(OVERALL, np.ones(len(answered.label), np.bool_))]
+    for name, values in sorted(answered.slices.items()):
+        rows += [(f"{name}={value}", values == value) for value in np.unique(values)]
+    slices = [
+        _slice(name, which, answered, vocabulary, positive=positive, threshold=threshold, top=not few)
+        for name, which in rows
+    ]
+    symbol = "" if positive is None else vocabulary[positive]
+    return Report(slices=tuple(sorted(slices, key=lambda s: s.name)), positive=symbol)
+
+
+def _slice(
+    name: str,
+    which: NDArray[np.bool_],
+    answered: Answered,
+    vocabulary: Sequence[str],
+    *,
+    positive: int | None,
+    threshold: float,
+    top: bool,
+) -> SliceReport:
+    label = answered.label[which]
+    models = {model: answers.take(which) for model, answers in answered.models.items()}
+    confusions = {model: _confusion(label, answers.answer) for model, answers in models.items()}
+    figures = {
+        model: _figures(label, answers, confusions[model], positive=positive, top=top)
+        for model, answers in models.items()
+    }
+    right = {model: answers.answer == label for model, answers in models.items()}
+    others = [model for model in models if model != CANDIDATE]
+    return SliceReport(
+        name=name,
+        rows=len(label),
+        metrics={model: values for model, (values, _) in figures.items()},
+        standard_errors={model: errors for model, (_, errors) in figures.items()},
+        pairs={model: _pairs(right[CANDIDATE], right[model]) for model in others},
+        answers={
+            model: {
+                vocabulary[i]: _pairs(right[CANDIDATE][label == i], right[model][label == i])
+                for i in np.unique(label)
+            }
+            for model in others
+        },
+        losses={model: _loss_difference(models[CANDIDATE].loss, models[model].loss) for model in others},
+        unread={
+            model: Unread(rows=int(answers.unreadable.sum()), labels=int(answers.unknown.sum()))
+            for model, answers in models.items()
+            if (answered.models[model].unreadable | answered.models[model].unknown).any()
+        },
+        classes={model: _classes(confusion, vocabulary) for model, confusion in confusions.items()},
+        at_threshold={}
+        if positive is None
+        else {
+            model: _at_threshold(label == positive, answers.positive, threshold)
+            for model, answers in models.items()
+        },
+    )
+
+
+class _Confusion(NamedTuple):
+    """Cells of the confusion matrix that are not empty: label, answer and rows of each."""
+
+    label: Numbers
+    answer: Numbers
+    rows: Numbers
+
+
+def _confusion(label: Numbers, answer: Numbers) -> _Confusion:
+    cells, rows = np.unique(np.stack([label, answer]), axis=1, return_counts=True)
+    return _Confusion(cells[0], cells[1], rows)
+
+
+def _figures(
+    label: Numbers, answers: Answers, confusion: _Confusion, *, positive: int | None, top: bool
+) -> tuple[dict[str, float], dict[str, float]]:
+    rows = len(label)
+    right = answers.answer == label
+    found = {
+        "example_count": float(rows),
+        "loss": float(answers.loss.mean()),
+        "accuracy": float(right.mean()),
+    }
+    errors = {"loss": _standard_error(answers.loss)}
+    if top:
+        found["top3_accuracy"] = float((answers.rank < _TOP).mean())
+    found["calibration_error"], errors["calibration_error"] = _calibration(answers.probability, right)
+    drawn = np.random.default_rng(0).multinomial(rows, confusion.rows / rows, size=_RESAMPLES)
+    for name, of_counts in (("macro_f1", _macro_f1), ("balanced_accuracy", _balanced_accuracy)):
+        [found[name]] = of_counts(confusion, confusion.rows[None]).tolist()
+        errors[name] = float(np.std(of_counts(confusion, drawn)))
+    is_positive = label == positive
+    if positive is not None and 0 < is_positive.sum() < rows:
+        auc = float(roc_auc_score(is_positive, answers.positive))
+        precision = float(average_precision_score(is_positive, answers.positive))
+        found |= {"roc_auc": auc, "pr_auc": precision}
+        errors |= {
+            "roc_auc": _roc_auc_error(auc, int(is_positive.sum()), int((~is_positive).sum())),
+            # Boyd, Eng and Page 2013, "Area under the precision-recall curve", section 3.2.
+            "pr_auc": math.sqrt(precision * (1 - precision) / int(is_positive.sum())),
+        }
+    return found, errors
+
+
+def _standard_error(values: Floats) -> float:
+    return float(np.std(values) / math.sqrt(len(values)))
+
+
+def _calibration(probability: Floats, right: NDArray[np.bool_]) -> tuple[float, float]:
+    """The expected calibration error (Guo et al. 2017, section 2) and its standard error.
+
+    A row adds what its probability is above its answer (1 if right, else 0), or below it, as its bin is;
+    which of the two a bin is, is taken as certain (the delta method).
+    """
+    places = np.minimum((probability * BINS).astype(int), BINS - 1)
+    gap = probability - right
+    error = float(np.abs(np.bincount(places, gap, minlength=BINS)).sum() / len(gap))
+    return error, math.sqrt(max(0.0, float(np.mean(gap**2)) - error**2) / len(gap))
+
+
+def _by_answer(confusion: _Confusion, rows: Numbers) -> tuple[Floats, Floats, Floats]:
+    """For each draw and id: rows with the label, rows with the answer, and right ones; [draws, ids]."""
+    ids, place = np.unique(np.concatenate([confusion.label, confusion.answer]), return_inverse=True)
+    label, answer = np.split(place, 2)
+    return (
+        _sums(label, rows, len(ids)),
+        _sums(answer, rows, len(ids)),
+        _sums(label, rows * (label == answer), len(ids)),
+    )
+
+
+def _sums(place: Numbers, rows: Numbers, ids: int) -> Floats:
+    return np.array([np.bincount(place, draw, minlength=ids) for draw in rows])
+
+
+def _macro_f1(confusion: _Confusion, rows: Numbers) -> Floats:
+    """Mean F1 of all answers that are a label or were given."""
+    labels, answers, right = _by_answer(confusion, rows)
+    both = labels + answers
+    return (2 * right / np.maximum(both, 1)).sum(axis=1) / np.maximum((both > 0).sum(axis=1), 1)
+
+
+def _balanced_accuracy(confusion: _Confusion, rows: Numbers) -> Floats:
+    """Mean recall of all labels."""
+    labels, _, right = _by_answer(confusion, rows)
+    return (right / np.maximum(labels, 1)).sum(axis=1) / np.maximum((labels > 0).sum(axis=1), 1)
+
+
+def _roc_auc_error(auc: float, positives: int, negatives: int) -> float:
+    """Hanley and McNeil 1982, "The meaning and use of the area under a ROC curve" (Radiology 143)."""
+    one, other = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    variance = auc * (1 - auc) + (positives - 1) * (one - auc**2) + (negatives - 1) * (other - auc**2)
+    return math.sqrt(max(0.0, variance) / (positives * negatives))
+
+
+def _pairs(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> Pairs:
+    return Pairs(rows=len(ours), better=int((ours & ~theirs).sum()), worse=int((~ours & theirs).sum()))
+
+
+def _loss_difference(ours: Floats, theirs: Floats) -> LossDifference:
+    difference = ours - theirs
+    return LossDifference(mean=float(difference.mean()), standard_error=_standard_error(difference))
+
+
+def _classes(confusion: _Confusion, vocabulary: Sequence[str]) -> dict[str, ClassCounts]:
+    return dict(sorted(_class_counts(confusion, vocabulary)))
+
+
+def _class_counts(confusion: _Confusion, vocabulary: Sequence[str]) -> Iterator[tuple[str, ClassCounts]]:
+    for i in np.unique(np.concatenate([confusion.label, confusion.answer])).tolist():
+        is_label, is_answer = confusion.label == i, confusion.answer == i
+        rows, answered, right = (
+            int(confusion.rows[which].sum()) for which in (is_label, is_answer, is_label & is_answer)
+        )
+        yield vocabulary[i], ClassCounts(rows=rows, answered=answered, right=right)
+
+
+def _at_threshold(positive: NDArray[np.bool_], probability: Floats, threshold: float) -> AtThreshold:
+    given = probability >= threshold
+    counts: Mapping[str, NDArray[np.bool_]] = {
+        "true_positives": given & positive,
+        "false_positives": given & ~positive,
+        "false_negatives": ~given & positive,
+        "true_negatives": ~given & ~positive,
+    }
+    return AtThreshold(threshold=threshold, **{name: int(rows.sum()) for name, rows in counts.items()})

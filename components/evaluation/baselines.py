@@ -1,0 +1,113 @@
+"""What a model has to beat: the most frequent answer, and a linear model on counts of ids. No TFX."""
+
+import logging
+import warnings
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import MaxAbsScaler
+
+from maskline.components.evaluation.report import LINEAR, MAJORITY
+
+MOST_ROWS = 50_000  # that the linear model is fitted to; of more, a random sample
+_STEPS = 50  # of the linear model's optimizer; more changes nothing that matters here
+
+logger = logging.getLogger(__name__)
+
+
+class Batch(NamedTuple):
+    """Rows as counts: [rows, features · vocabulary] how often a feature holds an id; labels [rows]."""
+
+    counts: scipy.sparse.csr_matrix
+    label: NDArray[np.int64]
+
+
+class Baselines:
+    """Learns from training rows, and answers with logits as a model does.
+
+    Args:
+      batches: training rows.
+      size: of the vocabulary.
+      linear: whether to fit the linear model, too.
+      seed: of the sample.
+    """
+
+    def __init__(self, batches: Iterable[Batch], size: int, *, linear: bool, seed: int = 0) -> None:
+        self._size = size
+        self.label_rows = np.zeros(size, np.int64)
+        sample = _Sample(np.random.default_rng(seed), MOST_ROWS if linear else 0)
+        for batch in batches:
+            self.label_rows += np.bincount(batch.label, minlength=size)
+            sample.add(batch)
+        self._linear = _fit(sample.rows()) if linear and len(self.labels) > 1 else None
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The ids that are a training row's label."""
+        return np.flatnonzero(self.label_rows)
+
+    @property
+    def positive(self) -> int | None:
+        """The rarer of two labels; None where there are not two."""
+        labels = self.labels
+        return int(labels[np.argmin(self.label_rows[labels])]) if len(labels) == 2 else None
+
+    def logits(self, counts: scipy.sparse.csr_matrix) -> dict[str, NDArray[np.float64]]:
+        """Each baseline's logarithms of probabilities, [rows, vocabulary]."""
+        shares = self.label_rows / max(1, self.label_rows.sum())
+        found = {MAJORITY: np.tile(shares, (counts.shape[0], 1))}
+        if self._linear:
+            scaler, model = self._linear
+            found[LINEAR] = np.zeros((counts.shape[0], self._size))
+            found[LINEAR][:, model.classes_] = model.predict_proba(scaler.transform(counts))
+        return {name: np.log(self._smoothed(probability)) for name, probability in found.items()}
+
+    def _smoothed(self, probability: NDArray[np.float64]) -> NDArray[np.float64]:
+        """As if each answer had been seen once more (Laplace): no label costs infinity."""
+        rows = self.label_rows.sum()
+        return (probability * rows + 1) / (rows + self._size)
+
+
+class _Sample:
+    """A random sample of rows, each as likely as the others, that never holds more than twice the limit."""
+
+    def __init__(self, rng: np.random.Generator, limit: int) -> None:
+        self._rng, self._limit = rng, limit
+        self._batches: list[tuple[NDArray[np.float64], Batch]] = []
+
+    def add(self, batch: Batch) -> None:
+        """Takes the rows in, and thins out all rows when they are too many."""
+        if self._limit:
+            self._batches.append((self._rng.random(len(batch.label)), batch))
+            if sum(len(keys) for keys, _ in self._batches) > 2 * self._limit:
+                self._thin()
+
+    def rows(self) -> Batch:
+        """The sample."""
+        self._thin()
+        return self._batches[0][1]
+
+    def _thin(self) -> None:
+        keys = np.concatenate([keys for keys, _ in self._batches])
+        counts = scipy.sparse.vstack([batch.counts for _, batch in self._batches], format="csr")
+        label = np.concatenate([batch.label for _, batch in self._batches])
+        kept = np.sort(np.argsort(keys)[: self._limit])
+        self._batches = [(keys[kept], Batch(counts[kept], label[kept]))]
+
+
+def _fit(rows: Batch) -> tuple[MaxAbsScaler, LogisticRegression]:
+    # Counts of 0 to 60 and of 0 to 1 side by side would need many more steps.
+    scaler = MaxAbsScaler().fit(rows.counts)
+    model = LogisticRegression(max_iter=_STEPS, tol=1e-3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        # scikit-learn gives SciPy an option that SciPy will drop.
+        warnings.filterwarnings("ignore", "scipy.optimize: The `disp`", DeprecationWarning)
+        model.fit(scaler.transform(rows.counts), rows.label)
+    logger.info("a linear model was fitted to %d training rows", len(rows.label))
+    return scaler, model

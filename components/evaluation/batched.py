@@ -1,0 +1,153 @@
+"""TFMA's evaluator of ours: reads whole batches, and measures all models and slices at once.
+
+TFMA itself takes each row apart and fetches its label and prediction again for every metric, model and slice.
+Here each batch becomes a few numpy arrays. The figures go to TFMA's own files, too, so that its loaders and
+viewers work, and to `metrics.json`.
+"""
+
+import tfx.components  # noqa: F401, before TFMA, which does not import whole without it
+
+# isort: split
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import tensorflow_model_analysis as tfma
+from numpy.typing import NDArray
+from tensorflow_model_analysis import constants
+from tensorflow_model_analysis.metrics import metric_types
+from tfx.dsl.io import fileio
+
+from maskline.components.evaluation import rows, translation
+from maskline.components.evaluation.answers import Answered, Answers, measure, read_logits, together
+from maskline.components.evaluation.baselines import Baselines
+from maskline.components.evaluation.report import CANDIDATE, OVERALL, Report
+from maskline.components.evaluation.slices import SliceSpec
+from maskline.transform.features import SequenceSpec
+from maskline.transform.names import EVALUATION_FILE
+
+
+def evaluator(
+    models: Sequence[str],
+    baselines: Baselines,
+    slices: Sequence[SliceSpec],
+    spec: SequenceSpec,
+    *,
+    threshold: float,
+    compared: Sequence[str],
+    target: str,
+) -> tfma.evaluators.Evaluator:
+    """Makes the evaluator.
+
+    Args:
+      models: their names; the candidate's is among them.
+      baselines: what they are compared with besides each other.
+      slices: how to divide the rows.
+      spec: names and symbols of the data.
+      threshold: probability from which on the positive one of two answers is given.
+      compared: the baselines that stand in the report.
+      target: the folder that `metrics.json` goes to.
+    """
+    answer = _Answer(models, baselines, slices, spec, compared)
+    finish = _Measure(spec, threshold=threshold, positive=baselines.positive)
+    return tfma.evaluators.Evaluator(
+        stage_name="EvaluateBatches",
+        run_after=tfma.extractors.extractor.LAST_EXTRACTOR_STAGE_NAME,
+        ptransform=_Evaluate(answer, finish, f"{target}/{EVALUATION_FILE}"),
+    )
+
+
+class _Evaluate(beam.PTransform):
+    def __init__(self, answer: "_Answer", finish: "_Measure", file: str) -> None:
+        super().__init__()
+        self._answer, self._finish, self._file = answer, finish, file
+
+    def expand(self, extracts: Any) -> dict[str, Any]:
+        report = (
+            extracts
+            | "Answers" >> beam.ParDo(self._answer)
+            | "Together" >> beam.CombineGlobally(_Together()).without_defaults()
+            | "Measure" >> beam.Map(self._finish)
+        )
+        _ = report | "WriteReport" >> beam.Map(_write, self._file)
+        return {constants.METRICS_KEY: report | "ForTfma" >> beam.FlatMap(for_tfma)}
+
+
+class _Answer(beam.DoFn):
+    """Turns a batch of TFMA's extracts into arrays."""
+
+    def __init__(
+        self,
+        models: Sequence[str],
+        baselines: Baselines,
+        slices: Sequence[SliceSpec],
+        spec: SequenceSpec,
+        compared: Sequence[str],
+    ) -> None:
+        super().__init__()
+        self._models, self._slices, self._spec = models, slices, spec
+        self._baselines, self._compared = baselines, compared
+
+    def process(self, extracts: dict[str, Any]) -> Iterator[Answered]:
+        parsed = rows.parse(np.asarray(extracts[constants.INPUT_KEY]).ravel(), self._spec)
+        batch = rows.counted(parsed, self._spec)
+        predictions = extracts[constants.PREDICTIONS_KEY]
+        found = {
+            name: self._read(predictions[name] if name in predictions else predictions, batch.label)
+            for name in self._models
+        }
+        for name, logits in self._baselines.logits(batch.counts).items():
+            if name in self._compared:
+                found[name] = read_logits(logits, batch.label, self._baselines.positive)
+        yield Answered(batch.label, rows.slices_of(parsed, self._slices, self._spec), found)
+
+    def _read(self, prediction: dict[str, Any], label: NDArray[np.int64]) -> Answers:
+        flags = {
+            name: np.ravel(prediction[key]).astype(bool)
+            for name, key in (("unreadable", translation.UNREADABLE), ("unknown", translation.UNKNOWN_LABEL))
+            if key in prediction
+        }
+        return read_logits(np.asarray(prediction["logits"]), label, self._baselines.positive, **flags)
+
+
+class _Together(beam.CombineFn):
+    def create_accumulator(self) -> list[Answered]:
+        return []
+
+    def add_input(self, accumulator: list[Answered], batch: Answered) -> list[Answered]:
+        return [*accumulator, batch]
+
+    def merge_accumulators(self, accumulators: Iterable[list[Answered]]) -> list[Answered]:
+        return [batch for accumulator in accumulators for batch in accumulator]
+
+    def extract_output(self, accumulator: list[Answered]) -> Answered:
+        return together(accumulator)
+
+
+class _Measure:
+    def __init__(self, spec: SequenceSpec, *, threshold: float, positive: int | None) -> None:
+        self._spec, self._threshold, self._positive = spec, threshold, positive
+
+    def __call__(self, answered: Answered) -> Report:
+        return measure(answered, self._spec.vocabulary, positive=self._positive, threshold=self._threshold)
+
+
+def _write(report: Report, path: str) -> None:
+    with fileio.open(path, "w") as file:
+        file.write(report.model_dump_json(indent=1))
+
+
+def for_tfma(report: Report) -> Iterator[tuple[Any, dict[Any, float]]]:
+    """Each slice as TFMA's writer takes it: its key, and values by metric and model."""
+    for part in report.slices:
+        key = () if part.name == OVERALL else (tuple(part.name.split("=", 1)),)
+        one = len(part.metrics) == 1
+        yield (
+            key,
+            {
+                metric_types.MetricKey(metric, model_name="" if one and model == CANDIDATE else model): value
+                for model, values in part.metrics.items()
+                for metric, value in values.items()
+            },
+        )

@@ -1,0 +1,70 @@
+"""Reads raw tf.Examples in batches: counts of ids, labels, and the slice of each row."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from maskline.components.evaluation.baselines import Batch
+from maskline.components.evaluation.slices import SliceSpec
+from maskline.transform.features import SequenceSpec
+
+_BATCH = 4096
+
+
+class Lists(NamedTuple):
+    """One feature of a batch: where each row's ids end [rows], and all ids behind one another."""
+
+    ends: NDArray[np.int64]
+    ids: NDArray[np.int64]
+
+    def row(self, number: int) -> NDArray[np.int64]:
+        """The ids of one row."""
+        return self.ids[self.ends[number - 1] if number else 0 : self.ends[number]]
+
+
+def parse(examples: Any, spec: SequenceSpec) -> dict[str, Lists]:
+    """Parses serialized tf.Examples, [rows] bytes, into the features and the label of `spec`."""
+    names = dict.fromkeys((*spec.features, spec.label))
+    found = tf.io.parse_example(examples, {name: tf.io.RaggedFeature(tf.int64) for name in names})
+    return {
+        name: Lists(ragged.row_splits.numpy()[1:].astype(np.int64), ragged.values.numpy())
+        for name, ragged in found.items()
+    }
+
+
+def counted(rows: dict[str, Lists], spec: SequenceSpec) -> Batch:
+    """Counts each feature's ids in each row; the label is its feature's first id."""
+    starts = np.concatenate([[0], rows[spec.label].ends[:-1]])
+    label = rows[spec.label].ids[starts]
+    columns = []
+    for name in spec.features:
+        ends, ids = rows[name]
+        row_splits = np.concatenate([[0], ends])
+        shape = (len(ends), spec.size)
+        counts = scipy.sparse.csr_matrix((np.ones(len(ids), np.float32), ids, row_splits), shape=shape)
+        counts.sum_duplicates()
+        columns.append(counts)
+    return Batch(scipy.sparse.hstack(columns, format="csr"), label)
+
+
+def read(folders: Sequence[str], spec: SequenceSpec) -> Iterator[Batch]:
+    """Reads every row of folders of gzip TFRecord files as counts."""
+    for folder in folders:
+        files = sorted(tf.io.gfile.glob(f"{folder}/*"))
+        for examples in tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_BATCH):
+            yield counted(parse(examples, spec), spec)
+
+
+def slices_of(rows: dict[str, Lists], slices: Sequence[SliceSpec], spec: SequenceSpec) -> dict[str, Any]:
+    """By the name of each way to divide the rows, the slice that each row belongs to, [rows] str."""
+    count = len(rows[spec.label].ends)
+    found: dict[str, list[str]] = {s.name: [] for s in slices}
+    for number in range(count):
+        row = {name: lists.row(number).tolist() for name, lists in rows.items()}
+        for one in slices:
+            found[one.name].append(one.value(row, spec))
+    return {name: np.array(values, dtype=np.str_) for name, values in found.items()}
