@@ -54,7 +54,7 @@ class Answers(NamedTuple):
 
     def take(self, rows: NDArray[np.bool_]) -> "Answers":
         """The answers to some of the rows."""
-        return Answers(*(part[rows] for part in self))
+        return Answers._make(part[rows] for part in self)
 
 
 class Answered(NamedTuple):

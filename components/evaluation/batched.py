@@ -93,10 +93,7 @@ class _Answer(beam.DoFn):
         parsed = rows.parse(np.asarray(extracts[constants.INPUT_KEY]).ravel(), self._spec)
         batch = rows.counted(parsed, self._spec)
         predictions = extracts[constants.PREDICTIONS_KEY]
-        found = {
-            name: self._read(predictions[name] if name in predictions else predictions, batch.label)
-            for name in self._models
-        }
+        found = {name: self._read(predictions.get(name, predictions), batch.label) for name in self._models}
         for name, logits in self._baselines.logits(batch.counts).items():
             if name in self._compared:
                 found[name] = read_logits(logits, batch.label, self._baselines.positive)

@@ -26,11 +26,9 @@ class Rows:
         self.slices = {"half": np.where(np.arange(ROWS) < ROWS // 4, "first", "second")}
 
     def answered(self, positive=None, rows=slice(None)):
-        models = {
-            name: read_logits(logits[rows], self.label[rows], positive)
-            for name, logits in self.logits.items()
-        }
-        return Answered(self.label[rows], {name: v[rows] for name, v in self.slices.items()}, models)
+        label = self.label[rows]
+        models = {name: read_logits(v[rows], label, positive) for name, v in self.logits.items()}
+        return Answered(label, {name: v[rows] for name, v in self.slices.items()}, models)
 
     def report(self, positive=None):
         parts = [self.answered(positive, slice(0, 150)), self.answered(positive, slice(150, ROWS))]

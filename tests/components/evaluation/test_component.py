@@ -32,9 +32,13 @@ def test_eval_rows_of_all_ingests_are_pooled(finished: Finished, tmp_path):
         beam_pipeline_args=list(BeamConfig().args), tmp_dir=str(tmp_path / "tmp"), unique_id="1"
     )
     Executor(context).Do(
-        {"examples": examples, "model": [artifact(standard_artifacts.Model, model)]},
+        {
+            "examples": examples,
+            "training_examples": examples,
+            "model": [artifact(standard_artifacts.Model, model)],
+        },
         {"evaluation": [artifact(standard_artifacts.ModelEvaluation, tmp_path)]},
-        {"sequence": SequenceSpec().model_dump_json(), "slices": "[]"},
+        {"sequence": SequenceSpec().model_dump_json(), "slices": "[]", "settings": "{}"},
     )
     [pooled], single = read(tmp_path).slices, read(once).overall
     assert pooled.rows == 2 * single.rows

@@ -130,6 +130,7 @@ def test_live_model_of_another_vocabulary_is_measured_on_the_same_rows(finished,
     shard = tfrecord([*encode(rows, MOVED), unread])
 
     (folder / "data_tfrecord-00000-of-00001.gz").write_bytes(gzip.compress(shard))
+    shutil.copytree(folder, folder.parent / "Split-train")
 
     def artifact(kind, name):
         made = kind()
@@ -137,7 +138,7 @@ def test_live_model_of_another_vocabulary_is_measured_on_the_same_rows(finished,
         return made
 
     examples = artifact(standard_artifacts.Examples, "examples")
-    examples.split_names = '["eval"]'
+    examples.split_names = '["train", "eval"]'
     context = Executor.Context(
         beam_pipeline_args=list(BeamConfig().args), tmp_dir=str(tmp_path / "tmp"), unique_id="1"
     )
@@ -145,10 +146,11 @@ def test_live_model_of_another_vocabulary_is_measured_on_the_same_rows(finished,
         {
             "examples": [examples],
             "model": [artifact(standard_artifacts.Model, "candidate")],
-            "baseline_model": [artifact(standard_artifacts.Model, "live")],
+            "training_examples": [examples],
+            "live_model": [artifact(standard_artifacts.Model, "live")],
         },
         {"evaluation": [artifact(standard_artifacts.ModelEvaluation, "out")]},
-        {"sequence": MOVED.model_dump_json(), "slices": "[]"},
+        {"sequence": MOVED.model_dump_json(), "slices": "[]", "settings": '{"baselines": []}'},
     )
     overall = read(tmp_path / "out").overall
     assert overall.unread == {LIVE: Unread(rows=1, labels=0)}

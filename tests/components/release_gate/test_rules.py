@@ -10,6 +10,8 @@ from maskline.components.evaluation.report import (
     CANDIDATE,
     LIVE,
     OVERALL,
+    ClassCounts,
+    LossDifference,
     Report,
     SliceReport,
     Unread,
@@ -22,7 +24,7 @@ ROWS, ACCURACY = 2000, 0.76
 RULES = ReleaseGateSettings()
 
 
-def part(name, rows, better=0, worse=0, *, accuracy=ACCURACY, best=None, released=True):
+def part(name, rows, better=0, worse=0, *, accuracy=ACCURACY, best=None, released=True, loss=(0, 0.01)):
     """A slice in which the live model has `ACCURACY` and all other metrics are equal."""
     others = {"loss": 0.7, "top3_accuracy": 0.95, "calibration_error": 0.03}
     models = {CANDIDATE: {"accuracy": accuracy, **others}}
@@ -32,7 +34,14 @@ def part(name, rows, better=0, worse=0, *, accuracy=ACCURACY, best=None, release
         pairs[LIVE] = Pairs(rows=rows, better=better, worse=worse)
     if best:
         pairs[BEST] = Pairs(rows=rows, better=best[0], worse=best[1])
-    return SliceReport(name=name, rows=rows, metrics=models, pairs=pairs)
+    return SliceReport(
+        name=name,
+        rows=rows,
+        metrics=models,
+        pairs=pairs,
+        standard_errors={CANDIDATE: {"loss": 0.01}},
+        losses={LIVE: LossDifference(mean=loss[0], standard_error=loss[1])} if released else {},
+    )
 
 
 def blocking(*slices, **rules):
@@ -64,15 +73,24 @@ def test_paired_test_against_the_live_model(better, worse, require, passes):
 
 def test_why_tells_what_was_found_and_what_is_needed():
     [why] = blocking(part(OVERALL, ROWS, 100, 200))
-    assert why.startswith("accuracy against the live model: worse or unclear: -0.0500, between -0.0")
+    assert why.startswith("accuracy against the live model: 0.0500 lower: worse, 95%: -0.0")
     assert why.endswith("(McNemar p 8e-09); not worse by more than 0.035 is needed, at 95%")
+
+
+def test_comparisons_say_better_or_worse_in_words():
+    checks = judge(Report(slices=[part(OVERALL, ROWS, 200, 100, loss=(0.0064, 0.001))]), RULES).checks
+    words = {check.name: check.measured for check in checks}
+    accuracy, loss = (words[f"{name} against the live model"] for name in ("accuracy", "loss"))
+    assert accuracy.startswith("0.0500 higher: better, 95%: +0.0")
+    assert loss.startswith("0.0064 higher: worse, 95%: +0.0044 … +0.0084")
 
 
 def test_too_few_rows_are_said_with_the_number_needed():
     [check] = judge(Report(slices=[part(OVERALL, 400, 30, 30)]), RULES).blocking
     assert check.details == (
-        "400 eval rows are too few for a margin of 0.035 where the models disagree on 15.0% of them; "
-        "1,287 are needed: more data, the rows of more spans (evaluation.pool_window), or a wider margin",
+        "400 eval rows settle a change of 0.0628, where the models disagree on 15.0% of them; "
+        "for a margin of 0.035, 1,287 are needed: more data, the rows of more spans "
+        "(evaluation.pool_window), or a wider margin",
     )
     [_, enough, *_] = judge(Report(slices=[part(OVERALL, ROWS, 150, 150)]), RULES).checks
     assert enough.details == ()
@@ -85,7 +103,7 @@ def test_chain_of_small_losses_is_caught_against_the_best():
     fine = part(OVERALL, ROWS, 150, 160, best=(140, 190))
     assert blocking(fine) == []
     [why] = blocking(part(OVERALL, ROWS, 150, 160, best=(90, 230)))
-    assert why.startswith("accuracy against the best released model: worse or unclear: -0.0700")
+    assert why.startswith("accuracy against the best released model: 0.0700 lower: worse, ")
     assert "not worse by more than 0.07 is needed" in why
 
 
@@ -93,13 +111,15 @@ def test_regression_on_one_slice_is_refused_and_named():
     overall = part(OVERALL, ROWS, 200, 180)
     times, plus = part("operator=*", 700, 40, 110), part("operator=+", 650, 90, 20)
     [why] = blocking(overall, times, plus)
-    assert why.startswith("accuracy of operator=*: -0.1000 against the live model on 700 rows")
+    assert why.startswith("accuracy against the live model of operator=*: 0.1000 lower on 700 rows")
 
 
 def test_small_slice_informs_and_does_not_block():
     verdict = judge(Report(slices=[part(OVERALL, ROWS, 150, 150), part("operator=*", 99, 0, 60)]), RULES)
     assert verdict.passed
     [warned] = [check for check in verdict.checks if check.outcome is Outcome.WARNED]
+    few = judge(Report(slices=[part(OVERALL, ROWS, 150, 150), part("operator=*", 99)]), RULES)
+    assert few.checks[-1].outcome is Outcome.IGNORED  # and no tick: it could not have blocked
     assert (warned.subject, warned.details[0]) == (
         "operator=*", "informs only: 99 rows, and release_gate.min_slice_rows is 100",
     )  # fmt: skip
@@ -133,15 +153,18 @@ def test_equal_models_pass_the_whole_gate_in_nine_of_ten_runs():
 @pytest.mark.parametrize(
     ("threshold", "why"),
     [
-        ({"metric": "loss", "max": 0.5}, "loss: 0.7000; at most 0.5000 is allowed"),
+        ({"metric": "loss", "max": 0.5}, "loss: 0.7000 (0.6804 … 0.7196); at most 0.5000 is allowed"),
         (
             {"metric": "accuracy", "slice": "operator=*", "min": 0.5},
-            "accuracy of operator=*: 0.4000; at least",
+            "accuracy of operator=*: 0.4000 (0.3616 … 0.4397); at least",
         ),
-        ({"metric": "accuracy", "slice": "operator", "min": 0.5}, "accuracy of operator=*: 0.4000; at least"),
+        (
+            {"metric": "accuracy", "slice": "operator", "min": 0.5},
+            "accuracy of operator=*: 0.4000 (0.3616 … 0.4397); at least",
+        ),
         (
             {"metric": "accuracy", "slice": "operator", "max_worse": 0.1},
-            "change of accuracy of operator=*: -0.3600; worse than the live model by up to 0.1000 is allowed",
+            "accuracy against the live model of operator=*: 0.3600 lower: worse; up to 0.1000 worse is",
         ),
     ],
 )
@@ -156,11 +179,72 @@ def test_thresholds_by_metric_and_slice(threshold, why):
     assert blocking(*slices) == []
 
 
-def test_threshold_for_a_slice_without_rows_warns():
-    rules = ReleaseGateSettings(thresholds=[Threshold(metric="loss", slice="operator=/", max=1)])
-    verdict = judge(Report(slices=[part(OVERALL, ROWS, 150, 150)]), rules)
-    assert verdict.passed
-    assert (verdict.checks[-1].outcome, verdict.checks[-1].subject) == (Outcome.WARNED, "operator=/")
+@pytest.mark.parametrize(("optional", "outcome"), [(False, Outcome.BLOCKED), (True, Outcome.IGNORED)])
+def test_threshold_for_a_slice_without_rows_blocks_unless_it_is_optional(optional, outcome):
+    bar = Threshold(metric="loss", slice="operator=/", max=1, optional=optional)
+    verdict = judge(Report(slices=[part(OVERALL, ROWS, 150, 150)]), ReleaseGateSettings(thresholds=[bar]))
+    assert (verdict.checks[-1].outcome, verdict.checks[-1].subject) == (outcome, "operator=/")
+
+
+@pytest.mark.parametrize(("lost", "passes"), [(0.05, True), (0.11, True), (0.15, False)])
+def test_loss_that_rose_blocks_beyond_its_margin_and_chance(lost, passes):
+    whole = part(OVERALL, ROWS, 150, 150, loss=(lost, 0.02))
+    assert (blocking(whole) == []) is passes
+    assert blocking(whole, loss_margin=0.2) == []
+
+
+FREQUENT, RARE = ("no", 1740), ("yes", 200)
+
+
+@pytest.mark.parametrize(
+    ("answer", "rows", "better", "worse", "passes"),
+    [
+        (*FREQUENT, 20, 105, False),  # 4.9 points, as found: its margin is that of all rows
+        (*FREQUENT, 20, 70, True),
+        (*RARE, 10, 40, False),  # 15 points
+        (*RARE, 10, 34, True),  # 12 points, and it may lose 13.5
+        ("yes", 90, 0, 60, True),  # too few rows
+    ],
+)  # fmt: skip
+def test_answer_blocks_where_its_recall_fell_by_more_than_its_margin(answer, rows, better, worse, passes):
+    pairs = {LIVE: {answer: Pairs(rows=rows, better=better, worse=worse)}}
+    whole = part(OVERALL, ROWS, 150, 150).model_copy(update={"answers": pairs})
+    found = blocking(whole)
+    assert (found == []) is passes
+    assert all(why.startswith(f"recall against the live model of answer '{answer}'") for why in found)
+
+
+def test_bars_for_rare_answers():
+    counts = {"yes": ClassCounts(rows=200, answered=100, right=50)}
+    whole = part(OVERALL, ROWS, 150, 150).model_copy(update={"classes": {CANDIDATE: counts}})
+    bars = [
+        Threshold(metric="recall", answer="yes", min=0.3),
+        Threshold(metric="precision", answer="yes", min=0.6),
+        Threshold(metric="f1", answer="yes", min=0.33),
+        Threshold(metric="roc_auc", min=0.8),
+        Threshold(metric="recall", answer="maybe", min=0.1),
+    ]  # fmt: skip
+    assert blocking(whole, thresholds=bars) == [
+        "recall of 'yes': 0.2500 (0.1951 … 0.3143); at least 0.3000 is needed",
+        "precision of 'yes': 0.5000 (0.4038 … 0.5962); at least 0.6000 is needed",
+        "roc_auc: it is defined for two answers, with rows of both; a bar is set for it",
+        "recall of 'maybe': no eval row has the answer 'maybe', and none was given it; a bar is set for it",
+    ]
+
+
+@pytest.mark.parametrize(
+    "bar", [{"metric": "recall", "min": 1}, {"metric": "accuracy", "answer": "yes", "min": 1}]
+)
+def test_metric_of_one_answer_needs_its_name_and_no_other_does(bar):
+    with pytest.raises(ValidationError, match=r"of one answer: name it|answer is for precision"):
+        Threshold(**bar)
+
+
+def test_slice_of_which_no_row_is_right_is_said_aloud_however_small():
+    checks = judge(Report(slices=[part(OVERALL, ROWS, 150, 150), part("a=b", 23, accuracy=0)]), RULES).checks
+    [said] = [check for check in checks if check.kind == "slice_accuracy"]
+    assert said.outcome is Outcome.WARNED
+    assert str(said).startswith("accuracy of a=b: not one of its 23 rows is answered right")
 
 
 def test_threshold_that_asks_nothing_is_refused():
@@ -171,7 +255,7 @@ def test_threshold_that_asks_nothing_is_refused():
 def test_rows_that_the_live_model_cannot_read_are_told():
     whole = part(OVERALL, ROWS, 200, 100)
     whole = whole.model_copy(update={"unread": {LIVE: Unread(rows=1200, labels=3)}})
-    [_, against] = judge(Report(slices=[whole]), RULES).checks
+    [_, against, _] = judge(Report(slices=[whole]), RULES).checks
     assert against.outcome is Outcome.PASSED
     assert against.measured.endswith(
         "; the live model has another `sequence`: it cannot read 1,200 rows and does not know the label "
