@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from maskline.components.evaluation.paired import Pairs, interval
-from maskline.components.evaluation.report import BASELINE, BEST, CANDIDATE, Report
+from maskline.components.evaluation.report import LIVE, BEST, CANDIDATE, Report
 from maskline.components.verdict import Check
 from maskline.pipeline.registry.history import DONE, Run
 from maskline.transform.names import Node
@@ -11,7 +11,7 @@ from maskline.transform.names import Node
 # How models are called in a sentence; others by the name that the evaluation gives them.
 MODELS = {
     CANDIDATE: "this model",
-    BASELINE: "the live model",
+    LIVE: "the live model",
     BEST: "the best released model",
     "majority": "always giving the most frequent answer",
     "linear": "a linear model on counts of symbols",

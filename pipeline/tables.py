@@ -7,12 +7,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from maskline.components.evaluation.report import BASELINE, CANDIDATE, OVERALL, Report, SliceReport
+from maskline.components.evaluation.report import LIVE, CANDIDATE, OVERALL, Report, SliceReport
 from maskline.pipeline.comparison import in_words
 from maskline.pipeline.registry.history import Component
 
 _COUNT = "example_count"
-_SHORT = {CANDIDATE: "this", BASELINE: "live"}  # in a table's head
+_SHORT = {CANDIDATE: "this", LIVE: "live"}  # in a table's head
 
 
 def components(parts: list[Component]) -> Table:
@@ -48,11 +48,11 @@ def models(metrics: Mapping[str, Mapping[str, float]]) -> Table:
 def changes(report: Report) -> Iterator[str]:
     """Each metric against the live model, better or worse in words."""
     metrics = report.overall.metrics
-    if BASELINE in metrics:
+    if LIVE in metrics:
         told = [
-            in_words(name, metrics[BASELINE][name], value)
+            in_words(name, metrics[LIVE][name], value)
             for name, value in metrics[CANDIDATE].items()
-            if name != _COUNT and name in metrics[BASELINE]
+            if name != _COUNT and name in metrics[LIVE]
         ]
         yield f"Against the live model: {'; '.join(told)}."
 
@@ -62,11 +62,11 @@ def slices(report: Report) -> Table:
     table = _table("slice")
     table.add_column("rows", justify="right", no_wrap=True)
     table.add_column("accuracy", justify="right", no_wrap=True)
-    with_live = BASELINE in report.overall.metrics
+    with_live = LIVE in report.overall.metrics
     if with_live:
         table.add_column("live", justify="right", no_wrap=True)
     for part in worst_first(report):
-        live = [_figure("accuracy", part.metrics.get(BASELINE, {}).get("accuracy"))] if with_live else []
+        live = [_figure("accuracy", part.metrics.get(LIVE, {}).get("accuracy"))] if with_live else []
         table.add_row(part.name, f"{part.rows:,}", _figure("accuracy", _accuracy(part)), *live)
     return table
 

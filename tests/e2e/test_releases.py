@@ -158,9 +158,13 @@ def test_model_that_is_spoilt_on_one_slice_is_refused_and_the_slice_is_named(ste
     step = steps["spoilt"]
     assert (step.code, step.versions) == (3, ["1", "2"]), step.out
     why = "; ".join(step.run["why"])
-    assert "accuracy of operator=*: -0." in why
+    assert "accuracy against the live model of operator=*: 0." in why
     checks = {check["subject"]: check for check in step.run["verdicts"]["ReleaseGate"]["checks"]}
-    change = {subject: float(check["measured"].split()[0]) for subject, check in checks.items() if subject}
+    change = {
+        subject: float(check["measured"].split()[0]) * (-1 if " lower " in check["measured"] else 1)
+        for subject, check in checks.items()
+        if subject
+    }
     assert change["operator=*"] < -0.4
     assert change["operator=*"] < min(change["operator=+"], change["operator=-"]) - 0.3
     assert f"Not released: {step.run['why'][0]}" in step.out
