@@ -190,7 +190,7 @@ def test_model_whose_version_was_removed_is_not_published_again(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("history", "candidate", "live"),
+    ("history", "candidate", "baseline"),
     [
         ("", "a", None),
         ("a", "b", "a"),
