@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from maskline.components.evaluation.paired import Pairs, interval
-from maskline.components.evaluation.report import LIVE, BEST, CANDIDATE, Report
+from maskline.components.evaluation.report import BEST, CANDIDATE, LIVE, Report
 from maskline.components.verdict import Check
 from maskline.pipeline.registry.history import DONE, Run
 from maskline.transform.names import Node

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from maskline.components.evaluation.report import LIVE, CANDIDATE, OVERALL, Report, SliceReport
+from maskline.components.evaluation.report import CANDIDATE, LIVE, OVERALL, Report, SliceReport
 from maskline.pipeline.comparison import in_words
 from maskline.pipeline.registry.history import Component
 

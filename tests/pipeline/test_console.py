@@ -12,7 +12,7 @@ from maskline.pipeline.registry.history import Component, Run
 from maskline.transform.answers import Answers, WrongRow
 
 NAMES = ["ExampleGen", "ImportSchemaGen", "ExampleValidator", "Trainer", "Pusher"]
-MODELS = {"candidate": 0.7512, "baseline": 0.7423, "best": 0.7611, "majority": 0.5081, "linear": 0.6132}
+MODELS = {"candidate": 0.7512, "live": 0.7423, "best": 0.7611, "majority": 0.5081, "linear": 0.6132}
 
 
 def whole_run():
@@ -21,7 +21,7 @@ def whole_run():
         model: {"example_count": 2052, "accuracy": a, "calibration_error": 0.0331}
         for model, a in MODELS.items()
     }
-    pairs = {m: Pairs(rows=2052, better=90, worse=60) for m in ("baseline", "best", "majority", "linear")}
+    pairs = {m: Pairs(rows=2052, better=90, worse=60) for m in ("live", "best", "majority", "linear")}
     overall = SliceReport(name="", rows=2052, metrics=metrics, pairs=pairs)
     parts = [
         SliceReport(name=f"operator={n}", rows=500 + n, metrics={"candidate": {"accuracy": 0.5 + n / 10}})
