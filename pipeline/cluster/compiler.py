@@ -6,9 +6,9 @@ from pathlib import Path
 
 from maskline.pipeline.cluster.rules import problems
 from maskline.pipeline.cluster.spec import make_document, task_names
-from maskline.pipeline.config import Config
 from maskline.pipeline.errors import RunError
 from maskline.pipeline.local.streams import quiet_tensorflow
+from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import InputError
 
 
@@ -19,7 +19,7 @@ class Compiled:
     `nodes` are task names by node id; `digest` is the SHA-256 of the IR, which the image must hold.
     """
 
-    config: Config
+    config: Settings
     name: str
     ir: str
     files: dict[str, str]
@@ -56,7 +56,7 @@ class Compiled:
         return text
 
 
-def compile_pipeline(config: Config) -> Compiled:
+def compile_pipeline(config: Settings) -> Compiled:
     """Compiles the pipeline for the cluster; takes the seconds that importing TFX takes.
 
     Raises:

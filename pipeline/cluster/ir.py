@@ -10,10 +10,10 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from maskline.components.ingest import spans
 from maskline.pipeline.cluster import buckets
-from maskline.pipeline.config import Config
 from maskline.pipeline.dag import create_pipeline
 from maskline.pipeline.local import inputs
 from maskline.pipeline.settings.cluster import ClusterSettings
+from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import InputError
 from maskline.transform.names import RUN_ID_PARAMETER
 
@@ -26,7 +26,7 @@ _TYPES = {
 }
 
 
-def compile_ir(config: Config) -> tuple[str, dict[str, str]]:
+def compile_ir(config: Settings) -> tuple[str, dict[str, str]]:
     """Compiles the pipeline for the cluster's paths.
 
     Args:
@@ -67,7 +67,7 @@ def compile_ir(config: Config) -> tuple[str, dict[str, str]]:
     return to_json(ir), {schema_name: schema}
 
 
-def _check_spans(config: Config) -> None:
+def _check_spans(config: Settings) -> None:
     """What a laptop looks at before a run, nothing looks at here: no program stands before the nodes."""
     data, place = config.data, config.cluster.data
     if not spans.is_pattern(place) and (data.window > 1 or data.span != spans.LATEST):
@@ -144,7 +144,7 @@ def _declare_parameters(ir: pipeline_pb2.Pipeline, settings: ClusterSettings) ->
         raise InputError(f"cluster.nodes.{unknown[0]}: no such node; there are {', '.join(nodes)}")
 
 
-def _check_runner(config: Config) -> None:
+def _check_runner(config: Settings) -> None:
     """Artifacts of a bucket are worked on on a pod's own disk, which no other machine sees."""
     elsewhere = [
         argument

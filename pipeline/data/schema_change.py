@@ -9,9 +9,9 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from maskline.components.verdict import Outcome
-from maskline.pipeline.config import Config
 from maskline.pipeline.local import inputs
 from maskline.pipeline.registry.history import History, Run
+from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec, schema_problem
 
@@ -38,7 +38,7 @@ class Change(NamedTuple):
         return "\n".join(lines)
 
 
-def propose(config: Config) -> Change:
+def propose(config: Settings) -> Change:
     """The change that would accept the data of the last run.
 
     Raises:
@@ -56,7 +56,7 @@ def propose(config: Config) -> Change:
     return Change(run.run, config.data.schema_file, before, after, tuple(_notes(run)))
 
 
-def accept(config: Config) -> Change:
+def accept(config: Settings) -> Change:
     """Writes the proposed schema into the curated file.
 
     Raises:

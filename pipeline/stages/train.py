@@ -12,8 +12,8 @@ from maskline.components.artifacts import Release, VerdictArtifact
 from maskline.components.resolvers.models import BaseModelStrategy
 from maskline.components.resolvers.spans import WindowStrategy
 from maskline.components.trainer import Trainer
-from maskline.pipeline.config import Config
 from maskline.pipeline.fingerprint import Source
+from maskline.pipeline.settings.sections import Settings
 from maskline.pipeline.stages.ingest import Ingest
 from maskline.trainer.recipe import TrainingRecipe
 from maskline.trainer.settings import TrainerSettings
@@ -28,7 +28,7 @@ class Training(NamedTuple):
     nodes: list[Any]
 
 
-def train(config: Config, source: Source, ingest: Ingest, *, window: Sequence[int] | int) -> Training:
+def train(config: Settings, source: Source, ingest: Ingest, *, window: Sequence[int] | int) -> Training:
     """Builds Transform and Trainer, and the resolvers in front of them; see `create_pipeline`."""
     nodes: list[Any] = []
     examples = ingest.examples.outputs["examples"]
@@ -69,7 +69,7 @@ def train(config: Config, source: Source, ingest: Ingest, *, window: Sequence[in
     return Training(examples, trainer, [*nodes, trainer])
 
 
-def _recipe(config: Config, source: Source) -> TrainingRecipe:
+def _recipe(config: Settings, source: Source) -> TrainingRecipe:
     return TrainingRecipe(
         sequence=config.sequence,
         settings=TrainerSettings(model=config.model, training=config.training),

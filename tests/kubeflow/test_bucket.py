@@ -24,8 +24,8 @@ from maskline.pipeline.cluster.compiler import compile_pipeline
 from maskline.pipeline.cluster.metadata import connection
 from maskline.pipeline.cluster.node import Outcome
 from maskline.pipeline.cluster.store import Store, open_store
-from maskline.pipeline.config import load
 from maskline.pipeline.errors import RunError
+from maskline.pipeline.settings.load import load
 from tests.buckets import KEY, SECRET, Bucket
 from tests.kubeflow.test_node import compiled, gated, start
 from tests.small_nodes import Broken, Many, launch

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from maskline.pipeline.config import load
+from maskline.pipeline.settings.load import load
 from maskline.trainer.recipe import TrainingRecipe
 from maskline.transform.names import CHECKPOINTS, RECIPE, Node
 

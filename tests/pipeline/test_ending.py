@@ -141,7 +141,7 @@ def test_an_answer_that_could_not_be_given_is_a_failure():
 def test_a_run_says_in_its_log_that_its_output_was_lost(tmp_path):
     body = f"""
     from pathlib import Path
-    from maskline.pipeline.config import load
+    from maskline.pipeline.settings.load import load
     from maskline.pipeline.console import Console
     from maskline.pipeline.local.run import _everything_logged_to
     console = Console(load(root=Path({str(tmp_path)!r})))

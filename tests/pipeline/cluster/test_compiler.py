@@ -28,8 +28,8 @@ from maskline.pipeline.cluster.compiler import Compiled, compile_pipeline
 from maskline.pipeline.cluster.ir import _check_conditions, nodes_of
 from maskline.pipeline.cluster.rules import problems
 from maskline.pipeline.cluster.spec import make_document, task_names
-from maskline.pipeline.config import load
 from maskline.pipeline.settings.cluster import ClusterSettings, NodeSettings
+from maskline.pipeline.settings.load import load
 from maskline.transform.errors import InputError
 from tests.support import REPOSITORY
 

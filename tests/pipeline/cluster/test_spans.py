@@ -10,7 +10,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from maskline.pipeline.cluster.compiler import compile_pipeline
 from maskline.pipeline.cluster.metadata import connection
 from maskline.pipeline.cluster.store import Store, open_store
-from maskline.pipeline.config import load
+from maskline.pipeline.settings.load import load
 from maskline.transform.errors import InputError
 from tests.small_nodes import launch
 from tests.support import REPOSITORY

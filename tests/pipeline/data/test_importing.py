@@ -10,9 +10,9 @@ from tfx_bsl.coders.example_coder import ExampleToNumpyDict
 
 from maskline.components.ingest.shards import read_shard
 from maskline.pipeline.cli import cli
-from maskline.pipeline.config import load
 from maskline.pipeline.data.importing import Options, _survey, import_rows
 from maskline.pipeline.data.symbols import Tokens, symbols_of
+from maskline.pipeline.settings.load import load
 from maskline.transform.errors import InputError
 
 TEXTS = [("Book a flight!", "book"), ("is it  raining", "weather"), ("Book a TRAIN", "book")]

@@ -14,7 +14,7 @@ from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 
-from maskline.pipeline.config import load
+from maskline.pipeline.settings.load import load
 from maskline.pipeline.console import Console
 from maskline.pipeline.local.runner import ForkingRunner
 from tests import small_nodes
@@ -55,7 +55,7 @@ from pathlib import Path
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 
-from maskline.pipeline.config import load
+from maskline.pipeline.settings.load import load
 from maskline.pipeline.console import Console
 from maskline.pipeline.local.runner import ForkingRunner
 from maskline.pipeline.local.space import Need
