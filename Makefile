@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick jax lint prose docs audit bench speed chaos ablation databases builder lock clean
+.PHONY: help setup run test quick fuzz jax lint prose docs audit bench speed chaos ablation databases builder lock clean
 
 UV_VERSION := 0.13.9
 PIP_AUDIT_VERSION := 2.10.1
@@ -43,6 +43,9 @@ test: setup ## all tests, in two processes; those of a file stay together, and s
 
 quick: setup ## the tests that need no pipeline run, in two processes
 	@$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+
+fuzz: setup ## file names, shard bytes, rows and symbols, many times more of them than in the tests
+	@MASKLINE_FUZZ=$${MASKLINE_FUZZ:-20} $(BIN)/pytest -n 2 -k "fuzz or symbols" tests/components/ingest tests/transform tests/pipeline/settings
 
 jax: .venv-jax/.ready ## our layers on Keras' JAX backend, in an environment of its own
 	@.venv-jax/bin/python -m pytest --noconftest -p no:cacheprovider -c tests/backends/pytest.ini tests/backends

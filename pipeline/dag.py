@@ -7,6 +7,7 @@ from tfx.dsl.experimental.conditionals.conditional import Cond
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 
+from maskline.components.ingest.listing import Listing
 from maskline.pipeline.config import Config
 from maskline.pipeline.fingerprint import Source
 from maskline.pipeline.stages.ingest import ingest
@@ -21,7 +22,7 @@ def create_pipeline(
     config: Config,
     *,
     schema_file: str,
-    data_version: str = "",
+    listing: Listing | None = None,
     window: Sequence[int] | int = (),
     only_ingest: bool = False,
 ) -> Pipeline:
@@ -30,7 +31,7 @@ def create_pipeline(
     Args:
       config: the run's settings.
       schema_file: a schema whose file name changes with its content, since TFX caches by name.
-      data_version: changes where the shards do; TFX's own fingerprint of files sees whole seconds.
+      listing: the shards of this run's delivery; without it ExampleGen's driver lists them.
       window: the spans to train on, all ingested but the last, which is this run's; or how many, of those
         that earlier runs ingested; empty or 0 for this run's alone.
       only_ingest: stop at the data gate.
@@ -40,7 +41,7 @@ def create_pipeline(
     """
     source = Source()
     # ExampleGen → StatisticsGen → ExampleValidator → DataGate
-    ingested = ingest(config, source, schema_file=schema_file, data_version=data_version)
+    ingested = ingest(config, source, schema_file=schema_file, listing=listing)
     if only_ingest:
         return _pipeline(config, ingested.nodes)
     with Cond(ingested.accepted.outputs["verdict"].future()[0].property(PASSED) == 1):

@@ -1,5 +1,7 @@
 """What the data are called and what is allowed in them. Settings and schema; no tensors, no files."""
 
+import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
@@ -8,6 +10,7 @@ from typing import Annotated, Any, NamedTuple, Self
 from pydantic import ConfigDict, StringConstraints, model_validator
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from maskline.transform import symbols
 from maskline.transform.errors import InputError
 from maskline.transform.settings import Section, refusal, setting
 from maskline.transform.shown import shown
@@ -16,10 +19,11 @@ from maskline.transform.shown import shown
 ROW = "x"
 TARGET = "y"
 
-# Where an exported model keeps its identity; SavedModel leaves `assets.extra` to its users.
-
 # Features carry letters, digits and underscores so that they can name tensors in a graph.
 FeatureName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+# What the exported model's signatures call their inputs: TFMA would hand a feature of that name to the model.
+RESERVED_NAMES = ("examples", "text")
 
 _EXERCISE_SYMBOLS = (" ", ":", "|", "x", "y", "=", ",", "+", "-", "*", *"0123456789")
 
@@ -54,17 +58,31 @@ class SequenceSpec(Section):
             raise refusal("features", f"{shown(self.features)} name a feature twice")
         if self.label in self.features:
             raise refusal("label", f"{shown(self.label)} is also an input in features")
-        for index, symbol in enumerate(self.vocabulary):
-            if symbol in self.vocabulary[:index]:
-                raise refusal("vocabulary", f"holds {shown(symbol)} twice")
-            if len(symbol) > 1 and any(map(str.isspace, symbol)):
-                raise refusal("vocabulary", f"symbol {shown(symbol)} holds white space")
+        for key, names in (("features", self.features), ("label", (self.label,))):
+            for name in set(names).intersection(RESERVED_NAMES):
+                raise refusal(key, f"'{name}' is the name of an input of exported models; rename the feature")
+        if problem := symbols.vocabulary_problem(self.vocabulary):
+            raise refusal("vocabulary", problem)
         for role in ("separator", "padding"):
-            if getattr(self, role) not in self.vocabulary:
-                raise refusal(role, f"{shown(getattr(self, role))} is not in the vocabulary")
+            if (symbol := getattr(self, role)) not in self.vocabulary:
+                raise refusal(role, symbols.not_in_vocabulary(symbol, self.vocabulary))
         if self.separator == self.padding:
             raise refusal("separator", f"separator and padding are both {shown(self.padding)}")
         return self
+
+    @classmethod
+    def of_export(cls, values: Mapping[str, Any]) -> Self:
+        """The language that an exported model carries, as JSON has it.
+
+        It is not validated, so that models can be asked after the rules for names became stricter.
+        """
+        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        return cls.model_construct(**{**values, **lists})  # type: ignore[return-value]
+
+    @cached_property
+    def digest(self) -> str:
+        """Two settings with the same digest mean the same by every id."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
     @property
     def size(self) -> int:
@@ -74,14 +92,14 @@ class SequenceSpec(Section):
     @property
     def pad_id(self) -> int:
         """The id that marks padding; no feature may hold it."""
-        return self.vocabulary.index(self.padding)
+        return self.ids[self.padding]
 
     @property
     def separator_id(self) -> int:
         """The id that stands between two joined features."""
-        return self.vocabulary.index(self.separator)
+        return self.ids[self.separator]
 
-    @property
+    @cached_property
     def splits_on_spaces(self) -> bool:
         """True where some symbol has several characters, so text is read as symbols between spaces."""
         return any(len(symbol) > 1 for symbol in self.vocabulary)
@@ -93,12 +111,17 @@ class SequenceSpec(Section):
 
     @cached_property
     def allowed(self) -> frozenset[int]:
-        """The ids a feature may hold."""
+        """The ids that a label may hold; a feature may not hold the separator's either."""
         return frozenset(range(self.size)) - {self.pad_id}
+
+    @cached_property
+    def allowed_in_features(self) -> frozenset[int]:
+        """The ids that a feature may hold."""
+        return self.allowed - {self.separator_id}
 
     @property
     def allowed_ids(self) -> str:
-        """The ids a feature may hold, in words."""
+        """The ids that may be held, in words."""
         return f"0…{self.size - 1} without the padding id {self.pad_id}"
 
 
@@ -109,7 +132,10 @@ class Reason(StrEnum):
     NOT_INT64 = "not int64"
     OUTSIDE_VOCABULARY = "outside vocabulary"
     TOO_LONG = "too long"
+    HOLDS_SEPARATOR = "holds the separator"
     NOT_AN_EXAMPLE = "not a tf.Example"
+    SEQUENCE_EXAMPLE = "a tf.SequenceExample"
+    AMBIGUOUS = "ambiguous encoding"
 
 
 class RowProblem(NamedTuple):
@@ -140,8 +166,12 @@ def row_problem(
         if not ids:
             text = f"feature '{name}' is missing or empty; at least one id is needed"
             return RowProblem(Reason.MISSING, text)
-        if not spec.allowed.issuperset(ids):
-            bad = next(i for i in ids if i not in spec.allowed)
+        allowed = spec.allowed if name == spec.label else spec.allowed_in_features
+        if not allowed.issuperset(ids):
+            bad = next(i for i in ids if i not in allowed)
+            if bad == spec.separator_id:
+                text = f"feature '{name}' holds the separator, id {bad}, which only stands between features"
+                return RowProblem(Reason.HOLDS_SEPARATOR, text)
             text = f"feature '{name}' holds id {bad}; allowed are ids {spec.allowed_ids}"
             return RowProblem(Reason.OUTSIDE_VOCABULARY, text)
     lengths = {name: len(values[name] or ()) for name in spec.features}
@@ -166,28 +196,31 @@ def tokenize(text: str, spec: SequenceSpec) -> dict[str, list[int]]:
     Raises:
       InputError: wrong number of segments, a symbol outside the vocabulary, a row too long.
     """
-    symbols = text.split() if spec.splits_on_spaces else list(text)
+    # As `tf.strings.split` does; `str.split` knows further spaces.
+    found = re.findall(r"[^ \t\n\v\f\r]+", text) if spec.splits_on_spaces else list(text)
     segments: list[list[str]] = [[]]
-    for symbol in symbols:
+    for symbol in found:
         if symbol == spec.separator:
             segments.append([])
         else:
             segments[-1].append(symbol)
     if len(segments) != len(spec.features):
         raise InputError(
-            f"'{text}': has {len(segments)} segments; {len(spec.features)} are needed "
+            f"{shown(text)}: has {len(segments)} segments; {len(spec.features)} are needed "
             f"({', '.join(spec.features)}), with '{spec.separator}' between them"
         )
-    for symbol in symbols:
-        if symbol not in spec.ids or symbol == spec.padding:
-            allowed = " ".join(s for s in spec.vocabulary if s != spec.padding)
-            raise InputError(f"'{text}': '{symbol}' is not in the vocabulary; allowed are {allowed}")
+    for symbol in found:
+        if symbol == spec.padding:
+            padding = f"{shown(symbol)} is the padding, which only fills up rows"
+            raise InputError(f"{shown(text)}: {padding}")
+        if symbol not in spec.ids:
+            raise InputError(f"{shown(text)}: {symbols.not_in_vocabulary(symbol, spec.vocabulary)}")
     ids = {
         name: [spec.ids[symbol] for symbol in segment]
         for name, segment in zip(spec.features, segments, strict=True)
     }
     if problem := row_problem(ids, spec.features, spec):
-        raise InputError(f"'{text}': {problem.text}")
+        raise InputError(f"{shown(text)}: {problem.text}")
     return ids
 
 
@@ -234,6 +267,8 @@ def schema_problem(schema: Any, spec: SequenceSpec) -> str | None:
     leave every feature of uneven length: a fixed shape would break the text signature.
     """
     found = {feature.name: feature for feature in schema.feature}
+    if others := sorted(found.keys() - {*spec.features, spec.label}):
+        return f"it names feature '{others[0]}', which sequence does not; the ingest drops such features"
     for name in (*spec.features, spec.label):
         feature = found.get(name)
         if feature is None:

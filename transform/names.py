@@ -61,6 +61,7 @@ PASSED: Final = "passed"  # of a verdict: 1 or 0
 IDENTITY: Final = "identity"  # of a release: what the model was trained from
 MODEL_ID: Final = "model_id"  # of a release: its Model artifact
 ROWS_READ: Final = "rows_read"  # of the ingest's Examples, and of no others: good and bad rows
+SEQUENCE_DIGEST: Final = "sequence_digest"  # of the ingest's Examples: the settings that their ids mean
 EXAMPLES_ID: Final = "examples_id"  # of the data gate's verdict: the Examples that it is about
 STATISTICS_ID: Final = "statistics_id"  # of the data gate's verdict: their statistics
 BLESSED: Final = "blessed"  # of both blessings: 1 or 0

@@ -22,7 +22,7 @@ def check(
 
     Args:
       segments: feature name → sparse [b, None] int64.
-      names: which of them.
+      names: which of them: the inputs, in the order of `spec`, and then perhaps the label.
       spec: what is allowed.
 
     Returns:
@@ -36,8 +36,10 @@ def check(
     counts = tf.stack([_count(s.indices[:, 0], rows) for s in chosen])
     empty = tf.where(tf.equal(counts, 0))
     ids = tf.concat([s.values for s in chosen], axis=0)
-    bad = tf.where((ids < 0) | (ids >= spec.size) | tf.equal(ids, spec.pad_id))[:, 0]
     ends = tf.cumsum(tf.stack([tf.size(s.values, tf.int64) for s in chosen]))
+    of_input = tf.range(tf.size(ids, tf.int64)) < ends[len(spec.features) - 1]
+    separator = tf.equal(ids, spec.separator_id) & of_input
+    bad = tf.where((ids < 0) | (ids >= spec.size) | tf.equal(ids, spec.pad_id) | separator)[:, 0]
     feature = tf.searchsorted(ends, bad, side="right")
     name_of = tf.constant(list(names))
     checks = [
@@ -49,7 +51,8 @@ def check(
         ),
         _assert(
             tf.equal(tf.size(bad), 0),
-            f"ids {spec.allowed_ids} are allowed; feature and id:",
+            f"ids {spec.allowed_ids} are allowed, and in inputs not the separator {spec.separator_id}; "
+            "feature and id:",
             tf.gather(name_of, feature),
             tf.gather(ids, bad),
         ),

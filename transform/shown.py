@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+# Printable by Unicode's categories, and yet nothing to be seen: fillers, joiners and an empty Braille cell.
+BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _LONGEST = 60  # characters of a value that a message shows
 
 
@@ -29,7 +31,7 @@ def shortened(text: str) -> str:
 
 def escaped(text: str) -> str:
     """A text on one line; control and other invisible characters are escaped: none acts on a terminal."""
-    return "".join(c if c.isprintable() else _escape(c) for c in text)
+    return "".join(c if c.isprintable() and c not in BLANK else _escape(c) for c in text)
 
 
 def _escape(character: str) -> str:

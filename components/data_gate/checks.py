@@ -229,6 +229,15 @@ def row_checks(rules: Rules, report: Report, rows: int) -> Iterator[Check]:
         asked="every row that was read must be ingested or quarantined",
         measured=f"{read:,} read, {rows:,} ingested, {bad:,} quarantined",
     )
+    for name, kinds in report.dropped.items():
+        counted = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+        yield rules.check(
+            "new_feature",
+            f"'{name}'",
+            holds=False,
+            asked=_allowed(rules.schema, "new_feature", name),
+            measured=f"{sum(kinds.values()):,} rows hold it ({counted}); the ingest dropped it",
+        )
     if broken := len(report.corrupt):
         yield rules.check(
             "corrupt_file",

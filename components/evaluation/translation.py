@@ -20,14 +20,9 @@ UNREADABLE, UNKNOWN_LABEL = "unreadable", "unknown_label"
 
 
 def exported_spec(saved_model: str) -> SequenceSpec:
-    """The language that an exported model was trained on.
-
-    It is not validated: a model stays comparable after the rules for names and symbols became stricter.
-    """
+    """The language that an exported model was trained on."""
     with tf.io.gfile.GFile(f"{saved_model}/{IDENTITY_FILE}") as file:
-        values = json.loads(file.read())["sequence"]
-    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    return SequenceSpec.model_construct(**values | lists)
+        return SequenceSpec.of_export(json.loads(file.read())["sequence"])
 
 
 def translate(saved_model: str, target: str, spec: SequenceSpec) -> None:

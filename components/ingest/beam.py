@@ -1,67 +1,88 @@
 """Reads shards, checks every row, writes good rows by split and bad ones to quarantine. In Beam."""
 
 import hashlib
+import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-import tensorflow as tf
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import AsIter, AsSingleton, TaggedOutput
-from google.protobuf.message import DecodeError
 from tfx.dsl.io import fileio
 
-from maskline.components.ingest.quarantine import EXAMPLES_EACH, CorruptFile, NamedRow, QuarantinedRow, Report
+from maskline.components.ingest.listing import Listing, Shard
+from maskline.components.ingest.quarantine import (
+    EXAMPLES_EACH,
+    CorruptFile,
+    IngestedShard,
+    NamedRow,
+    QuarantinedRow,
+    Report,
+)
+from maskline.components.ingest.rows import read_row
 from maskline.components.ingest.shards import CorruptShard, read_shard
 from maskline.transform.errors import InputError
-from maskline.transform.features import Reason, RowProblem, SequenceSpec, row_problem
+from maskline.transform.features import Reason, SequenceSpec
 from maskline.transform.names import QUARANTINE_REPORT_FILE, SPLITS
 
 # As TFX's ExampleGen calls its files.
 _EXAMPLES_PREFIX = "data_tfrecord"
 _QUARANTINED, _SHARDS = "quarantined", "shards"
+_DROPPED_NAMES = 100  # of features that are counted in one shard: each row might hold another one
 
 
 class ShardResult(NamedTuple):
-    """What was read of one shard."""
+    """What was read of one shard; `dropped` counts rows by name and kind of a feature that was dropped."""
 
+    shard: Shard
     rows: int
     corrupt: CorruptFile | None
+    dropped: Mapping[tuple[str, str], int] = {}
 
 
 class ReadShard(beam.DoFn):
     """Reads one shard, checks each of its rows and deals it out.
 
     Args:
+      folder: of the list that the shards are from.
       spec: what a row may hold.
       train_percent: share of the rows that becomes the train split, by a hash of the row, as in TFX.
       keep_readable: of a corrupt shard, keep the rows before the damage.
 
-    Input: a path, and the split that all its rows belong to; where that is empty, the hash decides.
+    Input: a shard of the list.
     Output: serialized tf.Examples tagged `train` and `eval`, `QuarantinedRow`s tagged `quarantined`, and one
     `ShardResult` a shard, tagged `shards`.
 
     Raises:
-      InputError: the shard is not readable to its end, and that is not allowed.
+      InputError: the shard is not readable to its end, and that is not allowed; or it is not as it was when
+        it was listed.
     """
 
-    def __init__(self, spec: SequenceSpec, *, train_percent: int = 80, keep_readable: bool = False) -> None:
+    def __init__(
+        self, folder: str, spec: SequenceSpec, *, train_percent: int = 80, keep_readable: bool = False
+    ) -> None:
         super().__init__()
+        self._folder = folder
         self._spec = spec
         self._train_percent = train_percent
         self._keep_readable = keep_readable
 
-    def process(self, shard: tuple[str, str]) -> Iterator[TaggedOutput]:
+    def process(self, shard: Shard) -> Iterator[TaggedOutput]:
         """Yields the shard's rows, then what was read of it."""
-        path, split = shard
-        rows, corrupt = 0, None
+        shard = Shard(*shard)  # Beam may hand on a plain tuple
+        path = os.path.join(self._folder, shard.name)
+        rows, corrupt, dropped = 0, None, Counter[tuple[str, str]]()
+        check_unchanged(path, shard)
         try:
             for number, data, offset in read_shard(path):
                 rows += 1
-                if problem := record_problem(data, self._spec):
-                    yield TaggedOutput(_QUARANTINED, QuarantinedRow(data, *problem, path, number, offset))
+                row = read_row(data, self._spec)
+                if row.problem:
+                    yield TaggedOutput(_QUARANTINED, QuarantinedRow(data, *row.problem, path, number, offset))
                 else:
-                    yield TaggedOutput(split or self._split(data), data)
+                    yield TaggedOutput(shard.split or self._split(data), row.data)
+                dropped.update(key for key in row.unnamed if key in dropped or len(dropped) < _DROPPED_NAMES)
         except CorruptShard as error:
             if not self._keep_readable:
                 # Beam makes a copy of what is raised, from its text alone.
@@ -69,65 +90,55 @@ class ReadShard(beam.DoFn):
             corrupt = CorruptFile(
                 file=path, offset=error.offset, unread_bytes=error.unread_bytes, reason=error.reason
             )
-        yield TaggedOutput(_SHARDS, ShardResult(rows, corrupt))
+        check_unchanged(path, shard)
+        yield TaggedOutput(_SHARDS, ShardResult(shard, rows, corrupt, dict(dropped)))
 
     def _split(self, data: bytes) -> str:
         bucket = int.from_bytes(hashlib.sha256(data).digest(), "big") % 100
         return SPLITS[bucket >= self._train_percent]
 
 
-def record_problem(data: bytes, spec: SequenceSpec) -> RowProblem | None:
-    """Says what is wrong with a serialized tf.Example, or None."""
+def check_unchanged(path: str, shard: Shard) -> None:
+    """Makes sure that a shard is as it was when it was listed.
+
+    Raises:
+      InputError: it is gone, or was written to.
+    """
     try:
-        example = tf.train.Example.FromString(data)
-    except DecodeError:
-        return RowProblem(Reason.NOT_AN_EXAMPLE, "is not a tf.Example")
-    values = {name: _int64s(feature) for name, feature in example.features.feature.items()}
-    return row_problem(values, (*spec.features, spec.label), spec)
-
-
-def _int64s(feature: tf.train.Feature) -> Sequence[int] | None:
-    kind = feature.WhichOneof("kind")
-    return feature.int64_list.value if kind == "int64_list" else () if kind is None else None
-
-
-def _files(split: str, pattern: str) -> list[tuple[str, str]]:
-    [match] = FileSystems.match([pattern])
-    return [(metadata.path, split) for metadata in match.metadata_list]
+        found = os.stat(path)
+    except OSError as error:
+        raise InputError(f"{path}: was listed and cannot be read now ({error.strerror}); run again") from None
+    if (found.st_size, found.st_mtime_ns) != (shard.size, shard.modified):
+        raise InputError(
+            f"{path}: was written to after it was listed ({shard.size:,} bytes then, {found.st_size:,} now); "
+            "run again when it is complete"
+        )
 
 
 class Ingest(beam.PTransform):
-    """Reads shards, writes good rows by split and bad ones to quarantine, and reports.
+    """Reads the shards of a list, writes good rows by split and bad ones to quarantine, and reports.
 
     Args:
       reader: reads one shard.
-      patterns: the files of each input split; `""` for rows that are split by hash.
+      listing: the shards; no other file is read.
       folders: where each output split goes.
       quarantine: where the bad rows and the report go.
-      report: with the span and version.
     """
 
     def __init__(
-        self,
-        reader: ReadShard,
-        patterns: Mapping[str, str],
-        folders: Mapping[str, str],
-        quarantine: str,
-        report: Mapping[str, Any],
+        self, reader: ReadShard, listing: Listing, folders: Mapping[str, str], quarantine: str
     ) -> None:
         super().__init__()
         self._reader = reader
-        self._patterns = patterns
+        self._listing = listing
         self._folders = folders
         self._quarantine = quarantine
-        self._report = report
 
     def expand(self, pipeline: beam.Pipeline) -> Any:
         """Applied to a pipeline."""
         read = (
             pipeline
-            | "Patterns" >> beam.Create(list(self._patterns.items()))
-            | "Files" >> beam.FlatMapTuple(_files)
+            | "Shards" >> beam.Create(self._listing.shards)
             | "Spread" >> beam.Reshuffle()
             | "Read" >> beam.ParDo(self._reader).with_outputs(*SPLITS, _QUARANTINED, _SHARDS)
         )
@@ -143,7 +154,7 @@ class Ingest(beam.PTransform):
         by_reason = bad | "Reason" >> beam.Map(lambda row: (row.reason, (row.file, row.record, row.text)))
         return (
             pipeline
-            | "Once" >> beam.Create([dict(self._report)])
+            | "Once" >> beam.Create([self._listing])
             | "Report" >> beam.Map(
                 _report,
                 AsIter(read[_SHARDS]),
@@ -161,28 +172,50 @@ def _write(prefix: str, suffix: str) -> beam.PTransform:
 
 
 def _report(
-    known: Mapping[str, Any],
-    shards: Iterable[ShardResult],
+    listing: Listing,
+    results: Iterable[ShardResult],
     quarantined: Iterable[tuple[Reason, int]],
     named: Iterable[tuple[Reason, Sequence[tuple[str, int, str]]]],
     **splits: int,
 ) -> Report:
     """What was read is counted in the readers; what was written, behind them."""
-    shards = list(shards)
+    results = sorted(results, key=lambda result: result.shard)
+    _check_all_read(listing, results)
+    dropped: dict[str, Counter[str]] = {}
+    for result in results:
+        for (name, kind), rows in result.dropped.items():
+            dropped.setdefault(name, Counter())[kind] += rows
     report = Report(
-        rows_in=sum(shard.rows for shard in shards),
+        rows_in=sum(result.rows for result in results),
         splits={name: splits[name] for name in SPLITS},
+        folder=listing.folder,
+        shards=tuple(IngestedShard(**result.shard._asdict(), rows=result.rows) for result in results),
+        dropped=dict(sorted(dropped.items())),
         quarantined=dict(sorted(quarantined)),
-        corrupt=tuple(shard.corrupt for shard in shards if shard.corrupt),
+        corrupt=tuple(result.corrupt for result in results if result.corrupt),
         examples=tuple(
             NamedRow(kind=reason, file=file, record=record, reason=text)
             for reason, rows in sorted(named)
             for file, record, text in sorted(rows)
         ),
-        **known,
+        span=listing.span,
+        version=listing.version,
     )
     report.check()
     return report
+
+
+def _check_all_read(listing: Listing, results: Sequence[ShardResult]) -> None:
+    """Makes sure that each shard of the list was read, once, and no other.
+
+    Raises:
+      RuntimeError: names those that were not.
+    """
+    read = Counter(result.shard.name for result in results)
+    listed = Counter(shard.name for shard in listing.shards)
+    if wrong := sorted((read - listed) + (listed - read)):
+        names = ", ".join(str(Path(listing.folder, name)) for name in wrong[:5])
+        raise RuntimeError(f"{len(wrong)} shards were not read exactly once: {names}")
 
 
 def _write_report(report: Report, path: str) -> None:

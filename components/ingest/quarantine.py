@@ -76,11 +76,28 @@ class NamedRow(_Form):
     reason: str
 
 
+class IngestedShard(_Form):
+    """One file of the list that was ingested, as `listing.Shard`, and how many rows it gave, good and bad."""
+
+    name: str
+    size: int
+    modified: int
+    split: str = ""
+    rows: int
+
+
 class Report(_Form):
-    """What became of the rows of one ingest: `rows_in` = all of `splits` + all of `quarantined`."""
+    """What became of the rows of one ingest: `rows_in` = all of `splits` + all of `quarantined`.
+
+    `shards` below `folder` are what was read. `dropped` counts the rows that held a feature which the
+    settings do not name, by its name and kind.
+    """
 
     rows_in: int
     splits: Mapping[str, int]
+    folder: str = ""
+    shards: tuple[IngestedShard, ...] = ()
+    dropped: Mapping[str, Mapping[str, int]] = {}
     quarantined: Mapping[Reason, int] = {}
     corrupt: tuple[CorruptFile, ...] = ()
     examples: tuple[NamedRow, ...] = ()

@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from maskline.components.ingest.listing import entries_of
 from maskline.transform.errors import InputError
 from maskline.transform.shown import shown
 
@@ -40,7 +41,7 @@ class Deliveries(NamedTuple):
     Attributes:
       complete: span number → its newest complete version.
       waiting: deliveries that are not complete, and why.
-      strays: what lies beside the spans and is none.
+      strays: what lies beside the spans and is not a span.
     """
 
     complete: Mapping[int, Span]
@@ -187,7 +188,7 @@ def _walk(
         yield folder, values
     elif is_pattern(names[0]):
         expression = _expression(names[0])
-        for entry in sorted(folder.iterdir()):
+        for entry in entries_of(folder):
             match = expression.fullmatch(entry.name)
             if match and entry.is_dir():
                 yield from _walk(entry, names[1:], {**values, **match.groupdict()}, strays)
@@ -222,7 +223,11 @@ def _why_waiting(folder: Path, success_marker: str, unchanged_for: float) -> str
     """Says why a delivery does not count yet, or None."""
     if success_marker:
         return None if (folder / success_marker).exists() else f"it has no {success_marker}"
-    newest = max(entry.stat().st_mtime for entry in (folder, *folder.rglob("*")))
+    try:
+        # Of a link its own time: what it leads to may not be there, in a span that nobody asks for.
+        newest = max(entry.lstat().st_mtime for entry in (folder, *folder.rglob("*")))
+    except FileNotFoundError as error:
+        return f"it is changing: {error.filename} is gone"
     age = time.time() - newest
     if age < unchanged_for:
         return f"it changed {max(age, 0):.0f} s ago; it must be unchanged for {unchanged_for:g} s"

@@ -8,7 +8,16 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 from tfx.dsl.components.common.resolver import ResolverStrategy
 
-from maskline.transform.names import EXAMPLES_ID, PASSED, ROWS_READ, SPAN, STATISTICS_ID, VERSION
+from maskline.transform.errors import InputError
+from maskline.transform.names import (
+    EXAMPLES_ID,
+    PASSED,
+    ROWS_READ,
+    SEQUENCE_DIGEST,
+    SPAN,
+    STATISTICS_ID,
+    VERSION,
+)
 
 _Artifact: TypeAlias = metadata_store_pb2.Artifact
 _GONE = (_Artifact.MARKED_FOR_DELETION, _Artifact.DELETED)
@@ -93,7 +102,13 @@ class WindowStrategy(ResolverStrategy):
         )
         [current] = input_dict["current"]
         wanted = self._spans or last_spans(examples, current.span, self._size)
-        chosen = choose(store, examples, verdicts, wanted)
+        sequence = current.get_string_custom_property(SEQUENCE_DIGEST)
+        chosen = choose(store, examples, verdicts, wanted, sequence)
+        if other := of_another_sequence(examples, wanted, sequence):
+            raise InputError(
+                f"data.window: span {', '.join(map(str, other))} was ingested under another `sequence`, by "
+                "which its ids mean other symbols; run on it again, or make data.window smaller"
+            )
         return {"current": [], "examples": [given[artifact.id] for artifact in chosen], "verdict": []}
 
 
@@ -112,6 +127,7 @@ def choose(
     examples: Iterable[_Artifact],
     verdicts: Sequence[_Artifact],
     spans: Sequence[int],
+    sequence: str,
 ) -> list[_Artifact]:
     """Chooses among ingests that are all recorded, those of `spans` by the run that asks.
 
@@ -120,11 +136,12 @@ def choose(
       examples: all Examples; those that the ingest did not make are passed over.
       verdicts: all of the data gate.
       spans: numbers.
+      sequence: digest of the run's `sequence`; by another one, ids mean other symbols.
 
     Returns:
       one artifact for each span of which a version passed; none that is newer than what lies there now.
     """
-    ingested = [e for e in examples if _is_ingest(e)]
+    ingested = [e for e in examples if _is_ingest(e) and _sequence(e) == sequence]
     used = _last_use(store, [*ingested, *verdicts])
     passed = _passed(verdicts, used)
     chosen = []
@@ -135,6 +152,18 @@ def choose(
         good = [e for e in versions if e.id in passed and _version(e) <= newest]
         chosen += sorted(good, key=lambda e: (_version(e), used[e.id]))[-1:]
     return chosen
+
+
+def of_another_sequence(examples: Iterable[_Artifact], spans: Sequence[int], sequence: str) -> list[int]:
+    """The spans that were ingested, but never under this `sequence`."""
+    found: dict[int, set[str]] = {}
+    for e in filter(_is_ingest, examples):
+        found.setdefault(e.properties[SPAN].int_value, set()).add(_sequence(e))
+    return [span for span in spans if span in found and sequence not in found[span]]
+
+
+def _sequence(examples: _Artifact) -> str:
+    return str(examples.custom_properties[SEQUENCE_DIGEST].string_value)
 
 
 def _is_ingest(examples: _Artifact) -> bool:

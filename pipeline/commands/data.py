@@ -57,8 +57,9 @@ def stats(path: Path, config_file: Path | None, root: Path | None, overrides: tu
     from maskline.pipeline.data.stats import measure, shards_at
 
     config = settings_of_root(config_file, root, overrides)
-    measured = measure(shards_at(path, config.data), config.sequence)
-    data_report.show(measured, str(path), Console(highlight=False))
+    listing = shards_at(path, config.data)
+    measured = measure(listing, config.sequence)
+    data_report.show(measured, str(path), Console(highlight=False), hidden=listing.hidden)
 
 
 @data.command()

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from maskline.components.ingest.beam import record_problem
-from maskline.components.ingest.quarantine import QuarantinedRow
+from maskline.components.ingest.quarantine import QuarantinedRow, read_report
+from maskline.components.ingest.rows import read_row
 from maskline.components.ingest.shards import read_shard
 from maskline.transform.errors import InputError
 from maskline.transform.features import Reason, SequenceSpec
@@ -42,6 +42,9 @@ def replay(quarantine: Path, out: Path, spec: SequenceSpec) -> Replayed:
             f"{quarantine}: this is not a quarantine folder, because it holds no {QUARANTINE_REPORT_FILE}; "
             "`maskline show` names the folder"
         )
+    source = read_report(quarantine).folder
+    if source and out.resolve().is_relative_to(Path(source).resolve()):
+        raise _same_place(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".replay-", dir=out.parent) as beside:
         unfinished = Path(beside, "shard")  # a span's folder never holds half a shard
@@ -55,15 +58,19 @@ def replay(quarantine: Path, out: Path, spec: SequenceSpec) -> Replayed:
     return Replayed(shard, rows, bad)
 
 
+def _same_place(out: Path) -> InputError:
+    return InputError(
+        f"{out}: the rows come from there, and a run reads them there again; give another folder"
+    )
+
+
 def _write(shard: Path, quarantine: Path, out: Path, spec: SequenceSpec) -> tuple[int, Counter[Reason]]:
     rows, bad = 0, Counter[Reason]()
     with tf.io.TFRecordWriter(str(shard)) as writer:
         for row in quarantined_rows(quarantine):
-            if Path(row.file).parent.resolve() == out.resolve():
-                raise InputError(
-                    f"{out}: the rows come from there, and a run reads them there again; give another folder"
-                )
-            if problem := record_problem(row.data, spec):
+            if out.resolve() == Path(row.file).parent.resolve():
+                raise _same_place(out)
+            if problem := read_row(row.data, spec).problem:
                 bad[problem.reason] += 1
             else:
                 writer.write(row.data)

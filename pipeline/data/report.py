@@ -7,6 +7,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from maskline.components.ingest.listing import hidden_note
 from maskline.pipeline.data.stats import DataStats, FeatureStats
 
 _BINS = 20  # of the histogram, at most
@@ -14,16 +15,36 @@ _BAR = 40  # characters of its longest bar
 _SYMBOLS = 30  # of the vocabulary, at most
 
 
-def show(stats: DataStats, where: str, console: Console) -> None:
-    """Prints counts, features, the histogram of lengths, use of the vocabulary and length advice."""
-    console.print(f"{where}: {stats.rows:,} rows in {stats.shards:,} shards", soft_wrap=True, markup=False)
+def show(stats: DataStats, where: str, console: Console, *, hidden: int = 0) -> None:
+    """Prints shards, counts, features, the histogram of lengths, use of the vocabulary and length advice.
+
+    Args:
+      stats: what was measured.
+      where: what the user asked for.
+      console: where it goes.
+      hidden: names that are no shards because of how they begin.
+    """
+    console.print(
+        f"{where}: {stats.rows:,} rows in {len(stats.shards):,} shards", soft_wrap=True, markup=False
+    )
+    console.print(_shards(stats))
+    if hidden:
+        console.print(hidden_note(hidden))
     if stats.unreadable:
-        console.print(f"{stats.unreadable:,} rows are no tf.Examples")
+        console.print(f"{stats.unreadable:,} rows are not tf.Examples")
     if not stats.lengths:
         console.print(f"no row has all of {', '.join(stats.spec.features)}")
         return
     console.print(Group(_features(stats), _histogram(stats.lengths), _vocabulary(stats)))
     console.print(_advice(stats), soft_wrap=True)
+
+
+def _shards(stats: DataStats) -> RenderableType:
+    """All of them: it is the list that a run reads."""
+    table = _table("shard", "bytes", "rows")
+    for shard, rows in stats.shards.items():
+        table.add_row(Text(shard.name, overflow="fold"), f"{shard.size:,}", f"{rows:,}")
+    return table
 
 
 def _features(stats: DataStats) -> RenderableType:

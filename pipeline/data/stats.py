@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tfx_bsl.coders.example_coder import ExampleToNumpyDict
 
+from maskline.components.ingest.listing import Listing, Shard, list_shards
 from maskline.components.ingest.shards import read_shard
-from maskline.pipeline.config import DataConfig
-from maskline.pipeline.local.inputs import find_shards
+from maskline.pipeline.settings.sections import DataSettings
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
 
@@ -41,7 +41,7 @@ class DataStats:
     """What some shards hold. `lengths` are those of the joined rows, separators included."""
 
     spec: SequenceSpec
-    shards: int = 0
+    shards: dict[Shard, int] = field(default_factory=dict)  # with their rows
     rows: int = 0
     unreadable: int = 0
     lengths: Counter[int] = field(default_factory=Counter)
@@ -71,22 +71,22 @@ class DataStats:
         return 1 - sum(n * rows for n, rows in fitting.items()) / total if total else 0.0
 
 
-def measure(paths: Iterable[Path], spec: SequenceSpec) -> DataStats:
+def measure(listing: Listing, spec: SequenceSpec) -> DataStats:
     """Reads shards from end to end.
 
     Args:
-      paths: TFRecord files.
+      listing: the shards.
       spec: names the features, and what an id means.
 
     Returns:
-      what they hold; a row that is no tf.Example is counted and nothing more.
+      what they hold; a row that is not a tf.Example is counted and nothing more.
 
     Raises:
       InputError: a file is not TFRecord, is truncated or is damaged.
     """
     stats = DataStats(spec, features={name: FeatureStats() for name in (*spec.features, spec.label)})
-    for path in paths:
-        stats.shards += 1
+    for shard, path in zip(listing.shards, listing.paths, strict=True):
+        before = stats.rows
         for record in read_shard(str(path)):
             try:
                 values = ExampleToNumpyDict(record.data)
@@ -95,21 +95,24 @@ def measure(paths: Iterable[Path], spec: SequenceSpec) -> DataStats:
                 stats.unreadable += 1
                 continue
             stats.add(values)
+        stats.shards[shard] = stats.rows - before
     return stats
 
 
-def shards_at(path: Path, data: DataConfig) -> list[Path]:
-    """A file, the shards of a directory, or the files of one split of an Examples artifact.
+def shards_at(path: Path, data: DataSettings) -> Listing:
+    """A file, the shards of a directory as a run lists them, or the files of a split of an Examples artifact.
 
     Raises:
       InputError: there is none.
     """
     if path.is_file():
-        return [path]
-    # What TFX writes is called otherwise than what it reads.
-    if path.is_dir() and (ingested := sorted(path.glob("data_tfrecord-*"))):
-        return ingested
+        found = path.stat()
+        shard = Shard(path.name, found.st_size, found.st_mtime_ns)
+        return Listing(folder=str(path.parent.absolute()), shards=(shard,))
+    # What TFX writes has another name than what it reads.
+    if path.is_dir() and any(path.glob("data_tfrecord-*")):
+        return list_shards(path, "data_tfrecord-*")
     try:
-        return find_shards(path, data)
+        return list_shards(path, data.pattern, presplit=data.presplit)
     except InputError as error:
         raise InputError(f"{error}; give a shard, or a directory that holds shards") from None

@@ -54,20 +54,20 @@ def run(loaded: Loaded, console: Console) -> Exit:
     training = TrainerSettings(model=config.model, training=config.training)
     memory.check(config.sequence, training)
     schema = inputs.read_schema(config.data.schema_file, config.sequence)
-    versions = [span.version for span in spans]
+    versions = [span.listing.digest for span in spans]
     inputs_digest = depends_on(config, schema, versions)
     with lock.hold(config.root):
         remember(loaded)
         if previous := _unchanged(config, inputs_digest):
             console.unchanged(previous)
             return previous.exit
-        shards = [shard for span in spans for shard in span.shards]
+        shards = [shard for span in spans for shard in span.listing.paths]
         need = Need.of(config.root, shards, parameters=size.parameters(config.sequence, training))
         need.check()
         from maskline.pipeline.local import fit  # decodes rows: not needed where nothing changed
 
         for span in spans:
-            fit.check(loaded, span.shards)
+            fit.check(loaded, span.listing.paths)
         name = datetime.now().strftime("%Y-%m-%dT%H-%M-%S.%f")
         log = config.root / "logs" / f"{name}.log"
         try:
@@ -117,7 +117,7 @@ def _attempt(
         pipeline = create_pipeline(
             config,
             schema_file=str(schema_file),
-            data_version=newest.version,
+            listing=newest.listing,
             window=[int(span.data.span) for span in spans] if config.data.window > 1 else (),
         )
         ForkingRunner(name, console, need=need).run(pipeline)

@@ -33,7 +33,7 @@ def ingest(config: Config, older: Sequence[Delivery], run: str, schema_file: str
         pipeline = create_pipeline(
             config.model_copy(update={"data": span.data}),
             schema_file=schema_file,
-            data_version=span.version,
+            listing=span.listing,
             only_ingest=True,
         )
         name = f"{run}{OF_SPAN}{span.data.span}"
@@ -56,5 +56,6 @@ def _blocked(config: Config, older: Sequence[Delivery]) -> list[str]:
         store.get_artifacts_by_type(name) for name in (ArtifactType.EXAMPLES, ArtifactType.VERDICT)
     )
     numbers = {int(span.data.span): span.name for span in older}
-    passed = {e.properties[SPAN].int_value for e in choose(store, examples, verdicts, list(numbers))}
+    chosen = choose(store, examples, verdicts, list(numbers), config.sequence.digest)
+    passed = {e.properties[SPAN].int_value for e in chosen}
     return [name for number, name in numbers.items() if number not in passed]

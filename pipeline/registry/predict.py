@@ -29,7 +29,7 @@ def answer(config: Config, texts: Sequence[str]) -> list[tuple[str, float]]:
         raise InputError(f"{config.serving_dir}: no model was released yet; `maskline run` makes one")
     folder = config.serving_dir / str(max(numbers))
     # The model's own language, which need not be that of today's configuration.
-    spec = SequenceSpec.model_validate(json.loads((folder / IDENTITY_FILE).read_text())["sequence"])
+    spec = SequenceSpec.of_export(json.loads((folder / IDENTITY_FILE).read_text())["sequence"])
     for text in texts:
         tokenize(text, spec)
     with quiet_tensorflow():

@@ -130,7 +130,9 @@ def _one(settings: Settings, span: int | str, option: tuple[str, ...]) -> Due:
     window, _ = inputs.find_data(data)
     one = settings.model_copy(update={"data": window[-1].data})
     schema = inputs.read_schema(data.schema_file, settings.sequence)
-    return Due(window[-1].name, option, depends_on(one, schema, [delivery.version for delivery in window]))
+    return Due(
+        window[-1].name, option, depends_on(one, schema, [delivery.listing.digest for delivery in window])
+    )
 
 
 def _attempt(settings: Settings, arguments: Sequence[str], due: Due, clock: Clock) -> Tick:

@@ -14,6 +14,8 @@ from maskline.pipeline.settings.sections import Settings
 from maskline.pipeline.settings.sources import Given, from_options, nested, read_file
 from maskline.pipeline.settings.values import Node, Source, merge, tree
 from maskline.trainer.settings import preset_values
+from maskline.transform.errors import InputError
+from maskline.transform.symbols import read_vocabulary
 
 DEFAULT_FILE = Path("maskline.yaml")
 _DEFAULTS = Source("default", "the defaults")
@@ -108,22 +110,6 @@ def _with_vocabulary(values: Node) -> Node:
         return values
     try:
         symbols = read_vocabulary(Path(node.value))
-    except ValueError as error:
+    except InputError as error:
         raise node.source.refuse(f"sequence.vocabulary: {error}") from None
     return merge(values, nested(_VOCABULARY, Node(symbols, node.source)))
-
-
-def read_vocabulary(file: Path) -> list[str]:
-    """The symbols of a text file, one on each line.
-
-    Raises:
-      ValueError: it cannot be read.
-    """
-    try:
-        if not file.is_file():
-            raise ValueError(f"{file}: there is no such file; write a list of symbols, or the path of a file")
-        return file.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise ValueError(f"{file} cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file} is not UTF-8 text (byte {error.start})") from None

@@ -11,7 +11,8 @@ from tfx.types.standard_artifacts import ExampleStatistics
 from maskline.components.artifacts import VerdictArtifact
 from maskline.components.data_gate.component import DataGate
 from maskline.components.data_gate.statistics import StatisticsGen
-from maskline.components.ingest.component import ShardExampleGen
+from maskline.components.ingest.component import IngestSettings, ShardExampleGen
+from maskline.components.ingest.listing import Listing
 from maskline.components.resolvers.spans import AcceptedStrategy, PreviousSpanStrategy
 from maskline.pipeline.config import Config
 from maskline.pipeline.fingerprint import Source
@@ -27,21 +28,21 @@ class Ingest(NamedTuple):
     nodes: list[Any]
 
 
-def ingest(config: Config, source: Source, *, schema_file: str, data_version: str) -> Ingest:
+def ingest(config: Config, source: Source, *, schema_file: str, listing: Listing | None) -> Ingest:
     """Builds ExampleGen, StatisticsGen, ExampleValidator and DataGate; see `create_pipeline`."""
     code = source.of("transform", "components")
     examples = ShardExampleGen(
         str(config.data.path),
-        pattern=config.data.pattern,
-        eval_percent=None if config.data.presplit else config.data.eval_percent,
+        IngestSettings(
+            sequence=config.sequence,
+            pattern=config.data.pattern,
+            eval_percent=None if config.data.presplit else config.data.eval_percent,
+            on_corrupt=config.data.on_corrupt,
+            fingerprint=code,
+            **config.data.complete,
+        ),
         span=config.data.span,
-        complete=config.data.complete,
-        custom_config={
-            "sequence": config.sequence.model_dump(mode="json"),
-            "fingerprint": code,
-            "data": data_version,
-            "on_corrupt": config.data.on_corrupt,
-        },
+        listing=listing,
     ).with_id(Node.EXAMPLE_GEN)
     schema = ImportSchemaGen(schema_file)
     # With the schema, ids are counted as categories; as numbers, their drift would read 0.

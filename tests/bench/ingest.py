@@ -83,14 +83,12 @@ def child(name: str, data: str, out: str) -> None:
     from tfx.utils import proto_utils
 
     from maskline.components.artifacts import QuarantineArtifact
-    from maskline.components.ingest.component import ShardExampleGen
+    from maskline.components.ingest.component import IngestSettings, ShardExampleGen, find_listing
     from maskline.transform.features import SequenceSpec
 
     if name == "ours":
-        component = ShardExampleGen(
-            data, pattern="*", eval_percent=20,
-            custom_config={"sequence": SequenceSpec().model_dump(mode="json"), "on_corrupt": "fail"},
-        )  # fmt: skip
+        settings = IngestSettings(sequence=SequenceSpec(), pattern="*")
+        component = ShardExampleGen(data, settings, listing=find_listing(data, "latest", settings))
     else:
         component = ImportExampleGen(data)
     properties = {

@@ -21,12 +21,17 @@ def test_reference_language():
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"label": "op"}, "label 'op' is also an input"),
+        ({"label": "op"}, "label: 'op' is also an input"),
         ({"features": ("defs", "defs")}, "name a feature twice"),
-        ({"vocabulary": (" ", ":", "x", "x")}, "vocabulary holds 'x' twice"),
-        ({"separator": "#"}, "separator '#' is not in the vocabulary"),
+        ({"vocabulary": (" ", ":", "x", "x")}, "vocabulary: symbols 2 and 3 are both 'x'"),
+        ({"separator": "#"}, "separator: '#' is not in the vocabulary; nearest are"),
         ({"separator": " "}, "separator and padding are both ' '"),
         ({"vocabulary": (" ", ":", "a b")}, "holds white space"),
+        (
+            {"features": ("defs", "examples")},
+            "features: 'examples' is the name of an input of exported",
+        ),
+        ({"label": "text"}, "label: 'text' is the name of an input of exported models; rename the feature"),
         ({"lenght": 3}, "Extra inputs are not permitted"),
         ({"length": 0}, "greater than or equal to 1"),
         ({"features": ()}, "at least 1 item"),
@@ -41,9 +46,9 @@ def test_settings_that_disagree_are_refused(change, text):
     ("change", "problem"),
     [
         ({}, None),
-        ({"defs": [1] * 16}, None),
+        ({"defs": [2] * 16}, None),
         (
-            {"defs": [1] * 17},
+            {"defs": [2] * 17},
             "the joined row holds 21 ids ('defs' 17, 'op' 3, and separators); allowed are 20",
         ),
         ({"op": []}, "feature 'op' is missing or empty; at least one id is needed"),
@@ -51,6 +56,8 @@ def test_settings_that_disagree_are_refused(change, text):
         ({"defs": None}, "feature 'defs' is not a list of int64 ids"),
         ({"defs": [3, 20]}, "feature 'defs' holds id 20; allowed are ids 0…19 without the padding id 0"),
         ({"defs": [3, -1]}, "feature 'defs' holds id -1; allowed are ids 0…19 without the padding id 0"),
+        ({"op": [3, 1]}, "feature 'op' holds the separator, id 1, which only stands between features"),
+        ({"res": [1]}, None),
         ({"res": [0]}, "feature 'res' holds id 0; allowed are ids 0…19 without the padding id 0"),
     ],
 )
@@ -79,7 +86,7 @@ def test_tokenize_gives_the_published_ids():
         ("x=1", "has 1 segments; 2 are needed (defs, op)"),
         ("x=1:y:z", "has 3 segments"),
         ("x=1:y?x", "'?' is not in the vocabulary"),
-        ("x=1: ", "' ' is not in the vocabulary"),
+        ("x=1: ", "' ' is the padding, which only fills up rows"),
         ("x=1:", "feature 'op' is missing or empty"),
         ("x=1" + "2" * 20 + ":x", "the joined row holds 25 ids"),
     ],
@@ -110,6 +117,7 @@ def test_curated_schema_is_the_reference_language():
     ("text", "problem"),
     [
         ("", "it has no feature 'defs'"),
+        ("feature { name: 'id' type: INT }", "it names feature 'id', which sequence does not"),
         ("feature { name: 'defs' type: BYTES }", "feature 'defs' is not of type INT"),
         ("feature { name: 'defs' type: INT shape { dim { size: 3 } } }", "fixed shape"),
         ("feature { name: 'defs' type: INT int_domain { max: 20 } }", "allows ids up to 20"),

@@ -59,9 +59,18 @@ def test_three_features_have_two_separators():
         (([[3], [20]], [[4], [4]], [[5], [5]]), r"ids 0…19 without.*\[.?defs.?\] \[20\]"),
         (([[3], [3]], [[4], [-1]], [[5], [5]]), r"ids 0…19 without.*\[.?op.?\] \[-1\]"),
         (([[3], [3]], [[4], [4]], [[5], [0]]), r"ids 0…19 without.*\[.?res.?\] \[0\]"),
+        (([[3], [3, 1]], [[4], [4]], [[1], [5]]), r"not the separator 1;.*\[.?defs.?\] \[1\]"),
         (([[3] * 4, [3]], [[4], [4, 4, 4, 4, 4]], [[5], [5]]), r"may hold 6 ids.*\[1\] \[7\]"),
     ],
-    ids=["missing input", "missing label", "unknown id", "negative id", "padding id", "too long"],
+    ids=[
+        "missing input",
+        "missing label",
+        "unknown id",
+        "negative id",
+        "padding id",
+        "separator",
+        "too long",
+    ],
 )
 def test_bad_rows_are_refused_in_both_modes(mode, rows, text):
     with pytest.raises(tf.errors.InvalidArgumentError) as refused:

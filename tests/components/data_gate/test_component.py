@@ -352,6 +352,18 @@ def test_share_of_bad_rows_has_a_limit(tmp_path, bad, passes):
     assert ingest.gate(max_bad_rows=0.05)[0].passed
 
 
+def test_features_that_the_ingest_dropped_are_told(tmp_path):
+    report = {"rows_in": 500, "dropped": {"id": {"int64": 300, "bytes": 20}}}
+    ingest = Ingest(tmp_path, report=report, train=rows(400, 1), eval=rows(100, 2))
+    verdict, checks = ingest.gate()
+    assert verdict.passed
+    assert checks["new feature", "'id'"].outcome is Outcome.WARNED
+    assert checks["new feature", "'id'"].measured == (
+        "320 rows hold it (300 int64, 20 bytes); the ingest dropped it"
+    )
+    assert not ingest.gate(severity={"new_feature": "block"})[0].passed
+
+
 def test_lost_rows_empty_splits_and_corrupt_files_are_told(tmp_path):
     torn = {"file": "b.tfrecord", "offset": 9, "unread_bytes": 7, "reason": "is truncated"}
     report = {"rows_in": 401, "corrupt": [torn]}

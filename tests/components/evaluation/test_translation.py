@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 THEIRS = SequenceSpec()
 SWAPPED = [*THEIRS.vocabulary[:-2], "9", "8"]
-MOVED = THEIRS.model_copy(update={"vocabulary": ("/", *SWAPPED), "length": 24, "features": ("op", "defs")})
+MOVED = SequenceSpec(vocabulary=("/", *SWAPPED), length=24, features=("op", "defs"))
 
 
 @pytest.fixture(scope="module")

@@ -1,42 +1,48 @@
 """Ingest: rows are checked where file and record are known. The real Beam runner."""
 
+import os
+import re
+
 import apache_beam as beam
 import pytest
+import tensorflow as tf
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
-from tfx.utils import proto_utils
 
 from maskline.components.artifacts import QuarantineArtifact
-from maskline.components.ingest.beam import Ingest, ReadShard, ShardResult, _report, record_problem
+from maskline.components.ingest.beam import Ingest, ReadShard, ShardResult, _report
 from maskline.components.ingest.component import (
-    WANTED_SPAN,
     Driver,
     Executor,
+    IngestSettings,
     ShardExampleGen,
-    pack_config,
-    unpack_config,
 )
+from maskline.components.ingest.listing import Listing, Shard, list_shards
 from maskline.components.ingest.quarantine import QuarantinedRow, read_report
+from maskline.components.ingest.rows import read_row
 from maskline.components.ingest.shards import read_shard
+from maskline.pipeline.dag import create_pipeline
+from maskline.pipeline.local.inputs import find_data
+from maskline.pipeline.settings.load import load
 from maskline.transform.errors import InputError
 from maskline.transform.features import Reason, SequenceSpec
 from maskline.transform.names import SPLITS
-from tests.support import GOOD, example, tfrecord, write_shard
+from tests.support import GOOD, _field, example, tfrecord, write_shard
 
 SPEC = SequenceSpec()
 
 
-def ingest(folder, *, patterns=None, keep_readable=False):
+def ingest(folder, *, pattern="*", presplit=False, keep_readable=False):
     """Ingests `folder`/data; gives the report, the rows of each split and those set aside."""
     out = folder / "out"
     out.mkdir()
+    listing = list_shards(folder / "data", pattern, presplit=presplit, span=3, version=1)
     with beam.Pipeline("FnApiRunner") as pipeline:
         _ = pipeline | Ingest(
-            ReadShard(SPEC, keep_readable=keep_readable),
-            patterns or {"": f"{folder}/data/*"},
+            ReadShard(listing.folder, SPEC, keep_readable=keep_readable),
+            listing,
             {split: str(out / split) for split in SPLITS},
             str(out),
-            {"span": 3, "version": 1},
         )
     splits = {split: rows(out / split) for split in SPLITS}
     bad = [QuarantinedRow.unpack(row) for file in out.glob("rows-*.tfrecord.gz") for row in data(file)]
@@ -52,8 +58,8 @@ def data(file):
 
 
 def numbered(count):
-    """Good rows, each its own; the feature that makes them so is none of ours."""
-    return [GOOD | {"extra": [n]} for n in range(count)]
+    """Good rows, each its own."""
+    return [GOOD | {"res": [1 + n % 19, 1 + n // 19]} for n in range(count)]
 
 
 def test_every_row_comes_out_once_unchanged(tmp_path):
@@ -66,6 +72,10 @@ def test_every_row_comes_out_once_unchanged(tmp_path):
     assert 30 < len(splits["eval"]) < 90  # a fifth, by hash
     assert bad == []
     assert (report.bad_rows, report.corrupt, report.span, report.version) == (0, (), 3, 1)
+    assert report.folder == str(tmp_path / "data")
+    assert [(shard.name, shard.size, shard.rows) for shard in report.shards] == [
+        (name, (tmp_path / "data" / name).stat().st_size, rows) for name, rows in (("a", 120), ("b", 180))
+    ]
 
 
 def test_bad_rows_are_set_aside_unchanged_with_reason_and_place(tmp_path):
@@ -100,43 +110,89 @@ def test_report_names_the_first_five_of_a_kind(tmp_path):
     assert [(row.file, row.record) for row in report.examples] == [(str(path), n) for n in range(5)]
 
 
-# Beam makes a regular expression of the escaped name that Python finds odd; it means what it should.
-@pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
+def test_features_that_the_settings_do_not_name_are_dropped_and_counted(tmp_path):
+    """Their kinds differ from shard to shard, which StatisticsGen could not read."""
+    ids = [(4 + n % 16, 4 + n // 16) for n in range(60)]
+    write_shard(tmp_path / "data/a", [GOOD | {"res": [*row], "id": [9], "examples": [1]} for row in ids[:30]])
+    as_bytes = _field(1, _field(1, b"id") + _field(2, _field(1, _field(1, b"abc"))))
+    second = [_field(1, example(**GOOD | {"res": [*row]})[2:] + as_bytes) for row in ids[30:]]
+    (tmp_path / "data/b").write_bytes(tfrecord(second))
+    report, splits, bad = ingest(tmp_path)
+    assert report.dropped == {"examples": {"int64": 30}, "id": {"int64": 30, "bytes": 30}}
+    assert bad == []
+    written = [tf.train.Example.FromString(row) for row in splits["train"] + splits["eval"]]
+    expected = [tf.train.Example.FromString(example(**GOOD | {"res": [*row]})) for row in ids]
+    assert sorted(map(str, written)) == sorted(map(str, expected))
+
+
+def test_a_whole_tree_with_odd_names_is_read_once(tmp_path):
+    names = ("a.tfrecord", "x/b\\c.tfrecord", "x/y/[1].tfrecord", "x/y/*.tfrecord", "x y/{c}.tfrecord")
+    for number, name in enumerate(names):
+        write_shard(tmp_path / "data" / name, numbered(60)[number * 10 :][:10])
+    (tmp_path / "data/day").symlink_to(write_shard(tmp_path / "far/d.tfrecord", numbered(60)[50:]).parent)
+    write_shard(tmp_path / "data/x/.a.tfrecord", numbered(5))
+    report, splits, _ = ingest(tmp_path, pattern="**/*.tfrecord")
+    assert sorted(splits["train"] + splits["eval"]) == sorted(example(**row) for row in numbered(60))
+    assert {shard.name: shard.rows for shard in report.shards} == dict.fromkeys(
+        [*names, "day/d.tfrecord"], 10
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes() * 2), "was written to after it was listed ("),
+        (lambda path: os.utime(path, ns=(1, 1)), "was written to after it was listed ("),
+        (
+            lambda path: path.unlink(),
+            "was listed and cannot be read now (No such file or directory)",
+        ),
+    ],
+    ids=["longer", "written", "gone"],
+)
+def test_a_shard_that_changes_after_it_was_listed_ends_the_ingest(tmp_path, change, problem):
+    path = write_shard(tmp_path / "a", numbered(3))
+    [shard] = list_shards(tmp_path, "*").shards
+    change(path)
+    with pytest.raises(InputError, match=re.escape(f"{path}: {problem}")):
+        list(ReadShard(str(tmp_path), SPEC).process(shard))
+
+
+def test_a_shard_that_changes_while_it_is_read_ends_the_ingest(tmp_path):
+    path = write_shard(tmp_path / "a", numbered(3))
+    [shard] = list_shards(tmp_path, "*").shards
+    reading = ReadShard(str(tmp_path), SPEC).process(shard)
+    next(reading)
+    os.utime(path, ns=(1, 1))
+    with pytest.raises(InputError, match="was written to after it was listed"):
+        list(reading)
+
+
 def test_a_folder_whose_name_looks_like_a_pattern(tmp_path):
     path = write_shard(tmp_path / "a[1]*b" / "x", [GOOD | {"op": []}])
-    component = ShardExampleGen(
-        str(path.parent), pattern="*", eval_percent=20,
-        custom_config={"sequence": SPEC.model_dump(mode="json"), "on_corrupt": "fail"},
-    )  # fmt: skip
-    properties = {
-        key: value if isinstance(value, int | str) else proto_utils.proto_to_json(value)
-        for key, value in component.exec_properties.items()
-        if value is not None
-    }
+    component = ShardExampleGen(str(path.parent), IngestSettings(sequence=SPEC, pattern="*"))
+    properties = Driver(None).resolve_exec_properties(component.exec_properties, None, None)
     outputs = {"examples": [standard_artifacts.Examples()], "quarantine": [QuarantineArtifact()]}
     for key, [artifact] in outputs.items():
         artifact.uri = str(tmp_path / key)
+    listing = Listing.model_validate_json(properties["listing"]).model_copy(update={"span": 4, "version": 2})
     context = BaseBeamExecutor.Context(["--runner=FnApiRunner"], unique_id="0", tmp_dir=str(tmp_path))
-    Executor(context).Do({}, outputs, properties | {"span": 4, "version": 2})
+    Executor(context).Do({}, outputs, properties | {"listing": listing.model_dump_json()})
     [examples], [quarantine] = outputs.values()
     report = read_report(tmp_path / "quarantine")
     assert report.quarantined == {"missing": 1}
     assert report.examples[0].file == str(path)
     assert (examples.span, examples.version, quarantine.span, report.version) == (4, 2, 4, 2)
+    assert examples.get_string_custom_property("sequence_digest") == SPEC.digest
 
 
-def found(path, *, wanted="latest", presplit=False):
+def found(path, *, wanted="latest", presplit=False, listing=None):
     """What the driver makes of the place and the span that a run is given."""
-    component = ShardExampleGen(
-        str(path), pattern="*.tfrecords", eval_percent=None if presplit else 20, span=wanted,
-        complete={"success_marker": "", "unchanged_for": 0}, custom_config={},
-    )  # fmt: skip
-    properties = {
-        key: value if isinstance(value, int | str) else proto_utils.proto_to_json(value)
-        for key, value in component.exec_properties.items()
-        if value is not None
-    }
-    return Driver(None).resolve_exec_properties(properties, None, None)
+    settings = IngestSettings(
+        sequence=SPEC, pattern="*.tfrecords", eval_percent=None if presplit else 20, unchanged_for=0
+    )
+    component = ShardExampleGen(str(path), settings, span=wanted, listing=listing)
+    return Driver(None).resolve_exec_properties(component.exec_properties, None, None)
 
 
 @pytest.fixture
@@ -161,8 +217,35 @@ def test_span_by_number_is_the_same_to_the_cache_as_the_latest(spans):
 
 def test_plain_directory_is_its_own_only_span(spans):
     properties = found(spans.parent.parent / "span-1/v1")
-    assert (properties["span"], properties["version"]) == (0, None)
-    assert properties["input_fingerprint"].startswith("split:all,num_files:1,")
+    assert (properties["span"], properties["version"]) == (0, 0)
+    assert [shard.name for shard in Listing.model_validate_json(properties["listing"]).shards] == [
+        "a.tfrecords"
+    ]
+
+
+def test_a_file_that_is_no_shard_changes_nothing_to_the_cache(spans):
+    before = found(spans)
+    (spans.parent.parent / "span-3/v1/.b.tfrecords.part").touch()
+    assert found(spans) == before
+
+
+def test_a_version_that_comes_between_the_run_and_its_driver_is_not_ingested(spans):
+    """The run resolves the span; what the driver then finds on the disk is not looked at."""
+    config = load(
+        data=spans, overrides=["data.unchanged_for=0", "data.pattern='*.tfrecords'"], root=spans.parent.parent
+    )
+    [delivery], _ = find_data(config.data)
+    write_shard(spans.parent.parent / "span-3/v2/a.tfrecords", [GOOD])
+    write_shard(spans.parent.parent / "span-3/v1/late.tfrecords", [GOOD])
+    pipeline = create_pipeline(
+        config.model_copy(update={"data": delivery.data}), schema_file="s.pbtxt", listing=delivery.listing
+    )
+    [component] = [node for node in pipeline.components if node.id == "ExampleGen"]
+    properties = Driver(None).resolve_exec_properties(component.exec_properties, None, None)
+    assert (properties["span"], properties["version"]) == (3, 1)
+    assert properties["input_base"] == str(spans.parent.parent / "span-3/v1")
+    assert Listing.model_validate_json(properties["listing"]) == delivery.listing
+    assert found(spans)["version"] == 2
 
 
 @pytest.mark.parametrize(
@@ -185,15 +268,14 @@ def test_what_is_not_there_is_named(spans, place, wanted, problem):
 def test_each_half_of_given_splits_must_hold_shards(tmp_path):
     write_shard(tmp_path / "train/a.tfrecords", [GOOD])
     (tmp_path / "eval").mkdir()
-    with pytest.raises(InputError, match=r"no shard matches 'eval/\*.tfrecords' \(data.pattern\)"):
+    with pytest.raises(InputError, match=r"eval: no shard matches '\*.tfrecords' \(data.pattern\)"):
         found(tmp_path, presplit=True)
 
 
 def test_rows_of_given_splits_stay_in_them(tmp_path):
     write_shard(tmp_path / "data/train/a", numbered(9)[:6])
     write_shard(tmp_path / "data/eval/a", numbered(9)[6:])
-    patterns = {split: f"{tmp_path}/data/{split}/*" for split in SPLITS}
-    report, splits, _ = ingest(tmp_path, patterns=patterns)
+    report, splits, _ = ingest(tmp_path, presplit=True)
     assert sorted(splits["eval"]) == sorted(example(**row) for row in numbered(9)[6:])
     assert report.splits == {"train": 6, "eval": 3}
 
@@ -205,7 +287,7 @@ def test_corrupt_shard_ends_the_ingest_or_gives_what_is_readable(tmp_path):
     nine = len(tfrecord(example(**row) for row in numbered(9)))
     reason = f"is truncated; 9 whole records were read, up to byte {nine}"
     with pytest.raises(InputError, match=f"data/a: {reason}"):
-        list(ReadShard(SPEC).process((str(tmp_path / "data/a"), "")))
+        list(ReadShard(str(tmp_path / "data"), SPEC).process(*list_shards(tmp_path / "data", "*").shards))
     report, splits, _ = ingest(tmp_path, keep_readable=True)
     [corrupt] = report.corrupt
     assert corrupt.model_dump() == {
@@ -215,9 +297,20 @@ def test_corrupt_shard_ends_the_ingest_or_gives_what_is_readable(tmp_path):
     assert sum(map(len, splits.values())) == report.rows_in == 9
 
 
+A, B = Shard("a", 1, 1), Shard("b", 1, 1)
+LISTING = Listing(folder="/data", shards=(A, B))
+
+
 def test_counts_that_do_not_agree_are_an_error():
+    results = [ShardResult(A, 7, None), ShardResult(B, 3, None)]
     with pytest.raises(RuntimeError, match=r"10 rows were read, but 6 train \+ 2 eval \+ 1 quarantined"):
-        _report({}, [ShardResult(7, None), ShardResult(3, None)], [(Reason.MISSING, 1)], [], train=6, eval=2)
+        _report(LISTING, results, [(Reason.MISSING, 1)], [], train=6, eval=2)
+
+
+@pytest.mark.parametrize("results", [[A], [A, B, B], [A, Shard("c", 1, 1)]])
+def test_a_shard_that_was_not_read_once_is_an_error(results):
+    with pytest.raises(RuntimeError, match="shards were not read exactly once: /data/b"):
+        _report(LISTING, [ShardResult(shard, 0, None) for shard in results], [], [], train=0, eval=0)
 
 
 @pytest.mark.parametrize(
@@ -240,14 +333,9 @@ def test_counts_that_do_not_agree_are_an_error():
     ids=["garbage", "empty", "floats", "bytes"],
 )
 def test_other_types_are_named(data, reason, text):
-    assert record_problem(data, SPEC) == (reason, text)
-
-
-def test_configuration_keeps_whole_numbers():
-    config = {"sequence": {"length": 20}, "names": ["a"]}
-    assert unpack_config(proto_utils.proto_to_json(pack_config(config))) == config
+    assert read_row(data, SPEC).problem == (reason, text)
 
 
 def test_data_in_a_bucket_are_refused_before_anything_is_looked_for():
     with pytest.raises(InputError, match=r"^gs://b/x: shards are read from a volume; mount the bucket as"):
-        Driver(None).resolve_exec_properties({"input_base": "gs://b/x", WANTED_SPAN: "latest"}, None, None)
+        found("gs://b/x")

@@ -6,36 +6,27 @@ same each time; MASKLINE_FUZZ=10 makes ten times as many, other ones each time.
 
 import gzip
 import hashlib
-import os
 import struct
 
 import apache_beam as beam
 import pytest
 import tensorflow as tf
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tfx_bsl.coders.example_coder import ExampleToNumpyDict
 
-from maskline.components.ingest.beam import Ingest, ReadShard, record_problem
+from maskline.components.ingest.beam import Ingest, ReadShard
+from maskline.components.ingest.listing import Shard, list_shards
 from maskline.components.ingest.quarantine import read_report
+from maskline.components.ingest.rows import read_row
 from maskline.transform.errors import InputError
 from maskline.transform.features import Reason, SequenceSpec
 from maskline.transform.names import SPLITS
-from tests.support import GOOD, _masked_crc, example, tfrecord
+from tests.fuzz import cases
+from tests.support import GOOD, _field, _masked_crc, example, tfrecord
 
 SPEC = SequenceSpec()
 NAMES = (*SPEC.features, SPEC.label)
-
-
-def cases(count):
-    factor = int(os.environ.get("MASKLINE_FUZZ", "0"))
-    return settings(
-        max_examples=count * (factor or 1),
-        derandomize=not factor,
-        deadline=None,
-        # Each case overwrites the one file, and some are large on purpose.
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow,
-                               HealthCheck.data_too_large, HealthCheck.large_base_example],
-    )  # fmt: skip
 
 
 ids = st.one_of(st.integers(1, 19), st.integers(1, 19), st.integers(-(2**63), 2**63 - 1))
@@ -49,9 +40,9 @@ features = st.one_of(
 )
 good_rows = st.builds(
     lambda defs, op, res: {"defs": defs, "op": op, "res": res},
-    *[st.lists(st.integers(1, 19), min_size=1, max_size=9)] * 3,
+    *[st.lists(st.integers(2, 19), min_size=1, max_size=9)] * 3,
 )
-rows = st.dictionaries(st.sampled_from([*NAMES, *NAMES, "extra"]), features)
+rows = st.dictionaries(st.sampled_from(NAMES), features)
 
 
 def encode(row):
@@ -68,10 +59,15 @@ records = st.lists(
 )
 
 
+def listed(path):
+    found = path.stat()
+    return Shard(path.name, found.st_size, found.st_mtime_ns)
+
+
 def read(path, content, *, keep_readable=True):
     """The bytes of all rows in the order they came, the number of each outcome, and the shard's result."""
     path.write_bytes(content)
-    out = list(ReadShard(SPEC, keep_readable=keep_readable).process((str(path), "")))
+    out = list(ReadShard(str(path.parent), SPEC, keep_readable=keep_readable).process(listed(path)))
     assert out[-1].tag == "shards"
     data = [item.value.data if item.tag == "quarantined" else item.value for item in out[:-1]]
     assert out[-1].value.rows == len(data)
@@ -157,7 +153,7 @@ def test_a_length_that_the_file_does_not_hold(tmp_path, length, body):
 @given(exponent=st.integers(0, 18), rows=records)
 def test_huge_rows(tmp_path, exponent, rows):
     data = holds(tmp_path / "a", tfrecord([*rows, example(**GOOD | {"defs": [3] * 2**exponent})]))
-    problem = record_problem(data[-1], SPEC)
+    problem = read_row(data[-1], SPEC).problem
     assert (problem and problem.reason) == (Reason.TOO_LONG if 2**exponent > 16 else None)
 
 
@@ -170,8 +166,11 @@ def expected(row):
             return Reason.NOT_INT64
         if not values:
             return Reason.MISSING
-        if min(values) < 1 or max(values) > 19:
-            return Reason.OUTSIDE_VOCABULARY
+        for value in values:
+            if not 1 <= value <= 19:
+                return Reason.OUTSIDE_VOCABULARY
+            if value == 1 and name != "res":
+                return Reason.HOLDS_SEPARATOR
         lists[name] = len(values)
     return Reason.TOO_LONG if lists["defs"] + 1 + lists["op"] > 20 else None
 
@@ -182,7 +181,7 @@ whole_rows = st.fixed_dictionaries(dict.fromkeys(NAMES, features), optional={"ex
 # All ids good, and as long as is allowed or nearly so.
 full_rows = st.builds(
     lambda length, op: {
-        name: ("int64_list", [1] * count)
+        name: ("int64_list", [2] * count)
         for name, count in {"defs": length - 1 - op, "op": op, "res": 1}.items()
     },
     st.integers(19, 22),
@@ -193,7 +192,7 @@ full_rows = st.builds(
 @cases(600)
 @given(row=st.one_of(whole_rows, rows, full_rows))
 def test_rows_are_set_aside_for_the_right_reason(row):
-    problem = record_problem(encode(row), SPEC)
+    problem = read_row(encode(row), SPEC).problem
     assert (problem and problem.reason) == expected(row)
 
 
@@ -204,7 +203,7 @@ def test_what_is_ingested_tensorflow_reads_alike(row, place, change, cut):
     data[int(len(data) * place)] ^= change
     if cut:
         data = data[: int(len(data) * place)]
-    if record_problem(bytes(data), SPEC) is None:
+    if read_row(bytes(data), SPEC).problem is None:
         parsed = tf.io.parse_single_example(bytes(data), dict.fromkeys(NAMES, tf.io.VarLenFeature(tf.int64)))
         values = {name: tf.sparse.to_dense(parsed[name]).numpy().tolist() for name in NAMES}
         feature = tf.train.Example.FromString(bytes(data)).features.feature
@@ -217,7 +216,7 @@ def test_rows_are_split_as_tfx_would(tmp_path, row):
     (tmp_path / "a").write_bytes(tfrecord([example(**row)]))
     bucket = int(hashlib.sha256(example(**row)).hexdigest(), 16) % 100
     for percent, split in ((bucket, "eval"), (bucket + 1, "train")):
-        first, _ = ReadShard(SPEC, train_percent=percent).process((str(tmp_path / "a"), ""))
+        first, _ = ReadShard(str(tmp_path), SPEC, train_percent=percent).process(listed(tmp_path / "a"))
         assert first.tag == split
 
 
@@ -229,14 +228,91 @@ def test_the_whole_ingest_counts_every_row(tmp_path_factory, shards, broken):
         (folder / f"{number}.tfrecord").write_bytes(tfrecord(shard) + broken)
     with beam.Pipeline("FnApiRunner") as pipeline:
         _ = pipeline | Ingest(
-            ReadShard(SPEC, keep_readable=True),
-            {"": f"{folder}/*.tfrecord"},
+            ReadShard(str(folder), SPEC, keep_readable=True),
+            list_shards(folder, "*.tfrecord"),
             {split: str(folder / split) for split in SPLITS},
             str(folder),
-            {},
         )
     report = read_report(folder)
     assert report.rows_in >= sum(map(len, shards))
-    bad = sum(record_problem(row, SPEC) is not None for shard in shards for row in shard)
+    bad = sum(read_row(row, SPEC).problem is not None for shard in shards for row in shard)
     assert report.bad_rows >= bad
     assert len(report.corrupt) <= len(shards)
+
+
+small = st.lists(st.integers(2, 19), max_size=3)
+
+
+def packed(values):
+    return _field(1, bytes(values))
+
+
+def unpacked(values):
+    return b"".join(bytes([8, value]) for value in values)
+
+
+lists = st.lists(small.map(packed) | small.map(unpacked) | st.just(_field(9, b"?")), max_size=2).map(b"".join)
+kinds = st.lists(lists.map(lambda content: _field(3, content)) | st.just(_field(2, b"")), max_size=2)
+odd_features = st.one_of(small.map(lambda values: _field(3, packed(values))), kinds.map(b"".join))
+odd_names = st.sampled_from([*NAMES, *NAMES, "extra"]).map(lambda name: _field(1, name.encode()))
+odd_entries = st.tuples(odd_names, odd_features.map(lambda feature: _field(2, feature))).map(b"".join)
+more_entries = st.lists(odd_entries.map(lambda entry: _field(1, entry)), max_size=2).map(b"".join)
+
+
+@cases(500)
+@given(row=good_rows, first=more_entries, second=more_entries, apart=st.booleans(), tail=st.booleans())
+def test_rows_in_odd_encodings_are_read_as_the_served_graph_reads_them_or_set_aside(
+    row, first, second, apart, tail
+):
+    """Entries twice, lists in pieces, unpacked numbers, unknown fields, pieces of one message."""
+    entries = example(**row)[2:]
+    data = _field(1, first + entries + (b"" if apart else second))
+    data += _field(1, second) * apart + _field(7, b"?") * tail
+    assert_read_alike(data)
+
+
+def assert_read_alike(data):
+    read = read_row(data, SPEC)
+    if read.problem:
+        return False
+    wanted = dict.fromkeys(NAMES, tf.io.RaggedFeature(tf.int64))
+    served, kept = (
+        {name: parsed.numpy().tolist() for name, parsed in tf.io.parse_single_example(row, wanted).items()}
+        for row in (data, read.data)
+    )
+    bsl = {name: values.tolist() for name, values in ExampleToNumpyDict(read.data).items()}
+    assert served == kept == bsl
+    return True
+
+
+ODD, SEQUENCE = Reason.AMBIGUOUS, Reason.SEQUENCE_EXAMPLE
+DEFS, OP, RES = (_field(1, _field(1, n.encode()) + _field(2, _field(3, packed([5])))) for n in NAMES)
+
+
+def defs(*feature):
+    """A row whose feature `defs` is written as these pieces."""
+    return _field(1, _field(1, _field(1, b"defs") + _field(2, b"".join(feature))) + OP + RES)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason", "text"),
+    [
+        (defs(_field(3, packed([2, 3]) + packed([4]))), ODD, "is a list that is written"),
+        (defs(_field(3, packed([]) + packed([4]))), ODD, "is a list that is written"),
+        (defs(_field(3, unpacked([2]) + packed([4]))), ODD, "is a list that is written"),
+        (defs(_field(3, packed([2])), _field(3, packed([3]))), ODD, "written with 2 lists"),
+        (defs(_field(2, b""), _field(3, packed([3]))), ODD, "written with 2 lists"),
+        (_field(1, DEFS + DEFS + OP + RES), ODD, "feature 'defs' is written twice"),
+        (_field(1, DEFS + OP) + _field(1, RES), ODD, "the record is written in 2 pieces"),
+        (_field(1, DEFS + OP + RES) + b"\x3b\x3c", ODD, "the record holds a group"),
+        (_field(1, DEFS + OP + RES) + _field(2, _field(1, b"")), SEQUENCE, "write its lists as"),
+        (_field(2, _field(1, _field(1, b"op"))), SEQUENCE, "write its lists as"),
+        (defs(_field(3, unpacked([2, 3]))), None, ""),
+        (_field(1, RES + OP + DEFS), None, ""),
+    ],
+)  # fmt: skip
+def test_odd_encodings_are_named(data, reason, text):
+    problem = read_row(data, SPEC).problem
+    assert (problem and problem.reason) == reason
+    assert text in (problem.text if problem else "")
+    assert_read_alike(data)

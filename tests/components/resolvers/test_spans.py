@@ -3,8 +3,10 @@
 import pytest
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
+from tfx.types.standard_artifacts import Examples
 
-from maskline.components.resolvers.spans import choose, last_spans
+from maskline.components.resolvers.spans import WindowStrategy, choose, last_spans, of_another_sequence
+from maskline.transform.errors import InputError
 
 
 class Store:
@@ -21,12 +23,13 @@ class Store:
     def _type(self, name, **properties):
         return self.store.put_artifact_type(mlmd.ArtifactType(name=name, properties=properties))
 
-    def examples(self, span, version=0, **custom):
+    def examples(self, span, version=0, *, sequence="today's", **custom):
         artifact = mlmd.Artifact(type_id=self._examples, uri="u")
         artifact.properties["span"].int_value = span
         artifact.properties["version"].int_value = version
         for key, value in (custom or {"rows_read": 9}).items():
             artifact.custom_properties[key].int_value = value
+        artifact.custom_properties["sequence_digest"].string_value = sequence
         return self.gives_out(artifact)
 
     def verdict(self, examples, passed):
@@ -35,8 +38,8 @@ class Store:
         artifact.custom_properties["examples_id"].int_value = examples
         return self.gives_out(artifact)
 
-    def ingest(self, span, version=0, *, passed=1):
-        examples = self.examples(span, version)
+    def ingest(self, span, version=0, *, passed=1, sequence="today's"):
+        examples = self.examples(span, version, sequence=sequence)
         self.verdict(examples, passed)
         return examples
 
@@ -50,7 +53,7 @@ class Store:
 
     def window(self, *spans):
         examples, verdicts = map(self.store.get_artifacts_by_type, ("Examples", "MasklineVerdict"))
-        return [artifact.id for artifact in choose(self.store, examples, verdicts, spans)]
+        return [artifact.id for artifact in choose(self.store, examples, verdicts, spans, "today's")]
 
     def last(self, current, size):
         """What a run on a cluster resolves, which knows no numbers."""
@@ -127,3 +130,37 @@ def test_a_span_that_was_ingested_again_is_one_of_the_last_once(store):
     store.ingest(1, 1)
     second, again = store.ingest(2, 1), store.ingest(1, 2)
     assert store.last(2, 2) == [again, second]
+
+
+def test_an_ingest_under_another_sequence_is_not_used_whatever_its_version(store):
+    store.ingest(1, 2, sequence="yesterday's")
+    assert store.window(1) == []
+    older = store.ingest(1, 1)
+    assert store.window(1) == [older], "the other one's version is not looked at"
+    blocked = store.ingest(2, sequence="yesterday's")
+    store.ingest(2, passed=0)
+    assert store.window(1, 2) == [older]
+    assert blocked not in store.window(2)
+
+
+def test_spans_that_were_only_ingested_under_another_sequence_end_the_run(store):
+    store.ingest(1, sequence="yesterday's")
+    store.ingest(2, sequence="yesterday's")
+    store.ingest(2)
+    current = store.ingest(3)
+    examples = store.store.get_artifacts_by_type("Examples")
+    assert of_another_sequence(examples, [1, 2, 3, 4], "today's") == [1]
+    given = [as_examples(artifact) for artifact in examples]
+    [newest] = [artifact for artifact in given if artifact.id == current]
+    inputs = {"current": [newest], "examples": given, "verdict": []}
+    with pytest.raises(
+        InputError, match=r"data.window: span 1 was ingested under another `sequence`, by which"
+    ):
+        WindowStrategy(size=3).resolve_artifacts(store.store, inputs)
+    WindowStrategy(size=2).resolve_artifacts(store.store, inputs)
+
+
+def as_examples(artifact):
+    made = Examples()
+    made.set_mlmd_artifact(artifact)
+    return made

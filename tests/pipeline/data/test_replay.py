@@ -2,7 +2,7 @@
 
 import pytest
 
-from maskline.components.ingest.quarantine import QuarantinedRow
+from maskline.components.ingest.quarantine import QuarantinedRow, Report
 from maskline.components.ingest.shards import read_shard
 from maskline.pipeline.data.replay import replay
 from maskline.transform.errors import InputError
@@ -18,7 +18,8 @@ MENDED, STILL_BAD = example(**(GOOD | {"op": [3, 20, 4]})), example(**(GOOD | {"
 def quarantine(tmp_path):
     folder = tmp_path / "root/artifacts/ExampleGen/quarantine/1"
     folder.mkdir(parents=True)
-    (folder / "report.json").touch()
+    report = Report(rows_in=2, splits={"train": 0, "eval": 0}, folder=str(tmp_path / "span-1"))
+    (folder / "report.json").write_text(report.model_dump_json())
     source = str(tmp_path / "span-1/a.tfrecord")
     rows = [
         QuarantinedRow(MENDED, Reason.OUTSIDE_VOCABULARY, "", source, 3, 300),
@@ -47,6 +48,7 @@ def test_good_rows_come_back_unchanged_and_the_others_are_counted(tmp_path, quar
         ),
         ("root", "span-2", "root: this is not a quarantine folder, because it holds no report.json"),
         ("root/artifacts/ExampleGen/quarantine/1", "span-1", "span-1: the rows come from there"),
+        ("root/artifacts/ExampleGen/quarantine/1", "span-1/replayed", "replayed: the rows come from there"),
     ],
 )
 def test_what_gives_no_shard_is_refused_and_leaves_nothing(tmp_path, quarantine, folder, out, problem):

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from maskline.pipeline.config import DataConfig
 from maskline.pipeline.data.stats import measure, shards_at
+from maskline.pipeline.settings.sections import DataSettings
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
 from tests.support import REPOSITORY, example, maskline, tfrecord, write_shard
@@ -14,7 +14,7 @@ from tests.support import REPOSITORY, example, maskline, tfrecord, write_shard
 SPEC = SequenceSpec(features=("a", "b"), label="c", length=8, vocabulary=("_", "|", "x", "y"),
                     separator="|", padding="_")  # fmt: skip
 
-DATA = DataConfig()
+DATA = DataSettings()
 
 
 def row(length, **change):
@@ -23,14 +23,17 @@ def row(length, **change):
 
 
 def measured(tmp_path, *rows):
-    return measure([write_shard(tmp_path / "a.tfrecord", rows)], SPEC)
+    return measure(shards_at(write_shard(tmp_path / "a.tfrecord", rows), DATA), SPEC)
 
 
 def test_lengths_are_those_of_the_joined_rows(tmp_path):
     stats = measured(tmp_path, row(4), row(4), row(7), row(20))
     assert stats.lengths == {4: 2, 7: 1, 20: 1}
     assert (stats.features["a"].lengths, stats.features["c"].lengths) == ({2: 2, 5: 1, 18: 1}, {1: 4})
-    assert (stats.rows, stats.shards) == (4, 1)
+    assert (stats.rows, [(shard.name, rows) for shard, rows in stats.shards.items()]) == (
+        4,
+        [("a.tfrecord", 4)],
+    )
 
 
 def test_vocabulary_is_counted_by_feature(tmp_path):
@@ -47,7 +50,7 @@ def test_row_that_lacks_a_feature_has_no_joined_length(tmp_path, lacking):
 
 def test_record_that_is_no_example_is_counted(tmp_path):
     (tmp_path / "a.tfrecord").write_bytes(tfrecord([example(**row(4)), b"\xff" * 5]))
-    stats = measure([tmp_path / "a.tfrecord"], SPEC)
+    stats = measure(shards_at(tmp_path, DATA), SPEC)
     assert (stats.rows, stats.unreadable, stats.lengths) == (2, 1, {4: 1})
 
 
@@ -66,9 +69,10 @@ def test_padding_is_that_of_the_rows_that_fit(tmp_path):
 def test_shards_are_a_file_a_directory_or_a_split(tmp_path):
     shard = write_shard(tmp_path / "in/a.tfrecord", [row(4)])
     split = write_shard(tmp_path / "Split-train/data_tfrecord-00000-of-00001.gz", [row(4)], compress=True)
-    assert shards_at(shard, DATA) == shards_at(tmp_path / "in", DATA) == [shard]
-    assert shards_at(tmp_path / "Split-train", DATA) == [split]
-    assert measure([split], SPEC).rows == 1
+    assert shards_at(shard, DATA) == shards_at(tmp_path / "in", DATA)
+    assert shards_at(shard, DATA).paths == [shard]
+    assert shards_at(tmp_path / "Split-train", DATA).paths == [split]
+    assert measure(shards_at(split, DATA), SPEC).rows == 1
     with pytest.raises(InputError, match=r"nowhere: no such data directory; .*; give a shard, or a dir"):
         shards_at(tmp_path / "nowhere", DATA)
 
@@ -82,6 +86,7 @@ def test_command_shows_histogram_vocabulary_and_advice(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     out = [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert out[0] == f"{tmp_path}: 100 rows in 1 shards"
+    assert f"a.tfrecord {(tmp_path / 'a.tfrecord').stat().st_size:,} 100" in out
     assert "defs 100 0 5 5.0 9 1 of 19 9" in out
     assert f"9 99 99.0% {'█' * 40}" in out
     assert "11 1 1.0% ▏" in out

@@ -5,54 +5,18 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from maskline.pipeline import fingerprint
-from maskline.pipeline.config import DataConfig
 from maskline.pipeline.errors import BusyError
 from maskline.pipeline.local import lock
-from maskline.pipeline.local.inputs import find_data, find_shards, read_schema, shards_version
+from maskline.pipeline.local.inputs import find_data, read_schema
+from maskline.pipeline.settings.sections import DataSettings
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
-
-
-def test_shards_are_found_by_pattern(tmp_path):
-    for name in ("b.tfrecord", "a.tfrecords.gz", "notes.txt"):
-        (tmp_path / name).touch()
-    (tmp_path / "c.tfrecords").mkdir()
-    found = find_shards(tmp_path, DataConfig())
-    assert [path.name for path in found] == ["a.tfrecords.gz", "b.tfrecord"]
-
-
-def test_no_data_is_named(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="nowhere: no such data directory"):
-        find_shards(tmp_path / "nowhere", DataConfig())
-    with pytest.raises(InputError, match="file: is not a directory"):
-        find_shards(tmp_path / "file", DataConfig())
-    with pytest.raises(InputError, match=r"no shard matches '\*.tfrecord\*'.*holds 1 others, such as file"):
-        find_shards(tmp_path, DataConfig())
-
-
-def test_a_name_that_is_not_utf8_is_refused(tmp_path):
-    (tmp_path / b"\xff.tfrecord".decode(errors="surrogateescape")).touch()
-    with pytest.raises(InputError, match=r"'\\udcff.tfrecord' is not a printable name; rename the file"):
-        find_shards(tmp_path, DataConfig())
-
-
-def test_data_version_changes_with_any_shard(tmp_path):
-    (tmp_path / "a").write_text("1")
-    (tmp_path / "b").write_text("2")
-    paths = [tmp_path / "a", tmp_path / "b"]
-    before = shards_version(paths)
-    assert shards_version(paths) == before
-    assert shards_version(paths[:1]) != before
-    time = (tmp_path / "a").stat().st_mtime_ns
-    (tmp_path / "a").write_text("3")
-    os.utime(tmp_path / "a", ns=(time + 1, time + 1))
-    assert shards_version(paths) != before
 
 
 def test_source_fingerprint_sees_files_rooms_and_lock(tmp_path, monkeypatch):
@@ -82,7 +46,7 @@ def test_source_fingerprint_sees_files_rooms_and_lock(tmp_path, monkeypatch):
     [
         ("feature {", "is not a schema"),
         ("", "sequence disagree: it has no feature 'defs'; fix it, or leave out data.schema"),
-        (None, "cannot be read"),
+        (None, "data.schema: .*s.pbtxt: there is no such file"),
     ],
 )
 def test_bad_schema_is_named(tmp_path, text, problem):
@@ -91,6 +55,11 @@ def test_bad_schema_is_named(tmp_path, text, problem):
         file.write_text(text)
     with pytest.raises(InputError, match=problem):
         read_schema(file, SequenceSpec())
+
+
+def test_a_device_is_no_schema():
+    with pytest.raises(InputError, match=r"data\.schema: /dev/zero: is not a regular file; give a text file"):
+        read_schema(Path("/dev/zero"), SequenceSpec())
 
 
 def test_schema_follows_from_the_settings():
@@ -146,24 +115,25 @@ def exports(folder, *names):
 
 def test_spans_are_pinned_and_strays_are_told(tmp_path):
     path = exports(tmp_path, "span-1", "span-2", "span-tmp")
-    [newest], notes = find_data(DataConfig(path=path, unchanged_for=0))
+    [newest], notes = find_data(DataSettings(path=path, unchanged_for=0))
     assert (newest.name, newest.data.span) == ("2", 2)
     assert notes == [f"{tmp_path}/span-tmp: is beside the spans but is not a span; ignored"]
-    [first], _ = find_data(DataConfig(path=path, unchanged_for=0, span=1))
-    assert first.version != newest.version
+    [first], _ = find_data(DataSettings(path=path, unchanged_for=0, span=1))
+    assert first.listing.digest != newest.listing.digest
+    assert [first.listing.span, newest.listing.span] == [1, 2]
 
 
 def test_a_span_that_is_left_out_is_told(tmp_path):
     path = exports(tmp_path, "span-1", "span-2")
     (tmp_path / "span-1/_SUCCESS").touch()
-    [newest], notes = find_data(DataConfig(path=path, success_marker="_SUCCESS"))
+    [newest], notes = find_data(DataSettings(path=path, success_marker="_SUCCESS"))
     assert newest.name == "1"
     assert notes == [f"{tmp_path}/span-2: is not complete and left out: it has no _SUCCESS"]
 
 
 def test_a_window_is_the_last_spans_up_to_the_one_asked_for(tmp_path):
     path = exports(tmp_path, "span-1", "span-2", "span-4")
-    data = DataConfig(path=path, unchanged_for=0, window=2)
+    data = DataSettings(path=path, unchanged_for=0, window=2)
     assert [span.data.span for span in find_data(data)[0]] == [2, 4]
     before = data.model_copy(update={"span": 2})
     assert [span.data.span for span in find_data(before)[0]] == [1, 2]
@@ -173,14 +143,21 @@ def test_a_window_is_the_last_spans_up_to_the_one_asked_for(tmp_path):
     assert [s.name for s in find_data(first.model_copy(update={"allow_fewer": True}))[0]] == ["1"]
 
 
-def test_split_data_need_both_splits(tmp_path):
-    exports(tmp_path, "train")
-    with pytest.raises(InputError, match="eval: no such data directory"):
-        find_shards(tmp_path, DataConfig(presplit=True))
-    exports(tmp_path, "eval")
-    assert len(find_shards(tmp_path, DataConfig(presplit=True))) == 2
-    with pytest.raises(InputError, match=r"it holds train and eval; data.presplit=true takes them"):
-        find_shards(tmp_path, DataConfig())
+def test_hidden_names_are_counted_in_one_line(tmp_path):
+    path = exports(tmp_path, "span-1")
+    (tmp_path / "span-1/.a.tfrecord.Xq81z").touch()
+    _, notes = find_data(DataSettings(path=path, unchanged_for=0))
+    assert notes == [f"{tmp_path}/span-1: 1 names that begin with '.' or '_' are not shards"]
+    assert find_data(DataSettings(path=tmp_path / "span-1"))[1] == notes
+
+
+def test_a_link_that_leads_nowhere_matters_only_in_the_span_that_is_asked_for(tmp_path):
+    path = exports(tmp_path, "span-1", "span-2")
+    (tmp_path / "span-1/b.tfrecord").symlink_to("annex/b")
+    data = DataSettings(path=path, unchanged_for=0)
+    assert [span.name for span in find_data(data)[0]] == ["2"]
+    with pytest.raises(InputError, match=r"span-1/b.tfrecord: is a link to 'annex/b', which is not there"):
+        find_data(data.model_copy(update={"span": 1}))
 
 
 @pytest.mark.parametrize(
@@ -193,4 +170,4 @@ def test_split_data_need_both_splits(tmp_path):
 )
 def test_settings_of_spans_that_disagree_are_refused(values, problem):
     with pytest.raises(ValidationError, match=problem):
-        DataConfig.model_validate(values)
+        DataSettings.model_validate(values)
