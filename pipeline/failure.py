@@ -49,7 +49,7 @@ def read_failure(log: Path) -> Failure:
 
 
 def _read_traceback(lines: list[str]) -> tuple[list[list[str]], list[str]]:
-    """The frames, two lines each as Python 3.11 marks more only below them, and the exception's lines."""
+    """The frames, two lines each since Python 3.11 adds its markers below them, and the exception's lines."""
     frames: list[list[str]] = []
     for index, line in enumerate(lines):
         if _FRAME.match(line):

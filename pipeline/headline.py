@@ -21,7 +21,7 @@ _WENT_ON, _FAILED = ("RUNNING", "CANCELED"), "FAILED"
 
 
 class Headline(NamedTuple):
-    """The first line, and the colour that says the same."""
+    """The first line, and the color that says the same."""
 
     text: str
     colour: str

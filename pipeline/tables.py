@@ -34,7 +34,7 @@ def components(parts: list[Component]) -> Table:
 
 
 def models(metrics: Mapping[str, Mapping[str, float]]) -> Table:
-    """Metrics of all rows: a metric a line, a model a column."""
+    """Metrics of all rows: one metric per line, one model per column."""
     shown = [model for model in metrics if model != "change"]
     table = _table("held-out rows")
     for model in shown:
@@ -84,7 +84,7 @@ def fits(table: Table, console: Console) -> bool:
 
 
 def as_lines(table: Table) -> Iterator[str]:
-    """A table for terminals that are too narrow: a row a line, each cell with its column's name."""
+    """A table for terminals that are too narrow: one row per line, each cell with its column's name."""
     _, *others = table.columns
     for cells in zip(*(column.cells for column in table.columns), strict=True):
         told = [f"{c.header} {cell}" for c, cell in zip(others, cells[1:], strict=True) if str(cell)]

@@ -1,4 +1,4 @@
-"""TFMA's evaluator of ours: reads whole batches, and measures all models and slices at once.
+"""Our own evaluator for TFMA: reads whole batches, and measures all models and slices at once.
 
 TFMA itself takes each row apart and fetches its label and prediction again for every metric, model and slice.
 Here each batch becomes a few numpy arrays. The figures go to TFMA's own files, too, so that its loaders and

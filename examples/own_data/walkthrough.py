@@ -8,6 +8,7 @@
 # %%
 import csv
 import itertools
+import os
 import random
 import shlex
 import subprocess
@@ -21,7 +22,9 @@ def maskline(*arguments: str) -> None:
     """Runs a command, and shows it and what it prints."""
     print("$ maskline", shlex.join(arguments))
     command = [sys.executable, "-m", "maskline.pipeline.cli", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
+    # A notebook's kernel asks programs for colors, which are no help in captured text.
+    plain = {key: value for key, value in os.environ.items() if "COLOR" not in key}
+    done = subprocess.run(command, capture_output=True, text=True, env=plain)
     print(done.stdout + done.stderr)
     done.check_returncode()
 
@@ -90,7 +93,7 @@ maskline("run", *RUN, "--set", "training.epochs=8")
 # `predict` asks the live model, as a server would. The message below is not among the rows.
 
 # %%
-maskline("predict", *RUN, "good morning my card was refused since the update on my phone")
+maskline("predict", *RUN, "hello again my card was refused at work")
 
 # %% [markdown]
 # ## What next

@@ -1,4 +1,4 @@
-"""Finds a run that a person names, and what lies beside its record."""
+"""Finds a run that a person names, and the files beside its record."""
 
 from maskline.pipeline.config import Config
 from maskline.pipeline.registry.history import History, Run

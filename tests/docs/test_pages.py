@@ -69,3 +69,10 @@ def test_no_output_block_is_unmarked(page):
         if line in ("```text", "```console", "```json") and not lines[number - 1].startswith("<!-- output: ")
     ]
     assert unmarked == []
+
+
+def test_architecture_names_every_folder_of_the_rooms():
+    named = paths_in((REPOSITORY / "docs/architecture.md").read_text())
+    for room in ("components", "pipeline"):
+        folders = {path.parent for path in (REPOSITORY / room).glob("*/__init__.py")}
+        assert {f"{folder.relative_to(REPOSITORY)}/" for folder in folders} <= named
