@@ -39,9 +39,7 @@ def report(**models):
 def test_quality_compares_with_every_model_that_was_measured():
     assert quality(report()) == "It is right on 75.0% of 1,000 held-out rows; no other model was compared."
     found = quality(
-        report(
-            majority=(0.5, 300, 50), live=(0.749, 20, 19), best=(0.85, 0, 100), nameless=(0.6, None, None)
-        )
+        report(majority=(0.5, 300, 50), live=(0.749, 20, 19), best=(0.85, 0, 100), nameless=(0.6, None, None))
     )
     assert found == (
         "It is right on 75.0% of 1,000 held-out rows: better than always giving the most frequent answer "
