@@ -48,7 +48,7 @@ def test_same_seed_same_weights(tmp_path, xla):
     np.testing.assert_array_equal(weights(one), weights(two))
     assert (weights(one) != weights(other)).any()
     assert [set(entry) for entry in history] == [
-        {"loss", "accuracy", "val_loss", "val_accuracy", "seconds"}
+        {"loss", "accuracy", "val_loss", "val_accuracy", "rows", "seconds"}
     ] * 2
 
 
@@ -58,6 +58,16 @@ def test_training_learns(tmp_path, preset):
     model, history = run(tmp_path, given)
     assert history[-1]["val_accuracy"] > 0.8
     assert isinstance(model, keras.Model)
+
+
+@pytest.mark.parametrize("xla", ["off", "on"])
+def test_each_epoch_trains_on_every_row_whatever_its_length(tmp_path, xla):
+    # Of 200 rows, the lengths 1 to 5 have about 40 each: none of them fills a batch of 64.
+    given = settings({"preset": "length-free"}, batch_size=64, length_buckets=[1, 2, 3, 4], xla=xla)
+    _, history = run(tmp_path / "1", given)
+    assert [entry["rows"] for entry in history] == [200, 200]
+    _, history = run(tmp_path / "2", settings(batch_size=48, steps_per_call=3, xla=xla))
+    assert [entry["rows"] for entry in history] == [200, 200]
 
 
 class Killed(BaseException):
@@ -75,7 +85,7 @@ def test_killed_training_goes_on_to_the_same_weights(tmp_path, monkeypatch, when
             if when == "after it":
                 save(progress)
             else:
-                (progress._folder / "00003.partial").mkdir()
+                (progress._checkpoints._folder / "00003.partial").mkdir()
             raise Killed
         save(progress)
 
@@ -157,5 +167,5 @@ def test_empty_split_is_refused(tmp_path):
     nothing = Rows(ROWS.x[:0], ROWS.y[:0])
     with pytest.raises(InputError, match="split 'eval' holds no rows"):
         run(tmp_path, settings(), held_out=nothing)
-    with pytest.raises(InputError, match="split 'train' fills no batch: 0 rows"):
+    with pytest.raises(InputError, match="split 'train' holds no rows"):
         run(tmp_path, settings(), train=nothing)
