@@ -98,6 +98,26 @@ def test_killed_training_goes_on_to_the_same_weights(tmp_path, monkeypatch, when
     assert [entry["loss"] for entry in again] == [entry["loss"] for entry in history]
 
 
+def test_damaged_checkpoint_is_dropped_and_training_goes_on_to_the_same_weights(
+    tmp_path, monkeypatch, caplog
+):
+    given = settings(epochs=4, xla="off")
+    undisturbed, _ = run(tmp_path / "undisturbed", given)
+    finish = Progress.finish
+    monkeypatch.setattr(Progress, "finish", lambda progress, model: (_ for _ in ()).throw(Killed))
+    with pytest.raises(Killed):
+        run(tmp_path, given)
+    monkeypatch.setattr(Progress, "finish", finish)
+    (tmp_path / "checkpoints/00004/state.json").write_bytes(b"")  # as a power cut leaves it
+    caplog.set_level("INFO")
+    model, _ = run(tmp_path, given)
+    assert (
+        "the checkpoint of epoch 4 is damaged (state.json is not as it was written): dropped" in caplog.text
+    )
+    assert "going on after epoch 3, from a checkpoint" in caplog.text
+    np.testing.assert_array_equal(weights(model), weights(undisturbed))
+
+
 def test_best_weights_are_kept_and_patience_ends_it(tmp_path):
     # Other answers than those learned: the better it learns, the worse the held-out loss.
     held_out = Rows(ROWS.x, (ROWS.y % 19 + 1).astype(np.int32))
@@ -114,11 +134,14 @@ def test_best_weights_are_kept_and_patience_ends_it(tmp_path):
     np.testing.assert_array_equal(weights(again), weights(model))
 
 
-def test_loss_that_is_no_number_is_refused(tmp_path):
+def test_loss_that_is_nan_or_infinite_is_refused(tmp_path):
+    given = settings(schedule="constant")
+    # Higher than settings allow, so that one step is enough.
+    too_fast = given.training.model_copy(update={"learning_rate": 3e38})
     with pytest.raises(
         InputError, match=r"the loss became (nan|inf) in epoch 1, by call \d+; lower training"
     ):
-        run(tmp_path, settings(learning_rate=3e38, schedule="constant"))
+        run(tmp_path, given.model_copy(update={"training": too_fast}))
     assert not list((tmp_path / "checkpoints").glob("0*"))
 
 
