@@ -122,14 +122,3 @@ def test_warm_start_begins_with_the_live_model_and_only_for_new_data(tmp_path):
     first, second = history(root, 0), history(root, 1)
     assert len(list(root.glob("artifacts/Trainer/history/*"))) == 2
     assert second["history"][0]["loss"] < first["history"][0]["val_loss"]
-
-
-def test_a_model_that_cannot_fit_into_memory_is_one_line(finished, tmp_path):
-    done = maskline(
-        "run", "--data", finished.data, "--root", tmp_path / "root", "--set", "model.width=60000",
-    )  # fmt: skip
-    assert done.returncode == 2
-    [line] = done.stderr.splitlines()
-    assert "model: width 60,000, hidden [128, 64] and batches of 64 rows of 20 make 43," in line
-    assert "lower model.width" in line
-    assert not (tmp_path / "root/serving").exists()
