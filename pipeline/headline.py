@@ -2,20 +2,11 @@
 
 from typing import NamedTuple
 
-from maskline.components.evaluation.paired import Pairs, interval
-from maskline.components.evaluation.report import BEST, CANDIDATE, LIVE, Report
+from maskline.components.evaluation.quality import quality
 from maskline.components.verdict import Check
 from maskline.pipeline.registry.history import DONE, Run
 from maskline.transform.names import Node
 
-# How models are called in a sentence; others by the name that the evaluation gives them.
-MODELS = {
-    CANDIDATE: "this model",
-    LIVE: "the live model",
-    BEST: "the best released model",
-    "majority": "always giving the most frequent answer",
-    "linear": "a linear model on counts of symbols",
-}
 GOOD, BAD, OPEN = "green", "red", "yellow"
 _WENT_ON, _FAILED = ("RUNNING", "CANCELED"), "FAILED"
 
@@ -56,20 +47,6 @@ def headline(run: Run, *, working: int | None = None, epoch: int = 0, cause: str
     return Headline(f"Released as version {run.released_version}.{later}{good}", GOOD)
 
 
-def quality(report: Report) -> str:
-    """How often the model is right, and how that compares with each other model on the same rows."""
-    overall = report.overall
-    accuracy = overall.metrics[CANDIDATE]["accuracy"]
-    compared = [
-        f"{_against(overall.pairs.get(name), accuracy, metrics['accuracy'])} {MODELS.get(name, name)} "
-        f"({metrics['accuracy']:.1%})"
-        for name, metrics in overall.metrics.items()
-        if name != CANDIDATE and "accuracy" in metrics
-    ]
-    right = f"It is right on {accuracy:.1%} of {overall.rows:,} held-out rows"
-    return f"{right}: {', '.join(compared)}." if compared else f"{right}; no other model was compared."
-
-
 def _unfinished(run: Run, working: int | None, epoch: int, cause: str) -> Headline:
     undone = [c.name for c in run.components if c.state not in DONE]
     if working:
@@ -102,13 +79,3 @@ def _named(check: Check) -> str:
 
 def _failed_gates(run: Run) -> str:
     return ", ".join(gate for gate, verdict in run.verdicts.items() if not verdict.passed) or "a gate"
-
-
-def _against(pairs: Pairs | None, ours: float, theirs: float) -> str:
-    """Better or worse where the rows settle it; without paired answers, as the figures stand."""
-    low, high = (ours - theirs,) * 2 if pairs is None else interval(pairs)
-    if low > 0:
-        return "better than"
-    if high < 0:
-        return "worse than"
-    return "no clear difference from" if pairs else "equal to"

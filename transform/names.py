@@ -62,6 +62,8 @@ IDENTITY: Final = "identity"  # of a release: what the model was trained from
 MODEL_ID: Final = "model_id"  # of a release: its Model artifact
 ROWS_READ: Final = "rows_read"  # of the ingest's Examples, and of no others: good and bad rows
 SEQUENCE_DIGEST: Final = "sequence_digest"  # of the ingest's Examples: the settings that their ids mean
+READ_FROM: Final = "read_from"  # of the ingest's Examples: the folder of the shards
+FILES: Final = "input_fingerprint"  # of the ingest's Examples: names, sizes and times; the name is TFX's
 EXAMPLES_ID: Final = "examples_id"  # of the data gate's verdict: the Examples that it is about
 STATISTICS_ID: Final = "statistics_id"  # of the data gate's verdict: their statistics
 BLESSED: Final = "blessed"  # of both blessings: 1 or 0
@@ -81,7 +83,6 @@ AUDIT_FILE: Final = "audit.jsonl"
 # SavedModel leaves `assets.extra` to its users.
 EXTRA_FOLDER: Final = "assets.extra"
 IDENTITY_FILE: Final = f"{EXTRA_FOLDER}/maskline.json"
-KERAS_FILE: Final = f"{EXTRA_FOLDER}/model.keras"  # the model from ids to logits, for Keras
 
 TRAIN: Final = "train"
 EVAL: Final = "eval"

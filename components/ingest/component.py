@@ -20,7 +20,7 @@ from maskline.components.ingest.listing import Listing, list_shards
 from maskline.components.ingest.quarantine import Report
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
-from maskline.transform.names import QUARANTINE_REPORT_FILE, ROWS_READ, SEQUENCE_DIGEST, SPLITS
+from maskline.transform.names import QUARANTINE_REPORT_FILE, READ_FROM, ROWS_READ, SEQUENCE_DIGEST, SPLITS
 
 # The parameter that says which span to ingest; `span` is what the driver found.
 WANTED_SPAN = "wanted_span"
@@ -153,6 +153,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         with fileio.open(f"{quarantine.uri}/{QUARANTINE_REPORT_FILE}") as file:
             report = Report.model_validate_json(file.read())
         examples.set_int_custom_property(ROWS_READ, report.rows_in)
+        examples.set_string_custom_property(READ_FROM, exec_properties["input_base"])
         examples.set_string_custom_property(SEQUENCE_DIGEST, settings.sequence.digest)
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, to_file_format_str(example_gen_pb2.FORMAT_TFRECORDS_GZIP))

@@ -1,5 +1,6 @@
 """Pusher: releases a blessed model once, and records what is live."""
 
+import hashlib
 import json
 import logging
 from collections.abc import Mapping
@@ -22,7 +23,18 @@ from maskline.components.pusher.model_card import Data, Facts, stack
 from maskline.components.pusher.serving import Version, publish, repair, versions
 from maskline.components.reads import ReadsPart
 from maskline.components.verdict import Verdict
-from maskline.transform.names import EVALUATION_FILE, FACTS_FILE, HISTORY_FILE, ROWS_READ, VERDICT_FILE, Node
+from maskline.transform.answers import Answers
+from maskline.transform.names import (
+    ANSWERS_FILE,
+    EVALUATION_FILE,
+    FACTS_FILE,
+    FILES,
+    HISTORY_FILE,
+    READ_FROM,
+    ROWS_READ,
+    VERDICT_FILE,
+    Node,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +135,7 @@ def describe(inputs: Mapping[str, list[types.Artifact]], made_by: MadeBy) -> Fac
     history = json.loads(_text(inputs["history"], HISTORY_FILE))
     report = Report.model_validate_json(_text(inputs["evaluation"], EVALUATION_FILE))
     return Facts(
-        data=_data(inputs["examples"], history["rows"], made_by.spans),
+        data=_data(inputs["examples"], history["rows"], made_by),
         parameters=history["parameters"],
         metrics=report.metrics[CANDIDATE],
         evaluation=report,
@@ -134,15 +146,34 @@ def describe(inputs: Mapping[str, list[types.Artifact]], made_by: MadeBy) -> Fac
         configuration=made_by.configuration,
         code=made_by.code,
         stack=stack(),
+        answers=_answers(inputs["history"]),
     )
 
 
-def _data(examples: list[types.Artifact], rows: dict[str, int], pattern: str) -> Data:
+def _answers(history: list[types.Artifact]) -> Answers | None:
+    """What the training noted of its rows; None for one that noted nothing yet."""
+    if not fileio.exists(f"{artifact_utils.get_single_uri(history)}/{ANSWERS_FILE}"):
+        return None
+    return Answers.model_validate_json(_text(history, ANSWERS_FILE))
+
+
+def _data(examples: list[types.Artifact], rows: dict[str, int], made_by: MadeBy) -> Data:
     read = sum(artifact.get_int_custom_property(ROWS_READ) for artifact in examples)
     numbers = sorted(artifact.span for artifact in examples)
-    names = [spans.name(pattern, number) for number in numbers] if pattern else []
+    names = [spans.name(made_by.spans, number) for number in numbers] if made_by.spans else []
     span = "" if not names else f"span {names[0]}" if len(names) == 1 else f"spans {names[0]} to {names[-1]}"
-    return Data(span=span, rows=rows, read=read, set_aside=read - sum(rows.values()))
+    ordered = sorted(examples, key=lambda artifact: artifact.span)
+    folders, files = (
+        [artifact.get_string_custom_property(name) for artifact in ordered] for name in (READ_FROM, FILES)
+    )
+    return Data(
+        span=span,
+        path=", ".join(dict.fromkeys(filter(None, folders))),
+        files=hashlib.sha256("\n".join(files).encode()).hexdigest() if any(files) else "",
+        rows=rows,
+        read=read,
+        set_aside=read - sum(rows.values()),
+    )
 
 
 def _text(artifacts: list[types.Artifact], file: str) -> str:

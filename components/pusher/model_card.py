@@ -11,16 +11,21 @@ from pydantic import BaseModel, ConfigDict
 from scipy.stats import binomtest
 
 from maskline.components.evaluation.paired import interval
+from maskline.components.evaluation.quality import quality
 from maskline.components.evaluation.report import CANDIDATE, LIVE, Report, SliceReport
+from maskline.components.pusher import card_rows
 from maskline.components.pusher.audit import Change
 from maskline.components.verdict import Outcome, Verdict
+from maskline.transform.answers import Answers
 from maskline.transform.features import SequenceSpec
+from maskline.transform.names import EVAL, TRAIN
 
 STACK = (
     "tensorflow", "keras", "tfx", "tensorflow-transform", "tensorflow-model-analysis",
     "tensorflow-data-validation", "apache-beam", "ml-metadata", "numpy",
 )  # fmt: skip
 _CONFIDENCE = 0.95
+_SHARES = ("accuracy", "top3_accuracy")  # of the rows
 
 
 class _Form(BaseModel):
@@ -28,9 +33,15 @@ class _Form(BaseModel):
 
 
 class Data(_Form):
-    """Rows that went in: the `span` in words, empty where the data have none; rows of each split."""
+    """Rows that went in: the `span` in words, empty where the data have none; rows of each split.
+
+    `path` is what the settings name, `files` a digest of the list of shards with sizes and times; both are
+    empty where they are not known.
+    """
 
     span: str = ""
+    path: str = ""
+    files: str = ""
     rows: dict[str, int]
     read: int
     set_aside: int
@@ -41,6 +52,7 @@ class Facts(_Form):
 
     `metrics` are the candidate's over all eval rows, `gates` the verdicts by gate, `configuration` the
     settings, `code` SHA-256 of source and packages by what they made, `stack` versions by package.
+    `answers` has rows by label and length, and what the model answers wrong; earlier versions have none.
     """
 
     data: Data
@@ -51,6 +63,7 @@ class Facts(_Form):
     configuration: dict[str, Any]
     code: dict[str, str]
     stack: dict[str, str]
+    answers: Answers | None = None
 
 
 def stack() -> dict[str, str]:
@@ -69,6 +82,8 @@ def card(facts: Facts, change: Change) -> str:
         "Intended use": _use(facts),
         "Limits": _limits(facts),
         "Data": _data(facts),
+        "Where it is wrong": _wrong(facts),
+        "How it was chosen": _chosen(facts),
         "Metrics on rows held out of training": _metrics(facts.evaluation),
         "Gates": _gates(facts.gates),
         "How it was made": _made(facts),
@@ -78,7 +93,9 @@ def card(facts: Facts, change: Change) -> str:
         f"# Model {change.identity[:8]}",
         "",
         f"Published as version {change.to} at {change.time:%Y-%m-%d %H:%M:%S} UTC by {change.who}: "
-        f"{change.why}.{before} Its identity, which names what it was trained from, is `{change.identity}`.",
+        f"{change.why}.{before} {quality(facts.evaluation)}",
+        "",
+        f"Its identity, which names what it was trained from, is `{change.identity}`.",
     ]
     for title, text in sections.items():
         lines += ["", f"## {title}", "", *text]
@@ -122,6 +139,36 @@ def _data(facts: Facts) -> Iterator[str]:
     span = f"{data.span}. " if data.span else ""
     rows = " + ".join(f"{count:,} {split}" for split, count in data.rows.items())
     yield f"{span}Rows: {rows}. Read were {data.read:,}, of which {data.set_aside:,} were set aside as bad."
+    if data.path:
+        files = f"; SHA-256 of the list of shards, with sizes and times: `{data.files}`" if data.files else ""
+        yield f"They were read from `{data.path}`{files}."
+    for check in facts.gates["DataGate"].checks if data.set_aside and "DataGate" in facts.gates else ():
+        for line in check.details if check.name == "bad rows" else ():
+            yield f"- Set aside: {line}"
+    if facts.answers:
+        yield ""
+        yield card_rows.lengths(facts.answers)
+        yield ""
+        yield from card_rows.labels(facts.answers)
+
+
+def _wrong(facts: Facts) -> Iterator[str]:
+    yield from card_rows.worst_slices(facts.evaluation)
+    if facts.answers:
+        yield ""
+        yield from card_rows.wrong(facts.answers)
+
+
+def _chosen(facts: Facts) -> Iterator[str]:
+    if facts.configuration["training"].get("best_weights"):
+        yield "Its weights are those of the epoch with the lowest loss on held-out rows."
+    else:
+        yield "Its weights are those of the last epoch."
+    if set(facts.data.rows) <= {TRAIN, EVAL}:
+        yield (
+            "The same held-out rows that choose the epoch decided the release, so what was measured on them "
+            "is somewhat better than new rows will show."
+        )
 
 
 def _metrics(report: Report) -> Iterator[str]:
@@ -144,11 +191,18 @@ def _metrics(report: Report) -> Iterator[str]:
 
 
 def _measured(part: SliceReport, name: str) -> str:
-    """A share has Wilson's interval (1927, JASA 22), which holds for small counts too; a mean, the normal."""
-    value = part.metrics[CANDIDATE][name]
+    """A share has Wilson's interval (1927, JASA 22), which holds for small counts too; a mean, the normal.
+
+    A metric that is neither has none here.
+    """
+    value = part.metrics[CANDIDATE].get(name)
+    if value is None:
+        return "–"
     if name in part.standard_errors.get(CANDIDATE, {}):
         reach = NormalDist().inv_cdf((1 + _CONFIDENCE) / 2) * part.standard_errors[CANDIDATE][name]
         return _with_interval(f"{value:.4f}", max(0.0, value - reach), value + reach)
+    if name not in _SHARES or not part.rows:
+        return f"{value:.4f}"
     found = binomtest(round(value * part.rows), part.rows).proportion_ci(_CONFIDENCE, method="wilson")
     return _with_interval(f"{value:.4f}", found.low, found.high)
 
@@ -167,9 +221,12 @@ def _with_interval(value: str, low: float, high: float, *, sign: str = "") -> st
 def _gates(gates: Mapping[str, Verdict]) -> Iterator[str]:
     yield _row(["gate", "check", "measured", "asked", "outcome"])
     yield _row(["---"] * 5)
-    for gate, verdict in gates.items():
-        for check in verdict.checks:
-            name = f"{check.name} of {check.subject}" if check.subject else check.name
+    # What failed comes first: a card of a model that a person released has something to say there.
+    for gate, verdict in sorted(gates.items(), key=lambda item: item[1].passed):
+        for check in sorted(verdict.checks, key=lambda check: check.outcome is not Outcome.BLOCKED):
+            name = check.sentence
+            if not name:
+                name = f"{check.name} of {check.subject}" if check.subject else check.name
             yield _row([gate, name, check.measured, check.asked, check.outcome])
 
 

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from maskline.components.evaluation.paired import Pairs
+from maskline.components.evaluation.quality import quality
 from maskline.components.evaluation.report import Report, SliceReport
 from maskline.components.verdict import Check, Outcome, Verdict
-from maskline.pipeline.headline import headline, quality
+from maskline.pipeline.headline import headline
 from maskline.pipeline.registry.history import Component, Run
 from maskline.pipeline.registry.overrides import Override
 

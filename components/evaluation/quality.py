@@ -1,0 +1,37 @@
+"""How good a model is in one sentence, against every model that answered the same rows. Pure words."""
+
+from maskline.components.evaluation.paired import Pairs, interval
+from maskline.components.evaluation.report import BEST, CANDIDATE, LIVE, Report
+
+# How models are called in a sentence; others by the name that the evaluation gives them.
+MODELS = {
+    CANDIDATE: "this model",
+    LIVE: "the live model",
+    BEST: "the best released model",
+    "majority": "always giving the most frequent answer",
+    "linear": "a linear model on counts of symbols",
+}
+
+
+def quality(report: Report) -> str:
+    """How often the model is right, and how that compares with each other model on the same rows."""
+    overall = report.overall
+    accuracy = overall.metrics[CANDIDATE]["accuracy"]
+    compared = [
+        f"{_against(overall.pairs.get(name), accuracy, metrics['accuracy'])} {MODELS.get(name, name)} "
+        f"({metrics['accuracy']:.1%})"
+        for name, metrics in overall.metrics.items()
+        if name != CANDIDATE and "accuracy" in metrics
+    ]
+    right = f"It is right on {accuracy:.1%} of {overall.rows:,} held-out rows"
+    return f"{right}: {', '.join(compared)}." if compared else f"{right}; no other model was compared."
+
+
+def _against(pairs: Pairs | None, ours: float, theirs: float) -> str:
+    """Better or worse where the rows settle it; without paired answers, as the figures stand."""
+    low, high = (ours - theirs,) * 2 if pairs is None else interval(pairs)
+    if low > 0:
+        return "better than"
+    if high < 0:
+        return "worse than"
+    return "no clear difference from" if pairs else "equal to"
