@@ -95,12 +95,16 @@ def _deal(tables: Iterator[NDArray[np.integer]], folder: Path) -> int:
 
 
 def batches_of(rows: Rows, *, batch_size: int, lengths: Sequence[int], pad_id: int = 0) -> NDArray[np.int64]:
-    """Full batches in one epoch of `stacks`, for each of the lengths."""
+    """Batches in one epoch of `stacks`, for each of the lengths."""
     fitting = np.zeros(len(lengths), np.int64)
     for start in range(0, len(rows.y), _AT_ONCE):
         bucket_of = _bucket_of(rows.x[start : start + _AT_ONCE], lengths, pad_id)
         fitting += np.bincount(bucket_of, minlength=len(lengths))
-    return fitting // batch_size
+    batches, left = np.zeros_like(fitting), 0
+    for bucket, count in enumerate(fitting):
+        batches[bucket], left = divmod(int(count) + left, batch_size)
+    batches[-1] += left > 0
+    return batches
 
 
 def stacks(
@@ -115,8 +119,9 @@ def stacks(
 ) -> tf.data.Dataset:
     """Stacks of shuffled batches for one epoch, each epoch in another order.
 
-    Every row comes once, but for those that fill no batch at the end. The order of an epoch is computed
-    from seed and epoch, not kept, so that training can go on where it was stopped.
+    Every row comes exactly once in an epoch. Rows that fill no batch of their length join those of the next
+    longer one, and the last batch of all may be smaller: it is filled up with rows of weight 0. The order of
+    an epoch is computed from seed and epoch, not kept, so that training can go on where it was stopped.
 
     Args:
       rows: what to train on.
@@ -129,45 +134,64 @@ def stacks(
       pad_id: the id of padding.
 
     Returns:
-      dataset of (x [steps, batch, length] int32, y [steps, batch] int32, batches that are filled: int32).
+      dataset of (x [steps, batch, length] int32, y [steps, batch] int32, weights [steps, batch] float32,
+      number of batches in the stack: int32).
     """
+    stack = steps * batch_size
 
-    def parts() -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32], int]]:
-        waiting = [Rows(rows.x[:0], rows.y[:0])] * len(lengths)
+    def parts() -> Iterator[_Stack]:
+        waiting = [_taken(rows, slice(0))] * len(lengths)
         for drawn in _shuffled(len(rows.y), seed, epoch()):
-            x, y = rows.x[drawn], rows.y[drawn]
-            bucket_of = _bucket_of(x, lengths, pad_id)
+            some = _taken(rows, drawn)
+            bucket_of = _bucket_of(some.x, lengths, pad_id)
             for bucket, length in enumerate(lengths):
-                chosen, before = bucket_of == bucket, waiting[bucket]
-                grown = Rows(np.concatenate([before.x, x[chosen]]), np.concatenate([before.y, y[chosen]]))
-                while len(grown.y) >= steps * batch_size:
-                    yield _stack(grown, length, steps, batch_size)
-                    grown = Rows(grown.x[steps * batch_size :], grown.y[steps * batch_size :])
+                grown = _joined(waiting[bucket], _taken(some, bucket_of == bucket))
+                while len(grown.y) >= stack:
+                    yield _stack(_taken(grown, slice(stack)), length, steps, batch_size)
+                    grown = _taken(grown, slice(stack, None))
                 waiting[bucket] = grown
-        for left, length in zip(waiting, lengths, strict=True):
-            if len(left.y) >= batch_size:
-                yield _stack(left, length, steps, batch_size)
+        left = _taken(rows, slice(0))
+        for bucket, length in enumerate(lengths):
+            left = _joined(left, waiting[bucket])
+            last = bucket == len(lengths) - 1
+            whole = len(left.y) if last else len(left.y) // batch_size * batch_size
+            for start in range(0, whole, stack):
+                yield _stack(_taken(left, slice(start, min(start + stack, whole))), length, steps, batch_size)
+            left = _taken(left, slice(whole, None))
 
     types = (
         tf.TensorSpec([steps, batch_size, lengths[0] if len(lengths) == 1 else None], tf.int32),
         tf.TensorSpec([steps, batch_size], tf.int32),
+        tf.TensorSpec([steps, batch_size], tf.float32),
         tf.TensorSpec([], tf.int32),
     )
     dataset = tf.data.Dataset.from_generator(parts, output_signature=types)
-    filled = batches_of(rows, batch_size=batch_size, lengths=lengths, pad_id=pad_id)
-    count = int((-(-filled // steps)).sum())
+    batches = batches_of(rows, batch_size=batch_size, lengths=lengths, pad_id=pad_id)
+    count = int((-(-batches // steps)).sum())
     return dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
 
 
-def _stack(
-    rows: Rows, length: int, steps: int, batch_size: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32], int]:
-    """The first rows as one stack; what they do not fill is zero and not counted."""
-    count = min(len(rows.y) // batch_size, steps)
+_Stack = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32], int]
+
+
+def _stack(rows: Rows, length: int, steps: int, batch_size: int) -> _Stack:
+    """Rows as one stack; batches that they do not reach are zero and not counted."""
+    count, real = -(-len(rows.y) // batch_size), len(rows.y)
+    # A batch that is not full goes on with real rows of weight 0: every model has finite answers to those.
+    full = _taken(rows, np.arange(count * batch_size) % real)
     x, y = np.zeros((steps, batch_size, length), np.int32), np.zeros((steps, batch_size), np.int32)
-    x[:count] = rows.x[: count * batch_size, :length].reshape(count, batch_size, length)
-    y[:count] = rows.y[: count * batch_size].reshape(count, batch_size)
-    return x, y, count
+    x[:count] = full.x[:, :length].reshape(count, batch_size, length)
+    y[:count] = full.y.reshape(count, batch_size)
+    weights = (np.arange(steps * batch_size) < real).astype(np.float32).reshape(steps, batch_size)
+    return x, y, weights, count
+
+
+def _taken(rows: Rows, which: Any) -> Rows:
+    return Rows(rows.x[which], rows.y[which])
+
+
+def _joined(some: Rows, more: Rows) -> Rows:
+    return Rows(np.concatenate([some.x, more.x]), np.concatenate([some.y, more.y]))
 
 
 def in_order(rows: Rows, *, batch_size: int = 4096) -> tf.data.Dataset:

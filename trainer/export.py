@@ -1,15 +1,15 @@
 """Writes the trained model as a SavedModel that carries its own identity and its Keras original."""
 
 import json
-import tempfile
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
+from maskline.trainer.archive import write_keras_file
 from maskline.trainer.signatures import ServedModel
 from maskline.transform.features import SequenceSpec
-from maskline.transform.names import IDENTITY_FILE
+from maskline.transform.names import IDENTITY_FILE, KERAS_FILE
 
 
 def model_identity_of(saved_model: str) -> str:
@@ -20,7 +20,7 @@ def model_identity_of(saved_model: str) -> str:
 
 def keras_file(saved_model: str) -> str:
     """Where an exported model keeps its Keras original, from ids to logits."""
-    return f"{saved_model}/{Path(IDENTITY_FILE).parent}/model.keras"
+    return f"{saved_model}/{KERAS_FILE}"
 
 
 def export(
@@ -40,8 +40,4 @@ def export(
     tf.io.gfile.makedirs(str(extra))
     with tf.io.gfile.GFile(f"{folder}/{IDENTITY_FILE}", "w") as file:
         file.write(json.dumps({"identity": identity, "sequence": spec.model_dump()}, indent=1))
-    bare = keras.Model.from_config(model.get_config())  # the optimizer is twice as large as the model
-    bare.set_weights(model.get_weights())
-    with tempfile.TemporaryDirectory() as local:  # Keras writes to this machine only
-        bare.save(f"{local}/model.keras")
-        tf.io.gfile.copy(f"{local}/model.keras", keras_file(folder))
+    write_keras_file(model, keras_file(folder))

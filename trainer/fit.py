@@ -12,7 +12,7 @@ from maskline.trainer.mask_lint import mask_findings
 from maskline.trainer.model import build_model
 from maskline.trainer.progress import Progress
 from maskline.trainer.settings import TrainerSettings, TrainingSettings
-from maskline.trainer.stepping import step_through_stacks
+from maskline.trainer.stepping import SteppingModel
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
 
@@ -41,7 +41,8 @@ def fit(
       start_from: a `.keras` file whose weights to begin with.
 
     Returns:
-      the model and, for each epoch, loss, accuracy, val_loss, val_accuracy and seconds.
+      the model and, for each epoch, loss, accuracy, val_loss, val_accuracy, rows and seconds; `rows` is the
+      number of rows that the epoch trained on, which is all of them.
 
     Raises:
       InputError: a split has no rows, the loss is not finite, padding reaches an answer, or the weights
@@ -51,23 +52,21 @@ def fit(
     lengths = _lengths(spec, config)
     if not len(held_out.y):
         raise InputError("split 'eval' holds no rows: give more data or change data.eval_percent")
-    batch_size = min(config.batch_size, max(1, len(train.y)))
+    if not len(train.y):
+        raise InputError("split 'train' holds no rows: give more data or change data.eval_percent")
+    batch_size = min(config.batch_size, len(train.y))
     steps = int(batches_of(train, batch_size=batch_size, lengths=lengths, pad_id=spec.pad_id).sum())
-    if not steps:
-        raise InputError(
-            f"split 'train' fills no batch: {len(train.y)} rows; give more data, change data.eval_percent "
-            "or lower training.batch_size"
-        )
-    model = _compiled(spec, settings, steps)
+    xla = _with_xla(settings, steps * config.epochs)
+    model = _built(spec, settings, xla)
     if start_from:
         _take_weights(model, start_from)
     _check_masks(model, train, spec, settings)
+    stepping = _compiled(model, config, steps, xla)
     progress = Progress(checkpoints, config)
-    first_epoch = progress.restore(model)
-    at_first = model.evaluate(in_order(held_out), verbose=0, return_dict=True)
+    first_epoch = progress.restore(stepping)
+    at_first = stepping.evaluate(in_order(held_out), verbose=0, return_dict=True)
     logger.info("before epoch %d: held-out loss %.4f", first_epoch + 1, at_first["loss"])
-    step_through_stacks(model)
-    model.fit(
+    stepping.fit(
         stacks(
             train,
             steps=min(config.steps_per_call, steps),
@@ -87,7 +86,7 @@ def fit(
         shuffle=False,  # the dataset shuffles
         verbose=0,
     )
-    kept = progress.finish(model)
+    kept = progress.finish(stepping)
     logger.info("weights of epoch %d are kept", kept)
     return model, progress.history
 
@@ -114,22 +113,28 @@ def learning_rate(
     )
 
 
-def _compiled(spec: SequenceSpec, settings: TrainerSettings, steps: int) -> keras.Model:
-    config = settings.training
-    xla = _with_xla(settings, steps * config.epochs)
-    keras.utils.set_random_seed(config.seed)
-    if config.threads != 1 and not xla:
+def _built(spec: SequenceSpec, settings: TrainerSettings, xla: bool) -> keras.Model:
+    keras.utils.set_random_seed(settings.training.seed)
+    if settings.training.threads != 1 and not xla:
         # Parallel reductions may differ in the last bit from run to run. One thread has none, and Keras
         # would leave XLA out, with a warning only, where this is on.
         tf.config.experimental.enable_op_determinism()
-    model = build_model(spec, settings.model)
-    model.compile(
+    return build_model(spec, settings.model)
+
+
+def _compiled(model: keras.Model, config: TrainingSettings, steps: int, xla: bool) -> SteppingModel:
+    """The same layers, compiled, in a model that trains on stacks of batches."""
+    stepping = SteppingModel(model.input, model.output, name=model.name)
+    stepping.compile(
         optimizer=keras.optimizers.Adam(learning_rate(config, steps * config.epochs)),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        loss=keras.losses.SparseCategoricalCrossentropy(
+            from_logits=True, reduction="mean_with_sample_weight"
+        ),
+        weighted_metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=xla,
     )
-    return model
+    stepping.optimizer.build(stepping.trainable_variables)
+    return stepping
 
 
 def _with_xla(settings: TrainerSettings, steps: int) -> bool:

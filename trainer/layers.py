@@ -9,7 +9,18 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from maskline.trainer.masking import MaskedLayer, lowest_score, zero_masked
+from maskline.trainer.masking import MaskedLayer, PaddingMask, lowest_score, zero_masked
+
+__all__ = [
+    "FlattenRows",
+    "MaskedConvolution",
+    "MaskedEmbedding",
+    "MaskedLayer",
+    "MaskedNormalization",
+    "MaskedPooling",
+    "MaskedSelfAttention",
+    "PaddingMask",
+]
 
 MaskAxis = Literal["keys", "queries", "none"]
 

@@ -1,4 +1,4 @@
-"""What a training has reached so far: history, best weights, and a checkpoint to go on from after a kill."""
+"""How far a training has come: history, best weights, and checkpoints to go on from after a kill."""
 
 import json
 import logging
@@ -10,12 +10,14 @@ from typing import Any
 
 import keras
 
+from maskline.trainer.checkpoints import Checkpoints
 from maskline.trainer.settings import TrainingSettings
 from maskline.transform.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 _STATE = "state.json"
+_GONE = "a checkpoint was removed or damaged while training ran; start again to go on from the last good one"
 _LATEST, _BEST = "latest.weights.h5", "best.weights.h5"
 
 
@@ -23,25 +25,25 @@ class Progress(keras.callbacks.Callback):
     """Logs a line an epoch, keeps history and best weights, and checkpoints after every epoch.
 
     Keras' own `EarlyStopping` and `BackupAndRestore` do not know of each other: after a kill the first
-    forgets which epoch was best. Here all of it is one folder, that is renamed into place when whole.
+    forgets which epoch was best. Here all of it is in each checkpoint.
 
     Args:
-      folder: where checkpoints of this training go, and of no other.
+      folder: for the checkpoints of this training, and of no other.
       config: epochs, patience and whether best weights are kept.
 
     Attributes:
       epoch: that is trained now, from 0.
-      history: for each epoch, loss, accuracy, val_loss, val_accuracy and seconds.
+      history: for each epoch, loss, accuracy, val_loss, val_accuracy, rows and seconds.
     """
 
     def __init__(self, folder: Path, config: TrainingSettings) -> None:
         super().__init__()
-        self._folder, self._config = folder, config
+        self._checkpoints, self._config = Checkpoints(folder), config
         self.epoch = 0
         self.history: list[dict[str, float]] = []
 
     def restore(self, model: keras.Model) -> int:
-        """Takes up the newest checkpoint, if there is one.
+        """Takes up the newest checkpoint that is undamaged, if there is one.
 
         Args:
           model: compiled; gets the weights and the optimizer's state.
@@ -49,14 +51,11 @@ class Progress(keras.callbacks.Callback):
         Returns:
           the epoch to go on with; 0 without a checkpoint.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        checkpoints = self._checkpoints()
-        if not checkpoints:
+        if (newest := self._checkpoints.newest()) is None:
             return 0
-        state = json.loads((checkpoints[-1] / _STATE).read_text())
+        state = json.loads((newest / _STATE).read_text())
         self.history = state["history"]
-        model.optimizer.build(model.trainable_variables)
-        model.load_weights(checkpoints[-1] / _LATEST)
+        model.load_weights(newest / _LATEST)
         for name, seed in state["seeds"].items():
             model.get_layer(name).seed_generator.state.assign(seed)
         logger.info("going on after epoch %d, from a checkpoint", len(self.history))
@@ -74,7 +73,8 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Logs, and writes the checkpoint."""
         self._refuse_unless_finite(logs, "val_loss", "on the eval split")
-        entry = {name: float(value) for name, value in (logs or {}).items()}
+        entry = {name: float(value) for name, value in (logs or {}).items() if name != "val_rows"}
+        entry["rows"] = int(entry["rows"])
         entry["seconds"] = round(time.perf_counter() - self._began, 3)
         self.history.append(entry)
         logger.info(
@@ -96,7 +96,10 @@ class Progress(keras.callbacks.Callback):
             return len(self.history)
         best = self._best_epoch()
         if best < len(self.history):
-            model.load_weights(self._checkpoints()[-1] / _BEST)
+            newest = self._checkpoints.newest()
+            if newest is None or int(newest.name) != len(self.history):
+                raise OSError(_GONE)
+            model.load_weights(newest / _BEST)
         return best
 
     def _refuse_unless_finite(self, logs: Any, name: str, where: str) -> None:
@@ -108,21 +111,18 @@ class Progress(keras.callbacks.Callback):
 
     def _save(self) -> None:
         number = len(self.history)
-        earlier = self._checkpoints()
-        partial = self._folder / f"{number:05d}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        self.model.save_weights(partial / _LATEST)
-        is_best = self._best_epoch() == number
-        shutil.copyfile(partial / _LATEST if is_best else earlier[-1] / _BEST, partial / _BEST)
-        state = {"history": self.history, "seeds": _seeds(self.model)}
-        (partial / _STATE).write_text(json.dumps(state))
-        partial.rename(self._folder / f"{number:05d}")
-        for folder in earlier:
-            shutil.rmtree(folder)
+        is_best, earlier = self._best_epoch() == number, self._checkpoints.newest()
+        if not is_best and (earlier is None or int(earlier.name) != number - 1):
+            raise OSError(_GONE)
 
-    def _checkpoints(self) -> list[Path]:
-        return sorted(path for path in self._folder.iterdir() if path.name.isdigit())
+        def fill(folder: Path) -> None:
+            self.model.save_weights(folder / _LATEST)
+            best = folder / _LATEST if is_best or earlier is None else earlier / _BEST
+            shutil.copyfile(best, folder / _BEST)
+            state = {"history": self.history, "seeds": _seeds(self.model)}
+            (folder / _STATE).write_text(json.dumps(state))
+
+        self._checkpoints.write(number, fill)
 
     def _best_epoch(self) -> int:
         losses = [entry["val_loss"] for entry in self.history]

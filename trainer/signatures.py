@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from maskline.trainer.archive import OrderedArchive
 from maskline.transform import sequences
 from maskline.transform.features import ROW, SequenceSpec
 
@@ -43,7 +44,7 @@ class ServedModel:
         Keras' own archive: a plain `tf.saved_model.save` of a Keras 3 model answers in Python, while a
         model server finds its variables uninitialized. It also leaves the optimizer's variables behind.
         """
-        archive = keras.export.ExportArchive()
+        archive = OrderedArchive()
         for resource in (self._model, self._transform, self._ids):
             archive.track(resource)
         examples = [tf.TensorSpec([None], tf.string, name="examples")]

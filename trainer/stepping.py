@@ -1,4 +1,4 @@
-"""Several optimizer steps in one call of TensorFlow, XLA's compiled code included."""
+"""Training in a compiled loop: several optimizer steps in one call of TensorFlow."""
 
 from typing import Any
 
@@ -6,26 +6,43 @@ import keras
 import tensorflow as tf
 
 
-def step_through_stacks(model: keras.Model) -> None:
-    """Makes `model.fit` take stacks of batches, and one optimizer step for each batch in them.
+class SteppingModel(keras.Model):
+    """A functional model whose `fit` takes stacks of batches, one optimizer step for each batch in them.
 
     Keras' own `steps_per_execution` enters compiled code anew for each step, which costs more than a small
-    step does. Here the loop itself is compiled. Data are then x [steps, batch, …], y [steps, batch] and how
-    many of the steps to take.
+    step does. Here the loop itself is compiled, under XLA too. `fit` reads tuples of x [steps, batch, …],
+    y [steps, batch], weights [steps, batch] and the number of steps to take; `evaluate` reads x and y.
+    Rows of weight 0 have no effect, and the history counts those of weight 1 as `rows`.
 
-    Args:
-      model: compiled, with its metrics built, since no variable can be made inside the loop.
+    Compile it with a loss that is a mean over weights, and build the optimizer and metrics first, since no
+    variable can be made inside the loop.
     """
-    take_one = model.train_step
 
-    def train_step(data: tuple[Any, Any, Any]) -> dict[str, Any]:
-        x, y, count = data
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.rows = keras.metrics.Sum(name="rows", dtype="float64")
+
+    def train_step(self, data: tuple[Any, Any, Any, Any]) -> dict[str, Any]:
+        """Takes the steps of one stack."""
+        x, y, weights, count = data
 
         def body(step: Any) -> list[Any]:
-            take_one((x[step], y[step]))
+            self._step(x[step], y[step], weights[step])
             return [step + 1]
 
         tf.while_loop(lambda step: step < count, body, [tf.constant(0)])
-        return dict(model.get_metrics_result())
+        return dict(self.get_metrics_result())
 
-    model.train_step = train_step
+    def _step(self, x: Any, y: Any, weights: Any) -> None:
+        with tf.GradientTape() as tape:
+            answers = self(x, training=True)
+            loss = self.compute_loss(x=x, y=y, y_pred=answers, sample_weight=weights)
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        for metric in self.metrics:
+            if metric is self.rows:
+                metric.update_state(weights)
+            elif metric.name == "loss":
+                metric.update_state(loss, sample_weight=tf.reduce_sum(weights))
+            else:
+                metric.update_state(y, answers, sample_weight=weights)

@@ -83,6 +83,7 @@ AUDIT_FILE: Final = "audit.jsonl"
 # SavedModel leaves `assets.extra` to its users.
 EXTRA_FOLDER: Final = "assets.extra"
 IDENTITY_FILE: Final = f"{EXTRA_FOLDER}/maskline.json"
+KERAS_FILE: Final = f"{EXTRA_FOLDER}/model.keras"  # the model from ids to logits, for Keras
 
 TRAIN: Final = "train"
 EVAL: Final = "eval"

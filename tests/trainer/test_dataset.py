@@ -34,7 +34,11 @@ def epochs(*numbers, batch_size=7, lengths=(5,), steps=3):
     )
     taken = [list(dataset.as_numpy_iterator()) for _ in numbers]
     assert all(len(epoch) == dataset.cardinality() for epoch in taken)
-    return [[(x[i], y[i]) for x, y, count in epoch for i in range(count)] for epoch in taken]
+    assert not any(weights[count:].any() for epoch in taken for _, _, weights, count in epoch)
+    return [
+        [(x[i][weights[i] > 0], y[i][weights[i] > 0]) for x, y, weights, count in epoch for i in range(count)]
+        for epoch in taken
+    ]
 
 
 def test_rows_are_read_in_an_order_of_their_own(tmp_path):
@@ -65,13 +69,20 @@ def test_no_rows_are_no_rows(tmp_path):
     assert read_rows([f"{tmp_path}/a.gz"], SPEC, tmp_path).x.shape == (0, 5)
 
 
-def test_every_row_comes_once_an_epoch_in_a_new_order():
-    first, second = epochs(0, 1, batch_size=50)
-    one, two = (np.concatenate([x for x, _ in epoch]) for epoch in (first, second))
-    assert sorted(map(tuple, one)) == sorted(map(tuple, two)) == sorted(map(tuple, ROWS.x))
-    assert (one != two).any()
+@pytest.mark.parametrize("steps", [1, 3, 100])
+@pytest.mark.parametrize("batch_size", [1, 7, 50, 64, 199, 200])
+@pytest.mark.parametrize("lengths", [(5,), (1, 5), (2, 3, 4, 5), (4, 5)])
+def test_every_row_comes_once_an_epoch_in_a_new_order(lengths, batch_size, steps):
+    first, second = epochs(0, 1, batch_size=batch_size, lengths=lengths, steps=steps)
+    rows = [
+        [tuple(np.pad(row, (0, 5 - len(row)))) for x, _ in epoch for row in x] for epoch in (first, second)
+    ]
+    assert sorted(rows[0]) == sorted(rows[1]) == sorted(map(tuple, ROWS.x))
+    assert rows[0] != rows[1]
     for x, y in first:
         np.testing.assert_array_equal(x[:, 0], y)
+    assert [len(y) for _, y in first[:-1]] == [batch_size] * (len(first) - 1)
+    assert len(first) == -(-len(ROWS.y) // batch_size)
 
 
 def test_an_epoch_is_the_same_whether_others_came_before_it():
@@ -82,16 +93,16 @@ def test_an_epoch_is_the_same_whether_others_came_before_it():
 
 
 @pytest.mark.parametrize("lengths", [(2, 4, 5), (3, 5)])
-def test_buckets_hold_rows_that_fit_and_cut_them(lengths):
+def test_buckets_cut_rows_and_pass_on_what_fills_no_batch(lengths):
     [epoch] = epochs(0, batch_size=4, lengths=lengths)
-    real = (ROWS.x != 0).sum(axis=1)
+    longer = 0
     for x, _ in epoch:
-        longest = (x != 0).sum(axis=1).max()
-        assert x.shape[1] == min(length for length in lengths if length >= longest)
-        assert x.shape[0] == 4
+        longest = (x != 0).sum(axis=1)
+        assert longest.max() <= x.shape[1]
+        longer += int((np.searchsorted(lengths, longest) < lengths.index(x.shape[1])).sum())
     assert {x.shape[1] for x, _ in epoch} == set(lengths)
+    assert longer < 4 * (len(lengths) - 1)  # in a longer batch than their own: fewer than fill one
     assert len(epoch) == batches_of(ROWS, batch_size=4, lengths=lengths).sum()
-    assert len(real) - 4 * len(lengths) < 4 * len(epoch) <= len(real)
 
 
 def test_in_order_is_all_of_them():

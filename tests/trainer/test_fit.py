@@ -48,7 +48,7 @@ def test_same_seed_same_weights(tmp_path, xla):
     np.testing.assert_array_equal(weights(one), weights(two))
     assert (weights(one) != weights(other)).any()
     assert [set(entry) for entry in history] == [
-        {"loss", "accuracy", "val_loss", "val_accuracy", "seconds"}
+        {"loss", "accuracy", "val_loss", "val_accuracy", "rows", "seconds"}
     ] * 2
 
 
@@ -58,6 +58,16 @@ def test_training_learns(tmp_path, preset):
     model, history = run(tmp_path, given)
     assert history[-1]["val_accuracy"] > 0.8
     assert isinstance(model, keras.Model)
+
+
+@pytest.mark.parametrize("xla", ["off", "on"])
+def test_each_epoch_trains_on_every_row_whatever_its_length(tmp_path, xla):
+    # Of 200 rows, the lengths 1 to 5 have about 40 each: none of them fills a batch of 64.
+    given = settings({"preset": "length-free"}, batch_size=64, length_buckets=[1, 2, 3, 4], xla=xla)
+    _, history = run(tmp_path / "1", given)
+    assert [entry["rows"] for entry in history] == [200, 200]
+    _, history = run(tmp_path / "2", settings(batch_size=48, steps_per_call=3, xla=xla))
+    assert [entry["rows"] for entry in history] == [200, 200]
 
 
 class Killed(BaseException):
@@ -75,7 +85,7 @@ def test_killed_training_goes_on_to_the_same_weights(tmp_path, monkeypatch, when
             if when == "after it":
                 save(progress)
             else:
-                (progress._folder / "00003.partial").mkdir()
+                (progress._checkpoints._folder / "00003.partial").mkdir()
             raise Killed
         save(progress)
 
@@ -86,6 +96,26 @@ def test_killed_training_goes_on_to_the_same_weights(tmp_path, monkeypatch, when
     model, again = run(tmp_path, given)
     np.testing.assert_array_equal(weights(model), weights(undisturbed))
     assert [entry["loss"] for entry in again] == [entry["loss"] for entry in history]
+
+
+def test_damaged_checkpoint_is_dropped_and_training_goes_on_to_the_same_weights(
+    tmp_path, monkeypatch, caplog
+):
+    given = settings(epochs=4, xla="off")
+    undisturbed, _ = run(tmp_path / "undisturbed", given)
+    finish = Progress.finish
+    monkeypatch.setattr(Progress, "finish", lambda progress, model: (_ for _ in ()).throw(Killed))
+    with pytest.raises(Killed):
+        run(tmp_path, given)
+    monkeypatch.setattr(Progress, "finish", finish)
+    (tmp_path / "checkpoints/00004/state.json").write_bytes(b"")  # as a power cut leaves it
+    caplog.set_level("INFO")
+    model, _ = run(tmp_path, given)
+    assert (
+        "the checkpoint of epoch 4 is damaged (state.json is not as it was written): dropped" in caplog.text
+    )
+    assert "going on after epoch 3, from a checkpoint" in caplog.text
+    np.testing.assert_array_equal(weights(model), weights(undisturbed))
 
 
 def test_best_weights_are_kept_and_patience_ends_it(tmp_path):
@@ -104,11 +134,14 @@ def test_best_weights_are_kept_and_patience_ends_it(tmp_path):
     np.testing.assert_array_equal(weights(again), weights(model))
 
 
-def test_loss_that_is_no_number_is_refused(tmp_path):
+def test_loss_that_is_nan_or_infinite_is_refused(tmp_path):
+    given = settings(schedule="constant")
+    # Higher than settings allow, so that one step is enough.
+    too_fast = given.training.model_copy(update={"learning_rate": 3e38})
     with pytest.raises(
         InputError, match=r"the loss became (nan|inf) in epoch 1, by call \d+; lower training"
     ):
-        run(tmp_path, settings(learning_rate=3e38, schedule="constant"))
+        run(tmp_path, given.model_copy(update={"training": too_fast}))
     assert not list((tmp_path / "checkpoints").glob("0*"))
 
 
@@ -157,5 +190,5 @@ def test_empty_split_is_refused(tmp_path):
     nothing = Rows(ROWS.x[:0], ROWS.y[:0])
     with pytest.raises(InputError, match="split 'eval' holds no rows"):
         run(tmp_path, settings(), held_out=nothing)
-    with pytest.raises(InputError, match="split 'train' fills no batch: 0 rows"):
+    with pytest.raises(InputError, match="split 'train' holds no rows"):
         run(tmp_path, settings(), train=nothing)

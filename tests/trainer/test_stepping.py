@@ -1,0 +1,45 @@
+"""Stacks of batches train as Keras' own steps do, and rows of weight 0 have no effect."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from maskline.trainer.stepping import SteppingModel
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.integers(0, 9, (2, 8, 5)).astype("int32")
+Y = RANDOM.integers(0, 4, (2, 8)).astype("int32")
+# The second batch has three rows; five fill it up.
+WEIGHTS = np.array([[1] * 8, [1] * 3 + [0] * 5], "float32")
+
+
+def model_of(kind):
+    keras.utils.set_random_seed(0)
+    ids = keras.Input((5,), dtype="int32")
+    answers = keras.layers.Dense(4)(keras.layers.Flatten()(keras.layers.Embedding(9, 6)(ids)))
+    model = kind(ids, answers)
+    model.compile(
+        keras.optimizers.Adam(0.1),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight"),
+        weighted_metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        jit_compile=False,
+    )
+    model.evaluate(X[0], Y[0], verbose=0)
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+@pytest.mark.parametrize("junk", [0, 1])
+def test_steps_are_those_of_keras_and_filled_up_rows_have_no_effect(junk):
+    plain, stepping = model_of(keras.Model), model_of(SteppingModel)
+    plain.train_on_batch(X[0], Y[0])
+    plain.train_on_batch(X[1][:3], Y[1][:3])
+    x, y = np.where(WEIGHTS[..., None] > 0, X, junk), np.where(WEIGHTS > 0, Y, junk)
+    # A third batch that is not counted.
+    stack = [np.concatenate([part, part[:1]]) for part in (x, y, WEIGHTS)]
+    data = tf.data.Dataset.from_tensors((*map(tf.constant, stack), 2))
+    history = stepping.fit(data, shuffle=False, verbose=0).history
+    for one, other in zip(stepping.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    assert history["rows"] == [11]

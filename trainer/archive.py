@@ -1,0 +1,67 @@
+"""Writes a model such that equal models make equal files, as far as TensorFlow and Keras allow."""
+
+import json
+import tempfile
+import uuid
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+# Private, as `keras.export.ExportArchive` only chooses a class by the backend and cannot be extended.
+from keras.src.backend.tensorflow.export import TFExportArchive
+from tensorflow.core.protobuf import fingerprint_pb2
+
+_FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can say
+
+
+class OrderedArchive(TFExportArchive):
+    """Writes a SavedModel of which every file is the same for the same model.
+
+    Keras lists variables by their addresses in memory, which change from process to process, and with them
+    the order in the checkpoint: here it is by name. TensorFlow draws the UUID in `fingerprint.pb` by chance:
+    here it is made of the other hashes in that file. The graph in `saved_model.pb` is the same where that
+    of Transform, which is copied into it, is the same.
+    """
+
+    def write_out(self, filepath: str, options: Any = None, verbose: bool = False) -> None:
+        """Writes the SavedModel; see Keras' `ExportArchive.write_out`."""
+        super().write_out(filepath, options=options, verbose=verbose)
+        file = f"{filepath}/fingerprint.pb"
+        with tf.io.gfile.GFile(file, "rb") as opened:
+            fingerprint = fingerprint_pb2.FingerprintDef.FromString(opened.read())
+        fingerprint.uuid = ""
+        hashes = fingerprint.SerializeToString(deterministic=True)
+        fingerprint.uuid = str(uuid.uuid5(uuid.NAMESPACE_OID, hashes.hex()))
+        with tf.io.gfile.GFile(file, "wb") as opened:
+            opened.write(fingerprint.SerializeToString(deterministic=True))
+
+    def _filter_and_track_resources(self) -> None:
+        super()._filter_and_track_resources()
+        tracked = self._tf_trackable
+        tracked._all_variables = sorted(tracked._all_variables, key=lambda v: (v.name, *v.shape))
+
+
+def write_keras_file(model: keras.Model, target: str) -> None:
+    """Saves a model without its optimizer as a `.keras` file, without the time of day in it.
+
+    Args:
+      model: functional.
+      target: the file, on any file system that TensorFlow writes to.
+    """
+    bare = keras.Model.from_config(model.get_config())  # the optimizer is twice as large as the model
+    bare.set_weights(model.get_weights())
+    with tempfile.TemporaryDirectory() as local:  # Keras writes to this machine only
+        saved, timeless = Path(local, "saved.keras"), Path(local, "model.keras")
+        bare.save(saved)
+        with zipfile.ZipFile(saved) as dated, zipfile.ZipFile(timeless, "w") as made:
+            for name in sorted(dated.namelist()):
+                data = dated.read(name)
+                if name == "metadata.json":
+                    metadata = json.loads(data)
+                    metadata.pop("date_saved", None)
+                    data = json.dumps(metadata).encode()
+                made.writestr(zipfile.ZipInfo(name, _FIRST_DAY), data)
+        tf.io.gfile.copy(str(timeless), target)
