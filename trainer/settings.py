@@ -1,12 +1,15 @@
 """Settings of the model and of its training. No TensorFlow here: the command line reads this too."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from maskline.transform.features import SequenceSpec
 from maskline.transform.settings import Section, refusal, setting
 
+MAX_WEIGHTS = 1_000_000_000  # 4 GB, and three times that while Adam trains them
 Preset = Literal["default", "reference", "length-free"]
 
 # Values that a preset sets, where it differs from the defaults below. What is given beside it wins.
@@ -162,4 +165,16 @@ def check_buckets(model: ModelSettings, training: TrainingSettings) -> None:
     if training.length_buckets and not model.any_length:
         raise refusal(
             "training.length_buckets", "only a model of any length has them; set model.preset=length-free"
+        )
+
+
+def check_size(model: ModelSettings, spec: SequenceSpec) -> None:
+    """Refuses a model whose embedding and dense layers alone have too many weights to train."""
+    rows = spec.size + (spec.length if model.any_length else 0)
+    sizes = (model.width * (model.queries or spec.length), *model.hidden, spec.size)
+    weights = rows * model.width + sum(a * b for a, b in pairwise(sizes))
+    if weights > MAX_WEIGHTS:
+        raise refusal(
+            "model.hidden" if model.hidden else "model.width",
+            f"the layers would have {weights:,} weights; at most {MAX_WEIGHTS:,} are allowed",
         )

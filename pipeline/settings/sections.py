@@ -13,7 +13,7 @@ from maskline.components.model_checks.checks import ModelChecksSettings
 from maskline.components.release_gate.settings import ReleaseGateSettings, Threshold
 from maskline.pipeline.settings.cluster import ClusterSettings
 from maskline.pipeline.settings.schedule import RetrainingSettings
-from maskline.trainer.settings import ModelSettings, TrainingSettings, check_buckets
+from maskline.trainer.settings import ModelSettings, TrainingSettings, check_buckets, check_size
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
 from maskline.transform.settings import Section, refusal, setting
@@ -119,6 +119,7 @@ class Settings(Section):
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         check_buckets(self.model, self.training)
+        check_size(self.model, self.sequence)
         for index, chosen in enumerate(self.evaluation.slices or ()):
             if problem := chosen.problem(self.sequence):
                 raise refusal(f"evaluation.slices.{index}", problem)

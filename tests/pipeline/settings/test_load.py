@@ -311,6 +311,8 @@ def test_the_settings_in_force_are_named(elsewhere):
             "training: {threads: 1000000000000000000000000}",
             "training.threads: 1000000000000000000000000 is not",
         ),
+        ("model: {hidden: [1000000, 1000000]}", "model.hidden: the layers would have 1,000,148,000,"),
+        ("model: {width: 65536, queries: 65536}", "model.hidden: the layers would have 549,"),
         ("training: {epochs: yes}", "training.epochs: 'yes' is not allowed"),
         ("training: {epochs: true}", "training.epochs: true is not allowed"),
         ("training: {learning_rate: true}", "training.learning_rate: true is not allowed"),
