@@ -163,7 +163,8 @@ def test_version_carries_its_card_and_its_facts(tmp_path):
     [told] = released(tmp_path / "serving")
     assert told.metrics == METRICS
     assert told.data == {
-        "span": "span 2024-10-04", "path": "/data/2024-10-04", "files": DIGEST, "rows": {"train": 80, "eval": 15}, "read": 100, "set_aside": 5,
+        "span": "span 2024-10-04", "path": "/data/2024-10-04", "files": DIGEST,
+        "rows": {"train": 80, "eval": 15}, "read": 100, "set_aside": 5,
     }  # fmt: skip
 
 
