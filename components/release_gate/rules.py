@@ -190,9 +190,7 @@ def _loss(overall: SliceReport, rules: ReleaseGateSettings) -> Check:
         asked=f"up to {rules.loss_margin:.4g} higher, or more by chance, is allowed",
         measured=f"{abs(change.mean):.4f} {_direction(change.mean)}: {finding}, {rules.confidence:.0%}: "
         f"{low:+.4f} … {high:+.4f}",
-        outcome=_blocked_unless(
-            low <= rules.loss_margin or (rules.require is Requirement.BETTER and high < 0)
-        ),
+        outcome=_blocked_unless(low <= rules.loss_margin),
     )
 
 
