@@ -1,7 +1,7 @@
 """Finds a run that a person names, and the files beside its record."""
 
-from maskline.pipeline.config import Config
 from maskline.pipeline.registry.history import History, Run
+from maskline.pipeline.settings.sections import Settings
 from maskline.transform.answers import Answers
 from maskline.transform.errors import InputError
 from maskline.transform.names import ANSWERS_FILE
@@ -9,7 +9,7 @@ from maskline.transform.names import ANSWERS_FILE
 LAST = "last"
 
 
-def find(config: Config, name: str | None = None) -> tuple[Run, bool]:
+def find(config: Settings, name: str | None = None) -> tuple[Run, bool]:
     """A run by its name, by the beginning of its name, or the last one; and whether it is the last one.
 
     Raises:
@@ -44,7 +44,7 @@ def read_answers(run: Run) -> Answers:
     return Answers.model_validate_json(file.read_text(encoding="utf-8"))
 
 
-def checkpointed_epoch(config: Config) -> int:
+def checkpointed_epoch(config: Settings) -> int:
     """The last whole epoch of the training that was stopped last; 0 where none left a checkpoint."""
     found = [path for path in config.root.glob("checkpoints/*/*") if path.name.isdigit()]
     return int(max(found, key=lambda path: path.stat().st_mtime).name) if found else 0

@@ -14,8 +14,8 @@ from maskline.components.data_gate.statistics import StatisticsGen
 from maskline.components.ingest.component import IngestSettings, ShardExampleGen
 from maskline.components.ingest.listing import Listing
 from maskline.components.resolvers.spans import AcceptedStrategy, PreviousSpanStrategy
-from maskline.pipeline.config import Config
 from maskline.pipeline.fingerprint import Source
+from maskline.pipeline.settings.sections import Settings
 from maskline.transform.names import Node
 
 
@@ -28,7 +28,7 @@ class Ingest(NamedTuple):
     nodes: list[Any]
 
 
-def ingest(config: Config, source: Source, *, schema_file: str, listing: Listing | None) -> Ingest:
+def ingest(config: Settings, source: Source, *, schema_file: str, listing: Listing | None) -> Ingest:
     """Builds ExampleGen, StatisticsGen, ExampleValidator and DataGate; see `create_pipeline`."""
     code = source.of("transform", "components")
     examples = ShardExampleGen(

@@ -20,7 +20,7 @@ STOCK = """
 import sys
 from pathlib import Path
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
-from maskline.pipeline.config import load
+from maskline.pipeline.settings.load import load
 from maskline.pipeline.dag import create_pipeline
 
 root, data = map(Path, sys.argv[1:])

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from maskline.pipeline.cli import cli
-from maskline.pipeline.config import load
 from maskline.pipeline.data.stats import measure, shards_at
+from maskline.pipeline.settings.load import load
 from tests.support import REPOSITORY
 
 EXAMPLES = {"intents": (3000, 8, 0.303), "sessions": (6000, 2, 0.884), "strings": (5000, 5, 0.204)}

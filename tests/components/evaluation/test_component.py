@@ -14,7 +14,7 @@ def test_eval_rows_of_all_ingests_are_pooled(finished: Finished, tmp_path):
 
     from maskline.components.evaluation.component import Executor
     from maskline.components.evaluation.report import CANDIDATE, read
-    from maskline.pipeline.config import BeamConfig
+    from maskline.pipeline.settings.sections import BeamSettings
 
     def artifact(kind, uri):
         made = kind()
@@ -29,7 +29,7 @@ def test_eval_rows_of_all_ingests_are_pooled(finished: Finished, tmp_path):
     for ingest in examples:
         ingest.split_names = '["train", "eval"]'
     context = Executor.Context(
-        beam_pipeline_args=list(BeamConfig().args), tmp_dir=str(tmp_path / "tmp"), unique_id="1"
+        beam_pipeline_args=list(BeamSettings().args), tmp_dir=str(tmp_path / "tmp"), unique_id="1"
     )
     Executor(context).Do(
         {
@@ -53,8 +53,8 @@ def test_eval_rows_of_all_ingests_are_pooled(finished: Finished, tmp_path):
     [((1, 2), True, "Window"), ((1, 2), False, "ExampleGen"), ((), True, "ExampleGen")],
 )
 def test_rows_are_those_of_the_window_where_that_is_asked(window, pool, node):
-    from maskline.pipeline.config import load
     from maskline.pipeline.dag import create_pipeline
+    from maskline.pipeline.settings.load import load
 
     config = load(overrides=[f"evaluation.pool_window={str(pool).lower()}"])
     pipeline = create_pipeline(config, schema_file="schema.pbtxt", window=window)

@@ -117,7 +117,7 @@ def test_live_model_of_another_vocabulary_is_measured_on_the_same_rows(finished,
 
     from maskline.components.evaluation.component import Executor
     from maskline.components.evaluation.report import CANDIDATE, LIVE, Unread, read
-    from maskline.pipeline.config import BeamConfig
+    from maskline.pipeline.settings.sections import BeamSettings
 
     candidate = tmp_path / "candidate/Format-Serving"
     translated(finished, candidate, MOVED)
@@ -140,7 +140,7 @@ def test_live_model_of_another_vocabulary_is_measured_on_the_same_rows(finished,
     examples = artifact(standard_artifacts.Examples, "examples")
     examples.split_names = '["train", "eval"]'
     context = Executor.Context(
-        beam_pipeline_args=list(BeamConfig().args), tmp_dir=str(tmp_path / "tmp"), unique_id="1"
+        beam_pipeline_args=list(BeamSettings().args), tmp_dir=str(tmp_path / "tmp"), unique_id="1"
     )
     Executor(context).Do(
         {
