@@ -59,7 +59,7 @@ def main() -> None:
     given = parser.parse_args()
     with given.out.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["text", "intent"])
+        writer.writerow(["request", "intent"])
         writer.writerows(requests(given.seed))
 
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from maskline.pipeline.data.symbols import PADDING, SEPARATOR, UNKNOWN, Tokens, label_of, symbols_of
 from maskline.pipeline.data.tables import read_rows
 from maskline.transform.errors import InputError
+from maskline.transform.features import RESERVED_NAMES
 
 SHARDS, VOCABULARY, SETTINGS = "shards", "vocabulary.txt", "maskline.yaml"
 _LONG = 128  # symbols in a joined row; up to here the longest row decides sequence.length
@@ -110,6 +111,7 @@ def import_rows(files: Sequence[Path], out: Path, options: Options) -> Imported:
 def _feature_names(options: Options) -> tuple[str, ...]:
     """Columns as features; the names of features can name tensors in a graph."""
     names = [re.sub(r"^(?=\d)|[^A-Za-z0-9_]", "_", column) for column in options.columns]
+    names = [f"{name}_" if name in RESERVED_NAMES else name for name in names]
     for index, (name, column) in enumerate(zip(names, options.columns, strict=True)):
         if (first := names.index(name)) < index:
             other = options.columns[first]
