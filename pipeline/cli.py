@@ -12,6 +12,7 @@ import click
 from maskline.pipeline.commands.bless import bless
 from maskline.pipeline.commands.compare import compare
 from maskline.pipeline.commands.data import data
+from maskline.pipeline.commands.doctor import doctor
 from maskline.pipeline.commands.group import Group, WithExitStatuses, help_
 from maskline.pipeline.commands.import_ import import_
 from maskline.pipeline.commands.kubeflow import kubeflow
@@ -55,6 +56,7 @@ COMMANDS = (
     rollback,
     gc,
     bless,
+    doctor,
     tick,
     schedule,
     help_,
@@ -73,14 +75,26 @@ for command in COMMANDS:
 )
 @root_option
 @set_option
-def run(config_file: Path | None, span: str | None, overrides: tuple[str, ...], **places: Path | None) -> int:
+@click.option(
+    "--accept-unknown-live",
+    is_flag=True,
+    help="Release also where the live model is damaged, gone or unknown and cannot be compared with.",
+)
+def run(
+    config_file: Path | None,
+    span: str | None,
+    overrides: tuple[str, ...],
+    *,
+    accept_unknown_live: bool,
+    **places: Path | None,
+) -> int:
     """Run the pipeline: ingest, check, transform, train, evaluate, release."""
     from maskline.pipeline.console import Console
     from maskline.pipeline.local.run import run as run_locally
 
     loaded = read_settings(config_file, overrides, data=places["data_dir"], root=places["root"], span=span)
     click.echo(loaded.in_force)
-    return run_locally(loaded, Console(loaded.settings))
+    return run_locally(loaded, Console(loaded.settings), accept_unknown_live=accept_unknown_live)
 
 
 @cli.command()

@@ -255,7 +255,11 @@ class Console:
             self._table(tables.components(run.components))
 
     def _next(self, run: Run) -> None:
-        """What is live, and commands that can be typed now."""
+        """What is live or lost, and commands that can be typed now."""
+        for lost in run.lost:
+            self.warn(f"{lost}: is gone or damaged; the next run makes it again where it is needed")
+        if run.live_problem:
+            self._print(f"[red]{escape(run.live_problem)}[/]", whole=True)
         if run.live_version:
             self._print(f"Live is version {run.live_version}: {escape(str(run.model))}", whole=True)
         commands = []

@@ -8,6 +8,7 @@ from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 
 from maskline.components.ingest.listing import Listing
+from maskline.components.release_gate.unknown_live import UnknownLive
 from maskline.pipeline.config import Config
 from maskline.pipeline.fingerprint import Source
 from maskline.pipeline.stages.ingest import ingest
@@ -25,6 +26,7 @@ def create_pipeline(
     listing: Listing | None = None,
     window: Sequence[int] | int = (),
     only_ingest: bool = False,
+    unknown_live: UnknownLive | None = None,
 ) -> Pipeline:
     """Builds the pipeline; any TFX runner can run it.
 
@@ -35,6 +37,7 @@ def create_pipeline(
       window: the spans to train on, all ingested but the last, which is this run's; or how many, of those
         that earlier runs ingested; empty or 0 for this run's alone.
       only_ingest: stop at the data gate.
+      unknown_live: what keeps the live model from being compared with, where something does.
 
     Returns:
       the pipeline, with caching on.
@@ -48,7 +51,7 @@ def create_pipeline(
         # Transform → Trainer
         trained = train(config, source, ingested, window=window)
         # Evaluator → ReleaseGate, ModelChecks → Pusher
-        released = release(config, source, ingested, trained)
+        released = release(config, source, ingested, trained, unknown_live=unknown_live)
     return _pipeline(config, [*ingested.nodes, ingested.accepted, *trained.nodes, *released])
 
 

@@ -42,6 +42,8 @@ def headline(run: Run, *, working: int | None = None, epoch: int = 0, cause: str
         live = f" Live is version {run.live_version}." if run.live_version else ""
         return Headline(f"All gates passed, and this model was released before.{live}{good}", GOOD)
     later = ""
+    if run.live_problem:
+        return Headline(f"Released as version {run.released_version}, but {run.live_problem}.", BAD)
     if run.live_version != run.released_version:
         later = f" Version {run.live_version} is live now."
     return Headline(f"Released as version {run.released_version}.{later}{good}", GOOD)

@@ -20,6 +20,7 @@ from maskline.transform.names import (
     ANSWERS_FILE,
     CHECKPOINTS,
     EVAL,
+    EXTRA_FOLDER,
     GOLDEN_ROWS_FILE,
     HISTORY_FILE,
     PLACES,
@@ -65,6 +66,9 @@ def run_fn(fn_args: FnArgs) -> None:
     served = ServedModel(model, tft.TFTransformOutput(fn_args.transform_output), spec)
     write_golden_rows(model, served, places["raw_eval"], f"{places['golden_rows']}/{GOLDEN_ROWS_FILE}")
     export(model, served, spec, fn_args.serving_model_dir, identity=identity)
+    # They travel with the model, so that an earlier version can prove itself before it goes live again.
+    golden = f"{places['golden_rows']}/{GOLDEN_ROWS_FILE}"
+    tf.io.gfile.copy(golden, f"{fn_args.serving_model_dir}/{EXTRA_FOLDER}/{GOLDEN_ROWS_FILE}")
     report = {"identity": identity, "parameters": model.count_params(), "rows": rows, "history": history}
     with tf.io.gfile.GFile(f"{places['history']}/{HISTORY_FILE}", "w") as file:
         file.write(json.dumps(report, indent=1))

@@ -80,6 +80,7 @@ GOLDEN_ROWS_FILE: Final = "golden.tfrecord.gz"
 FACTS_FILE: Final = "facts.json"  # what is known of a model, for programs
 CARD_FILE: Final = "MODEL_CARD.md"  # the same for people
 AUDIT_FILE: Final = "audit.jsonl"
+MANIFEST_FILE: Final = "manifest.json"  # in each version: size and checksum of its files
 # SavedModel leaves `assets.extra` to its users.
 EXTRA_FOLDER: Final = "assets.extra"
 IDENTITY_FILE: Final = f"{EXTRA_FOLDER}/maskline.json"

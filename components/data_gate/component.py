@@ -9,6 +9,8 @@ from typing import Any
 from tfx import types
 
 # isort: split
+import os
+
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 from tfx.components.example_validator.executor import DEFAULT_FILE_NAME
@@ -85,7 +87,8 @@ class Executor(ReadsPart, base_executor.BaseExecutor):
             bool(exec_properties["presplit"]),
         )
         checks = [
-            _with_command(check, input_dict, exec_properties["root"]) for check in _checks(rules, input_dict)
+            _with_command(check, input_dict, os.path.abspath(exec_properties["root"]))
+            for check in _checks(rules, input_dict)
         ]
         verdict = artifact_utils.get_single_instance(output_dict["verdict"])
         verdict.write(Verdict(checks=tuple(checks)))

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -80,7 +81,9 @@ def ask(model: str, golden: str) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory(prefix="maskline-checks-") as folder:
         request, answers = Path(folder, "request.json"), Path(folder, "answers.json")
-        request.write_text(json.dumps({"model": model, "golden": golden, "hidden": OURS}))
+        request.write_text(
+            json.dumps({"model": os.path.abspath(model), "golden": os.path.abspath(golden), "hidden": OURS})
+        )
         # Isolated: neither the working folder nor PYTHONPATH leads to our packages.
         command = [sys.executable, "-I", str(PROBE), str(request), str(answers)]
         try:

@@ -16,14 +16,16 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from maskline.components.artifacts import Release, TrainingHistory, VerdictArtifact, candidate_identity
-from maskline.components.evaluation.report import CANDIDATE, Report
+from maskline.components.evaluation.report import CANDIDATE, LIVE, Report
 from maskline.components.ingest import spans
 from maskline.components.pusher import audit
 from maskline.components.pusher.model_card import Data, Facts, stack
 from maskline.components.pusher.serving import Version, publish, repair, versions
 from maskline.components.reads import ReadsPart
+from maskline.components.release_gate.unknown_live import accepted_problem
 from maskline.components.verdict import Verdict
 from maskline.transform.answers import Answers
+from maskline.transform.errors import InputError
 from maskline.transform.names import (
     ANSWERS_FILE,
     EVALUATION_FILE,
@@ -101,7 +103,7 @@ class Executor(ReadsPart, StockExecutor):
             file.write(facts.model_dump_json(indent=1))
         version = None
         if self.CheckBlessing(input_dict):
-            version = self._publish_once(model, Path(exec_properties["serving_dir"]), facts)
+            version = self._publish_once(model, Path(exec_properties["serving_dir"]).absolute(), facts)
         if version is None:
             self._MarkNotPushed(pushed)
             output_dict["release"] = []
@@ -120,14 +122,23 @@ class Executor(ReadsPart, StockExecutor):
             # Published by a run that was killed before it could record it, or by a cache miss.
             logger.info("version %d already serves this model", present[-1].number)
             return present[-1]
-        earlier = [change.to for change in audit.changes(folder) if change.identity == identity]
-        if earlier:
+        accepted = accepted_problem(facts.gates[Node.RELEASE_GATE])
+        log = audit.changes(folder)
+        earlier = [change.to for change in log if change.identity == identity]
+        # The model that was live last is released again where its version is damaged or gone.
+        is_lost = bool(accepted) and max(earlier, default=0) == max((c.to for c in log), default=0)
+        if earlier and not is_lost:
             logger.info("version %d served this model before; not released again", earlier[-1])
             return None
+        if present and not accepted and LIVE not in facts.evaluation.metrics:
+            raise InputError(
+                f"{present[-1].path}: is live and was not compared with the candidate, as the metadata store "
+                "does not know it; put the store back, or make the store know it with `maskline rollback`"
+            )
         run = self._context.pipeline_run_id if self._context else None
         why = f"blessed in run {run}" if run else "blessed"
         saved_model = Path(self.GetModelPath({"model": [model]}))
-        return publish(saved_model, folder, why=why, model_id=model.id, facts=facts)
+        return publish(saved_model, folder, why=why, model_id=model.id, facts=facts, unknown_live=accepted)
 
 
 def describe(inputs: Mapping[str, list[types.Artifact]], made_by: MadeBy) -> Facts:

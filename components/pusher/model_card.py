@@ -93,7 +93,7 @@ def card(facts: Facts, change: Change) -> str:
         f"# Model {change.identity[:8]}",
         "",
         f"Published as version {change.to} at {change.time:%Y-%m-%d %H:%M:%S} UTC by {change.who}: "
-        f"{change.why}.{before} {quality(facts.evaluation)}",
+        f"{change.reason}.{before} {quality(facts.evaluation)}",
         "",
         f"Its identity, which names what it was trained from, is `{change.identity}`.",
     ]

@@ -1,11 +1,10 @@
 """The directory of versions that a model server reads: published whole, logged, repaired. No TensorFlow.
 
 A server polls the directory and serves the highest number in it. It ignores names that are not numbers:
-the lock, the audit log, and what is still being copied or removed.
+the lock, the audit log, and what is still being copied or removed. What a version is, `contents` says.
 """
 
 import fcntl
-import json
 import logging
 import os
 import shutil
@@ -13,54 +12,50 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from maskline.components.pusher import audit, model_card
+from maskline.components.pusher import audit, manifest, model_card
 from maskline.components.pusher.audit import Change
+from maskline.components.pusher.contents import (
+    INCOMING,
+    LAST_NUMBER_FILE,
+    LOCK_FILE,
+    REMOVING,
+    Version,
+    highest_number,
+    identity_of,
+    leftovers,
+    look,
+    versions,
+)
 from maskline.components.pusher.model_card import Facts
 from maskline.transform.errors import InputError
-from maskline.transform.names import CARD_FILE, EXTRA_FOLDER, FACTS_FILE, IDENTITY_FILE
+from maskline.transform.names import CARD_FILE, EXTRA_FOLDER, FACTS_FILE
+
+__all__ = ["LOCK_FILE", "Version", "identity_of", "look", "versions"]
 
 logger = logging.getLogger(__name__)
 
-LOCK_FILE = ".lock"
 FACTS_PATH = f"{EXTRA_FOLDER}/{FACTS_FILE}"  # in each version, beside the model's identity
-_INCOMING, _REMOVING = "incoming-", "removing-"
-
-
-class Version(NamedTuple):
-    """One version in the serving directory."""
-
-    number: int
-    path: Path
-    identity: str
-
-
-def versions(folder: Path) -> list[Version]:
-    """The complete versions in a serving directory, oldest first; the last one is live."""
-    numbers = sorted(int(path.name) for path in folder.glob("[0-9]*") if path.name.isdigit())
-    return [Version(n, folder / str(n), identity_of(folder / str(n))) for n in numbers]
-
-
-def identity_of(saved_model: Path) -> str:
-    """The identity that a SavedModel carries; empty where another program made it."""
-    try:
-        return json.loads((saved_model / IDENTITY_FILE).read_text())["identity"]
-    except FileNotFoundError:
-        return ""
 
 
 def publish(
-    saved_model: Path, folder: Path, *, why: str, model_id: int = 0, facts: Facts | None = None
+    saved_model: Path,
+    folder: Path,
+    *,
+    why: str,
+    model_id: int = 0,
+    facts: Facts | None = None,
+    override: bool = False,
+    unknown_live: str = "",
 ) -> Version:
     """Makes a model live: copies it into the serving directory under the next number, and logs it.
 
-    It is copied under a name that no server takes for a version and written through to the disk; then the
-    change is logged; then the copy is renamed, in one step. Killed before it was logged, nothing happened;
-    killed after, `repair` renames it. One publisher works at a time; another waits. A number is never
-    given twice, even where its version was removed.
+    It is copied under a name that no server takes for a version and written through to the disk, with a
+    manifest of its files; then the change is logged; then the copy is renamed, in one step. Killed before
+    it was logged, nothing happened; killed after, `repair` renames it. One publisher works at a time;
+    another waits. A number is never given twice, even where its version was removed.
 
     Args:
       saved_model: the exported model.
@@ -69,6 +64,8 @@ def publish(
       model_id: its Model artifact in the metadata store.
       facts: what is known of the model; it goes with it, and as a card. An earlier version brings its own,
         and gets a card that says how it came back.
+      override: a person released it against ReleaseGate.
+      unknown_live: what was wrong with the live model where a person accepted that; for the audit log.
 
     Returns:
       the new version.
@@ -79,13 +76,16 @@ def publish(
     facts = facts or _facts_within(saved_model)
     with _changing(folder):
         _repair(folder)
-        change = _next_change(folder, why, identity_of(saved_model), model_id)
-        incoming = folder / f"{_INCOMING}{change.to}"
+        change = _next_change(folder, why, identity_of(saved_model)).model_copy(
+            update={"model_id": model_id, "override": override, "unknown_live": unknown_live}
+        )
+        incoming = folder / f"{INCOMING}{change.to}"
         try:
             _copy(saved_model, incoming)
             if facts is not None:
                 _write(incoming / FACTS_PATH, facts.model_dump_json(indent=1))
                 _write(incoming / CARD_FILE, model_card.card(facts, change))
+            change = change.model_copy(update={"manifest": manifest.write(incoming)})
             _flush(incoming)
             _flush(folder, deep=False)
             audit.append(folder, change)
@@ -105,7 +105,7 @@ def repair(folder: Path) -> None:
     Raises:
       InputError: the directory cannot be written.
     """
-    if _leftovers(folder) or audit.is_torn(folder) or unlogged(folder):
+    if leftovers(folder) or audit.is_torn(folder) or unlogged(folder):
         with _changing(folder):
             _repair(folder)
 
@@ -117,9 +117,10 @@ def remove(folder: Path, number: int) -> None:
       InputError: the version is live, or the directory cannot be written.
     """
     with _changing(folder):
-        if number == versions(folder)[-1].number:
+        live = look(folder).live
+        if live and number == live.number:
             raise InputError(f"{folder}: version {number} is live and cannot be removed")
-        target = folder / f"{_REMOVING}{number}"
+        target = folder / f"{REMOVING}{number}"
         (folder / str(number)).rename(target)
         shutil.rmtree(target)
 
@@ -145,47 +146,57 @@ def _facts_within(saved_model: Path) -> Facts | None:
         return Facts.model_validate_json((saved_model / FACTS_PATH).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except ValidationError:  # the way back must be open to models of other releases of maskline too
+    except (ValidationError, OSError):  # the way back is open to models of other releases of maskline too
         logger.warning("%s: of another form than today's; its model card stays as it was", saved_model)
         return None
 
 
-def _next_change(folder: Path, why: str, identity: str, model_id: int) -> Change:
-    present = [version.number for version in versions(folder)]
-    ever = present + [change.to for change in audit.changes(folder)]
+def _next_change(folder: Path, why: str, identity: str) -> Change:
+    live = look(folder).live
     return Change(
         time=datetime.now(UTC),
         who=audit.user(),
-        before=max(present, default=None),
-        to=max(ever, default=0) + 1,
+        before=live.number if live else None,
+        to=highest_number(folder) + 1,
         why=why,
         identity=identity,
-        model_id=model_id,
     )
+
+
+def remember(folder: Path, number: int) -> None:
+    """Keeps a number that was given once from being given again, where directory and log have lost it.
+
+    Args:
+      folder: the serving directory; made where it is missing.
+      number: the highest that the metadata store knows.
+
+    Raises:
+      InputError: the directory cannot be written.
+    """
+    if number > highest_number(folder):
+        with _changing(folder):
+            _write(folder / LAST_NUMBER_FILE, str(number))
+            _flush(folder / LAST_NUMBER_FILE)
 
 
 def _repair(folder: Path) -> None:
     if audit.is_torn(folder):
         audit.mend(folder)
-    logged = {f"{_INCOMING}{change.to}": change.to for change in audit.changes(folder)}
-    for path in _leftovers(folder):
-        if path.name in logged:
+    logged = {f"{INCOMING}{change.to}": change.to for change in audit.changes(folder)}
+    for path in leftovers(folder):
+        if path.name in logged and not (folder / str(logged[path.name])).exists():
             logger.warning("%s: its publisher was killed before it went live", path)
             _go_live(folder, logged[path.name])
         else:
-            logger.warning("%s: removing what was left", path)
+            logger.warning("%s: removing what a killed publisher left", path)
             shutil.rmtree(path)
     for change in unlogged(folder):
         logger.warning("%s: version %d was not logged", folder, change.to)
         audit.append(folder, change)
 
 
-def _leftovers(folder: Path) -> list[Path]:
-    return sorted([*folder.glob("incoming*"), *folder.glob(f"{_REMOVING}*")])
-
-
 def unlogged(folder: Path) -> list[Change]:
-    """The changes that a log should tell and does not: of versions that came by other hands, or before it."""
+    """The changes that are missing from the log: versions that came by other hands, or before it."""
     logged = {change.to for change in audit.changes(folder)}
     found, before = [], None
     for number, path, identity in versions(folder):
@@ -199,7 +210,7 @@ def unlogged(folder: Path) -> list[Change]:
 
 
 def _go_live(folder: Path, number: int) -> None:
-    (folder / f"{_INCOMING}{number}").rename(folder / str(number))
+    (folder / f"{INCOMING}{number}").rename(folder / str(number))
     _flush(folder, deep=False)
 
 

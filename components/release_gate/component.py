@@ -15,6 +15,7 @@ from maskline.components.evaluation.report import CANDIDATE, Report
 from maskline.components.reads import ReadsPart
 from maskline.components.release_gate.rules import judge
 from maskline.components.release_gate.settings import ReleaseGateSettings
+from maskline.components.release_gate.unknown_live import UnknownLive
 from maskline.transform.names import ACCURACY, EVALUATION_FILE
 
 # On the blessing: the accuracy on the rows of that run, by which the best released model is found.
@@ -25,6 +26,7 @@ class ReleaseGateSpec(ComponentSpec):
 
     PARAMETERS = {
         "rules": ExecutionParameter(type=str),
+        "unknown_live": ExecutionParameter(type=str),
         "fingerprint": ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -54,6 +56,8 @@ class Executor(ReadsPart, base_executor.BaseExecutor):
         with fileio.open(f"{folder}/{EVALUATION_FILE}") as file:
             report = Report.model_validate_json(file.read())
         verdict = judge(report, ReleaseGateSettings.model_validate_json(exec_properties["rules"]))
+        if exec_properties.get("unknown_live"):
+            verdict = UnknownLive.model_validate_json(exec_properties["unknown_live"]).added_to(verdict)
         artifact_utils.get_single_instance(output_dict["verdict"]).write(verdict)
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
         bless(blessing, model, passed=verdict.passed)
@@ -79,6 +83,7 @@ class ReleaseGate(base_component.BaseComponent):
       model: the candidate.
       evaluation: the Evaluator's.
       rules: thresholds, margins and the minimum size of a slice.
+      unknown_live: what keeps the live model from being compared with, where something does.
       fingerprint: of the source; part of the cache key.
     """
 
@@ -92,11 +97,13 @@ class ReleaseGate(base_component.BaseComponent):
         evaluation: types.BaseChannel,
         rules: ReleaseGateSettings,
         fingerprint: str,
+        unknown_live: UnknownLive | None = None,
     ) -> None:
         spec = ReleaseGateSpec(
             model=model,
             evaluation=evaluation,
             rules=rules.model_dump_json(),
+            unknown_live=unknown_live.model_dump_json() if unknown_live else "",
             fingerprint=fingerprint,
             blessing=types.Channel(type=standard_artifacts.ModelBlessing),
             verdict=types.Channel(type=VerdictArtifact),

@@ -2,14 +2,11 @@
 
 import ml_metadata as mlmd
 from tfx import types
-from tfx.components.evaluator.constants import ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY
 from tfx.dsl.components.common.resolver import ResolverStrategy
 from tfx.dsl.io import fileio
 
 from maskline.components.artifacts import candidate_identity
-from maskline.transform.names import ACCURACY
-
-# Custom properties of a data gate's verdict: the artifacts that it is about.
+from maskline.components.resolvers.best import most_accurate
 
 
 class LiveModelStrategy(ResolverStrategy):
@@ -51,17 +48,10 @@ class LiveModelStrategy(ResolverStrategy):
 def _most_accurate(
     releases: list[types.Artifact], models: list[types.Artifact], blessings: list[types.Artifact]
 ) -> list[types.Artifact]:
-    """The released model that had the highest accuracy when it was evaluated; the newest of equals."""
-    accuracy = {
-        blessing.get_int_custom_property(ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY): (
-            blessing.get_float_custom_property(ACCURACY),
-            blessing.id,
-        )
-        for blessing in blessings
-    }
-    released = {release.model_id for release in releases} & accuracy.keys()
-    there = [m for m in models if m.id in released and fileio.exists(m.uri)]
-    return sorted(there, key=lambda m: accuracy[m.id])[-1:]
+    """The most accurate released model, or none; see `best.most_accurate`."""
+    given = [[artifact.mlmd_artifact for artifact in part] for part in (releases, models, blessings)]
+    found = most_accurate(given[0], given[1], given[2], lambda model: fileio.exists(model.uri))
+    return [model for model in models if found is not None and model.id == found.id]
 
 
 class BaseModelStrategy(ResolverStrategy):

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def models(config_file: Path | None, root: Path | None, as_json: bool) -> None:
     """List the released versions, with metrics and data, and show which one is live since when."""
-    from maskline.pipeline.registry.models import in_words, released
+    from maskline.pipeline.registry.models import in_words, problems, released
 
-    found = released(settings_of_root(config_file, root).serving_dir)
+    folder = settings_of_root(config_file, root).serving_dir
+    found = released(folder)
+    for problem in problems(folder):
+        click.echo(f"warning: {problem}", err=True)
     if as_json:
         click.echo(json.dumps([model.model_dump(mode="json") for model in found], indent=1))
     else:
@@ -45,13 +48,15 @@ def rollback(
 ) -> None:
     """Make an earlier model live again, under the next number.
 
-    The default for VERSION is the model that was live before the present one was first released.
+    The default for VERSION is the model that was live before the present one was first released, or the
+    newest good one where the live model is damaged or gone. The model is loaded and asked its golden rows
+    before it goes live.
     """
-    from maskline.pipeline.registry.releases import roll_back
+    from maskline.pipeline.registry.rollback import roll_back
 
     config = settings_of_root(config_file, root)
-    with _of_cluster(metadata) if metadata else _alone(config) as store:
-        live, source = roll_back(store, config.serving_dir, version, reason)
+    with _of_cluster(metadata) if metadata else _alone_if_any(config) as store:
+        live, source = roll_back(store, config.serving_dir, version, reason, local=metadata is None)
     click.echo(f"Live is version {live.number}, which is version {source} again: {live.path}")
 
 
@@ -67,10 +72,14 @@ def gc(config_file: Path | None, root: Path | None, keep: int, dry_run: bool) ->
     This keeps the live version, and everything that it and the last run were made from.
     """
     from maskline.pipeline.registry import garbage
+    from maskline.pipeline.registry.store import settle
 
     config = settings_of_root(config_file, root)
     with _alone(config) as store:
+        settle(store, config.root)
         found = garbage.find(store, config, keep=keep)
+        for line in found.lines(config):
+            click.echo(line)
         click.echo(f"{'would remove' if dry_run else 'removing'} {found}")
         if not dry_run:
             garbage.remove(store, config, found)
@@ -96,10 +105,29 @@ def _of_cluster(address: str) -> Iterator["MetadataStore"]:
 
 
 @contextmanager
+def _alone_if_any(config: "Config") -> Iterator["MetadataStore | None"]:
+    """As `_alone`, but where the store is lost or damaged there is none: the way back does not need it."""
+    from maskline.pipeline.local import lock
+    from maskline.pipeline.registry.store import connect
+    from maskline.transform.errors import InputError
+
+    if not config.serving_dir.is_dir():
+        raise InputError(f"{config.root}: no model was released yet; `maskline run` makes one")
+    with lock.hold(config.root):
+        store = None
+        if config.metadata_file.exists():
+            try:
+                store = connect(config.metadata_file)
+            except InputError as error:
+                click.echo(f"warning: {error}; the next run records this release", err=True)
+        yield store
+
+
+@contextmanager
 def _alone(config: "Config") -> Iterator["MetadataStore"]:
     """The metadata store of a root that has runs, while none works on it."""
     from maskline.pipeline.local import lock
-    from maskline.pipeline.registry.history import connect
+    from maskline.pipeline.registry.store import connect
     from maskline.transform.errors import InputError
 
     if not config.metadata_file.exists():

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from maskline.components.pusher import audit
+from maskline.components.pusher.contents import look
+from maskline.components.release_gate.unknown_live import UnknownLive
 from maskline.pipeline import machine
 from maskline.pipeline.config import Config
 from maskline.pipeline.console import Console
@@ -18,25 +21,27 @@ from maskline.pipeline.local.depends import depends_on, digest
 from maskline.pipeline.local.inputs import Delivery
 from maskline.pipeline.local.space import Need
 from maskline.pipeline.local.streams import sent_to
-from maskline.pipeline.registry import releases
-from maskline.pipeline.registry.history import History, Run, connect
+from maskline.pipeline.registry import live, releases
+from maskline.pipeline.registry.history import History, Run
+from maskline.pipeline.registry.store import connect, settle
 from maskline.pipeline.settings.load import Loaded
 from maskline.pipeline.settings.remembered import remember
 from maskline.pipeline.signals import Interrupted
 from maskline.trainer import size
 from maskline.trainer.settings import TrainerSettings
 from maskline.transform.errors import InputError, MachineError, cannot_write
-from maskline.transform.names import Exit
+from maskline.transform.names import VERSION, Exit
 
 logger = logging.getLogger(__name__)
 
 
-def run(loaded: Loaded, console: Console) -> Exit:
+def run(loaded: Loaded, console: Console, *, accept_unknown_live: bool = False) -> Exit:
     """Runs what is not up to date and says how it went.
 
     Args:
       loaded: the run's settings; the root remembers them.
       console: where progress and summary go.
+      accept_unknown_live: release also where the live model cannot be compared with; the audit log keeps it.
 
     Returns:
       the exit status: 0 released or nothing new to do, 3 a gate stopped it, 1 it failed.
@@ -58,7 +63,8 @@ def run(loaded: Loaded, console: Console) -> Exit:
     inputs_digest = depends_on(config, schema, versions)
     with lock.hold(config.root):
         remember(loaded)
-        if previous := _unchanged(config, inputs_digest):
+        unknown = _prepare(config, console, accepted=accept_unknown_live)
+        if previous := None if unknown else _unchanged(config, inputs_digest):
             console.unchanged(previous)
             return previous.exit
         shards = [shard for span in spans for shard in span.listing.paths]
@@ -72,7 +78,7 @@ def run(loaded: Loaded, console: Console) -> Exit:
         log = config.root / "logs" / f"{name}.log"
         try:
             with scratch.folder(config.root, name), _everything_logged_to(log, console):
-                failure = _attempt(config, name, schema, spans, need, console)
+                failure = _attempt(config, name, schema, spans, need, console, unknown)
         except Interrupted:
             History(config.metadata_file, config.serving_dir).close_abandoned(canceled=True)
             console.note(f"log: {log}")
@@ -80,9 +86,9 @@ def run(loaded: Loaded, console: Console) -> Exit:
         if isinstance(failure, InputError):
             console.note(f"log: {log}")
             raise failure
+        releases.reconcile(connect(config.metadata_file), config.serving_dir)
         history = History(config.metadata_file, config.serving_dir, read_only=True)
         result = history.run(name)
-        failure = failure or _missing(result)
         console.summary(result, log, failure)
         if failure or result.exit is Exit.ERROR:
             return Exit.ERROR
@@ -90,37 +96,64 @@ def run(loaded: Loaded, console: Console) -> Exit:
         return result.exit
 
 
+def _prepare(config: Config, console: Console, *, accepted: bool) -> UnknownLive | None:
+    """Brings the store in line with the files, and looks whether the live model can be compared with.
+
+    The store is closed on return: SQLite must not cross a fork.
+    """
+    store = connect(config.metadata_file)
+    for artifact in settle(store, config.root):
+        console.note(f"{config.root / artifact.uri}: is gone or damaged; it is made again where it is needed")
+    releases.reconcile(store, config.serving_dir)
+    recorded = max((r.properties[VERSION].int_value for r in releases.releases(store)), default=0)
+    problem = live.comparable(config.serving_dir, recorded=recorded)
+    contents = look(config.serving_dir)
+    for note in [*contents.notes, *audit.problems(config.serving_dir)]:
+        console.warn(note)
+    if not problem:
+        return None
+    return UnknownLive(problem=problem, way_on=live.way_on(contents), accepted=accepted)
+
+
 def _unchanged(config: Config, depends_on: str) -> Run | None:
-    """The last run, if it still holds. The store is closed on return: SQLite must not cross a fork."""
-    releases.reconcile(connect(config.metadata_file), config.serving_dir)
+    """The last run, if it still holds. The store is closed on return."""
     history = History(config.metadata_file, config.serving_dir)
     history.close_abandoned()
     return history.unchanged(depends_on)
 
 
 def _attempt(
-    config: Config, name: str, schema: str, spans: Sequence[Delivery], need: Need, console: Console
+    config: Config,
+    name: str,
+    schema: str,
+    spans: Sequence[Delivery],
+    need: Need,
+    console: Console,
+    unknown: UnknownLive | None,
 ) -> Exception | None:
     """Builds the pipeline and runs it, older spans of the window before; gives what stopped it."""
+    # Nodes work in the root and know it as `.`, so that the store and the cache hold no path to it.
+    inside = config.model_copy(update={"root": Path()})
+    schema_file = f"schemas/{digest(schema)}.pbtxt"
     try:
-        schema_file = config.root / "schemas" / f"{digest(schema)}.pbtxt"
-        schema_file.parent.mkdir(parents=True, exist_ok=True)
-        schema_file.write_text(schema, encoding="utf-8")
+        (config.root / schema_file).parent.mkdir(parents=True, exist_ok=True)
+        (config.root / schema_file).write_text(schema, encoding="utf-8")
         with console.working("loading TFX"), _imports_uncollected():
             from maskline.pipeline.dag import create_pipeline
             from maskline.pipeline.local import window
             from maskline.pipeline.local.runner import ForkingRunner
         *older, newest = spans
         if older:
-            window.ingest(config, older, name, str(schema_file), console)
+            window.ingest(config, older, name, schema_file, console)
             console.note(f"span {newest.name}:")
         pipeline = create_pipeline(
-            config,
-            schema_file=str(schema_file),
+            inside,
+            schema_file=schema_file,
             listing=newest.listing,
+            unknown_live=unknown,
             window=[int(span.data.span) for span in spans] if config.data.window > 1 else (),
         )
-        ForkingRunner(name, console, need=need).run(pipeline)
+        ForkingRunner(name, console, need=need, root=config.root).run(pipeline)
     except (InputError, MachineError, RunError) as error:
         logger.error("%s", error)  # `maskline show` finds the cause there
         return error
@@ -133,15 +166,6 @@ def _attempt(
         logger.error("%s", failure)
         return failure
     return None
-
-
-def _missing(result: Run) -> RunError | None:
-    if result.model is None or result.model.exists():
-        return None
-    return RunError(
-        f"version {result.live_version} is recorded as live, but {result.model} is not there; "
-        "put it back, or start over with another --root"
-    )
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -51,16 +52,24 @@ class ForkingRunner(LocalDagRunner):
       run_name: the run's id in the metadata store.
       console: told when nodes begin, progress and end.
       need: the disk space that the run takes; looked at before each node.
+      root: the working folder of the nodes; paths in the pipeline are relative to it.
       processes: nodes at work at the same time, at most.
     """
 
     def __init__(
-        self, run_name: str, console: Console, *, need: Need | None = None, processes: int = 2
+        self,
+        run_name: str,
+        console: Console,
+        *,
+        need: Need | None = None,
+        root: Path = Path(),
+        processes: int = 2,
     ) -> None:
         super().__init__()
         self._run_name = run_name
         self._console = console
         self._need = need
+        self._root = root
         self._processes = processes
         self._working: dict[Connection, _Working] = {}
 
@@ -129,7 +138,8 @@ class ForkingRunner(LocalDagRunner):
         alone.nodes.add().pipeline_node.CopyFrom(node)
         here, there = _fork.Pipe(duplex=False)
         name = node.node_info.id
-        process = _fork.Process(target=_run_node, args=(alone, there, os.getpid(), self._need), name=name)
+        arguments = (alone, there, os.getpid(), self._root, self._need)
+        process = _fork.Process(target=_run_node, args=arguments, name=name)
         with signals.held_back():
             process.start()
             self._working[here] = _Working(name, process, time.monotonic())
@@ -171,9 +181,14 @@ def _ending(status: int) -> str:
 
 
 def _run_node(
-    alone: pipeline_pb2.Pipeline, connection: Connection, parent: int, need: Need | None = None
+    alone: pipeline_pb2.Pipeline,
+    connection: Connection,
+    parent: int,
+    root: Path,
+    need: Need | None = None,
 ) -> None:
-    """The child: runs one node and reports how it went."""
+    """The child: runs one node, in the root, and reports how it went."""
+    os.chdir(root)
     # A killed run takes its nodes with it, so that no orphan goes on to write or to publish.
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
     if os.getppid() != parent:

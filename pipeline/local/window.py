@@ -1,6 +1,7 @@
 """Ingests the older spans of a training window, each by a run of its own that ends at the data gate."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from maskline.components.resolvers.spans import choose
 from maskline.pipeline.config import Config
@@ -8,7 +9,8 @@ from maskline.pipeline.console import Console
 from maskline.pipeline.dag import create_pipeline
 from maskline.pipeline.local.inputs import Delivery
 from maskline.pipeline.local.runner import ForkingRunner
-from maskline.pipeline.registry.history import OF_SPAN, History, connect
+from maskline.pipeline.registry.history import OF_SPAN, History
+from maskline.pipeline.registry.store import connect
 from maskline.transform.errors import InputError
 from maskline.transform.names import SPAN, ArtifactType
 
@@ -31,13 +33,13 @@ def ingest(config: Config, older: Sequence[Delivery], run: str, schema_file: str
     for span in older:
         console.note(f"span {span.name} of the window:")
         pipeline = create_pipeline(
-            config.model_copy(update={"data": span.data}),
+            config.model_copy(update={"data": span.data, "root": Path()}),
             schema_file=schema_file,
             listing=span.listing,
             only_ingest=True,
         )
         name = f"{run}{OF_SPAN}{span.data.span}"
-        ForkingRunner(name, console).run(pipeline)
+        ForkingRunner(name, console, root=config.root).run(pipeline)
         console.ingested(History(config.metadata_file, config.serving_dir).run(name))
     if blocked := _blocked(config, older):
         left_out = f"span {', '.join(blocked)} did not pass the data gate"

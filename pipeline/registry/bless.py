@@ -5,8 +5,9 @@ from pathlib import Path
 from maskline.components.pusher.serving import Version, identity_of, versions
 from maskline.pipeline.config import Config
 from maskline.pipeline.local import lock
-from maskline.pipeline.registry import overrides, releases
-from maskline.pipeline.registry.history import History, Run, connect
+from maskline.pipeline.registry import releases
+from maskline.pipeline.registry.history import History, Run
+from maskline.pipeline.registry.store import connect
 from maskline.transform.errors import InputError
 from maskline.transform.names import Node
 
@@ -42,8 +43,10 @@ def bless(config: Config, name: str, *, reason: str) -> Version:
         if run is None or not run.components:
             raise InputError(f"{config.root}: no run '{name}'; `maskline show` names the last one")
         model = releasable(config, run)
-        why = overrides.why(reason)
-        return releases.make_live(store, model, config.serving_dir, why=why, model_id=run.candidate_id)
+        return releases.make_live(
+            store, model, config.serving_dir,
+            why=" ".join(reason.split()), model_id=run.candidate_id, override=True,
+        )  # fmt: skip
 
 
 def releasable(config: Config, run: Run) -> Path:

@@ -1,25 +1,41 @@
 """Finds and removes what no kept model needs: versions, artifacts, logs, checkpoints. No TFX.
 
-TFX takes nothing from the cache whose record says that it is gone, so the record is changed before the files
-go: what a later run asks for again is computed again.
+Only what maskline and TFX made is ever removed, and only where the metadata store knows what made it. Folders
+are compared by identity (device and inode), so that it does not matter how a path is spelled. TFX takes
+nothing from the cache whose record says that it is gone, so the record is changed before the files go: what a
+later run asks for again is computed again.
 """
 
+import re
 import shutil
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from maskline.components.pusher import audit, serving
+from maskline.components.pusher import serving
+from maskline.components.pusher.contents import look
+from maskline.components.resolvers.best import most_accurate
 from maskline.pipeline.config import Config
-from maskline.pipeline.registry.releases import releases
-from maskline.transform.names import ACCURACY, BLESSED_MODEL_ID, MODEL_ID, RUN_CONTEXT, VERSION, ArtifactType
+from maskline.pipeline.registry import live
+from maskline.pipeline.registry.releases import known_model, of_type, releases
+from maskline.transform.errors import InputError
+from maskline.transform.names import NODE_CONTEXT, RUN_CONTEXT, VERSION, ArtifactType
 
+TRASH = "trash"
 # Small records, by which the live and the best model are found and what was decided is remembered; and rows
 # of the user that were set aside and may be wanted again.
-_NEVER = {ArtifactType.RELEASE, ArtifactType.VERDICT, ArtifactType.MODEL_BLESSING, ArtifactType.QUARANTINE}
+_NEVER = {
+    ArtifactType.RELEASE,
+    ArtifactType.VERDICT,
+    ArtifactType.MODEL_BLESSING,
+    ArtifactType.QUARANTINE,
+}
+_RUN_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d+")
+_CHECKPOINT = re.compile(r"[0-9a-f]{16}")
 
 
 class Garbage(NamedTuple):
@@ -38,38 +54,50 @@ class Garbage(NamedTuple):
             f"{len(self.checkpoints)} checkpoints, {self.size / 1e6:,.1f} MB"
         )
 
+    def lines(self, config: Config) -> list[str]:
+        """One line for each thing that goes."""
+        paths = [config.serving_dir / str(number) for number in self.versions]
+        return [str(path) for path in (*paths, *self.folders, *self.logs, *self.checkpoints)]
+
 
 def find(store: MetadataStore, config: Config, *, keep: int) -> Garbage:
     """What can go when the newest `keep` versions stay; hold the root's lock, so that no run works.
 
     The live version is the newest one. What stays with a version: its model, all that went into it, and
     everything else in the runs that made it and published it. The last run stays too, and the most
-    accurate model that was ever released, which the release gate asks for.
+    accurate model that was ever released, which the release gate compares with. Call `store.settle` before.
+
+    Raises:
+      InputError: the live version is damaged or gone, and what goes might bring it back; or the store knows
+        none of the folders under `artifacts/`: it is of another root, or was lost.
     """
-    present = serving.versions(config.serving_dir)
+    contents = look(config.serving_dir)
+    if problem := live.problem(config.serving_dir, contents):
+        raise InputError(f"{problem}, so nothing is removed; {live.way_on(contents)}")
+    present = contents.versions
     going = present[:-keep]
-    stay = {version.number for version in present[-keep:]}
-    runs = _kept_runs(store, config.serving_dir, stay)
+    stay = present[-keep:]
+    runs = _kept_runs(store, config, stay)
     kept = {a.id for run in runs for a in store.get_artifacts_by_context(run.id)}
-    kept |= _came_from(store, _models(config.serving_dir, stay)) | _best(store)
-    artifacts = [
-        a
-        for a in store.get_artifacts()
-        if a.id not in kept and a.type not in _NEVER and a.state != mlmd.Artifact.DELETED
-    ]
+    kept |= _came_from(store, _models(store, config, stay) | _best(store, config.root))
+    known = [a for a in store.get_artifacts() if a.state != mlmd.Artifact.DELETED]
+    artifacts = [a for a in known if a.id not in kept and a.type not in _NEVER]
     gone = {a.id for a in artifacts}
-    staying = [a for a in store.get_artifacts() if a.id not in gone and a.state != mlmd.Artifact.DELETED]
-    used = {folder for a in staying for folder in (Path(a.uri), *Path(a.uri).parents)}
-    folders = [path for path in _folders(config.root) if path not in used]
+    used = set(_identities(config.root, (a for a in known if a.id not in gone)))
+    seen = _folders(store, config.root)
+    _refuse_unknown(config, known, seen)
+    folders = [path for path in seen if _identity(path) not in used]
     names = {run.name for run in runs}
-    logs = [path for path in config.root.glob("logs/*.log") if path.stem not in names]
+    logs = [path for path in _logs(store, config.root) if path.stem not in names]
     checkpoints = _abandoned(store, config.root)
     doomed = [*folders, *logs, *checkpoints, *(version.path for version in going)]
     return Garbage([v.number for v in going], artifacts, folders, logs, checkpoints, sum(map(_size, doomed)))
 
 
 def remove(store: MetadataStore, config: Config, garbage: Garbage) -> None:
-    """Removes it. Killed half-way, the next call does the rest.
+    """Moves it into the root's trash, which keeps the root whole at any moment, and empties that.
+
+    Killed half-way, the next call does the rest.
 
     Raises:
       InputError: the serving directory cannot be written.
@@ -77,11 +105,19 @@ def remove(store: MetadataStore, config: Config, garbage: Garbage) -> None:
     for number in garbage.versions:
         serving.remove(config.serving_dir, number)
     _mark(store, garbage.artifacts, mlmd.Artifact.MARKED_FOR_DELETION)
-    for path in (*garbage.folders, *garbage.checkpoints):
-        shutil.rmtree(path)
-    for path in garbage.logs:
-        path.unlink()
+    trash = config.root / TRASH / f"{datetime.now():%Y-%m-%dT%H-%M-%S.%f}"
+    for path in (*garbage.folders, *garbage.checkpoints, *garbage.logs):
+        target = trash / path.relative_to(config.root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
     _mark(store, garbage.artifacts, mlmd.Artifact.DELETED)
+    empty_trash(config.root)
+
+
+def empty_trash(root: Path) -> None:
+    """Removes what `remove` moved into the trash, now or before it was killed."""
+    if (root / TRASH).is_dir():
+        shutil.rmtree(root / TRASH)
 
 
 def _mark(store: MetadataStore, artifacts: list[mlmd.Artifact], state: int) -> None:
@@ -90,26 +126,25 @@ def _mark(store: MetadataStore, artifacts: list[mlmd.Artifact], state: int) -> N
     store.put_artifacts(artifacts)
 
 
-def _models(folder: Path, numbers: set[int]) -> set[int]:
+def _models(store: MetadataStore, config: Config, versions: Iterable[serving.Version]) -> set[int]:
     """The Model artifacts behind some versions."""
-    return {change.model_id for change in audit.changes(folder) if change.to in numbers}
+    return {known_model(store, version, config.serving_dir) for version in versions} - {0}
 
 
-def _best(store: MetadataStore) -> set[int]:
-    """The Model artifact of the most accurate model that was released."""
-    released = {release.properties[MODEL_ID].int_value for release in releases(store)}
-    accuracy = {
-        blessing.custom_properties[BLESSED_MODEL_ID].int_value: value.double_value
-        for blessing in store.get_artifacts_by_type(ArtifactType.MODEL_BLESSING)
-        if (value := blessing.custom_properties.get(ACCURACY))
-    }
-    return set(sorted(released & accuracy.keys(), key=lambda model: accuracy[model])[-1:])
+def _best(store: MetadataStore, root: Path) -> set[int]:
+    """The Model artifact of the most accurate model that was released, as the LiveModel resolver finds it."""
+    models, blessings = (of_type(store, k) for k in (ArtifactType.MODEL, ArtifactType.MODEL_BLESSING))
+    best = most_accurate(releases(store), models, blessings, lambda model: (root / model.uri).exists())
+    return {best.id} if best else set()
 
 
-def _kept_runs(store: MetadataStore, folder: Path, numbers: set[int]) -> list[mlmd.Context]:
+def _kept_runs(
+    store: MetadataStore, config: Config, versions: Iterable[serving.Version]
+) -> list[mlmd.Context]:
     """The last run, and those that made or published the kept versions' models."""
+    numbers = {version.number for version in versions}
     published = {r.id for r in releases(store) if r.properties[VERSION].int_value in numbers}
-    made = _models(folder, numbers) | published
+    made = _models(store, config, versions) | published
     # Not those that took them from the cache.
     executions = store.get_executions_by_id(sorted(_makers(store, made)))
     names = {
@@ -139,20 +174,67 @@ def _came_from(store: MetadataStore, artifacts: set[int]) -> set[int]:
     return found
 
 
-def _folders(root: Path) -> Iterable[Path]:
-    """What components wrote: `artifacts/<node>/<output>/<execution>`, TFX's own notes in `.system` too."""
-    return [path for path in root.glob("artifacts/*/*/*") if path.is_dir()]
+def _folders(store: MetadataStore, root: Path) -> list[Path]:
+    """What nodes wrote, at `artifacts/<node>/<output>/<execution>`; foreign folders are left out.
+
+    TFX numbers an output's folder by its execution, which it records before it makes the folder.
+    """
+    executions = {str(execution.id) for execution in store.get_executions()}
+    nodes = {context.name.split(".")[-1] for context in store.get_contexts_by_type(NODE_CONTEXT)}
+    return [
+        path
+        for path in sorted(root.glob("artifacts/*/*/*"))
+        if path.is_dir()
+        and not path.is_symlink()
+        and path.name in executions
+        and path.parts[-3] in nodes
+        and not path.parts[-2].startswith(".")
+    ]
+
+
+def _refuse_unknown(config: Config, known: list[mlmd.Artifact], seen: list[Path]) -> None:
+    """A store that knows no folder that is there cannot say what may go."""
+    there = [path for path in config.root.glob("artifacts/*/*/*") if not path.parts[-2].startswith(".")]
+    recorded = set(_identities(config.root, known))
+    if there and not any(_identity(path) in recorded for path in there):
+        raise InputError(
+            f"{config.metadata_file}: knows none of the {len(there)} folders under "
+            f"{config.root / 'artifacts'}, so nothing is removed; it is of another root or was lost: put it "
+            "back from a backup, or move these folders away yourself"
+        )
+
+
+def _identities(root: Path, artifacts: Iterable[mlmd.Artifact]) -> Iterable[tuple[int, int]]:
+    """The folders of artifacts and all above them, as far as they exist."""
+    for artifact in artifacts:
+        place = (root / artifact.uri).resolve()
+        for folder in (place, *place.parents):
+            if folder.exists():
+                yield _identity(folder)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino
+
+
+def _logs(store: MetadataStore, root: Path) -> list[Path]:
+    """The logs of runs, by their names."""
+    known = {run.name for run in store.get_contexts_by_type(RUN_CONTEXT)}
+    found = sorted(root.glob("logs/*.log"))
+    return [path for path in found if path.stem in known or _RUN_NAME.fullmatch(path.stem)]
 
 
 def _abandoned(store: MetadataStore, root: Path) -> list[Path]:
     """Checkpoints that the last run did not touch: it did not go on with them, and neither will the next."""
     runs = store.get_contexts_by_type(RUN_CONTEXT)
     began = max((run.create_time_since_epoch for run in runs), default=0) / 1000
-    return [path for path in root.glob("checkpoints/*") if _touched(path) < began]
+    ours = [path for path in root.glob("checkpoints/*") if _CHECKPOINT.fullmatch(path.name) and path.is_dir()]
+    return [path for path in ours if _touched(path) < began]
 
 
 def _touched(folder: Path) -> float:
-    return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+    return max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
 
 
 def _size(path: Path) -> int:

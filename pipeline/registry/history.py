@@ -1,13 +1,11 @@
 """Reads from the metadata store what a run did. Imports neither TFX nor TensorFlow."""
 
 import json
-import sqlite3
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from ml_metadata.metadata_store import MetadataStore
+from google.protobuf.message import DecodeError
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from pydantic import BaseModel
 from tensorflow_metadata.proto.v0 import statistics_pb2
@@ -15,14 +13,13 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 from maskline.components.evaluation.report import Report as Evaluation
 from maskline.components.evaluation.report import read as read_evaluation
 from maskline.components.ingest.quarantine import Report, read_report
+from maskline.components.pusher.contents import look
 from maskline.components.verdict import Verdict
 from maskline.components.verdict import read as read_verdict
-from maskline.pipeline.errors import BusyError
-from maskline.pipeline.local.lock import holder_of
-from maskline.pipeline.registry import overrides
+from maskline.pipeline.registry import live, overrides
 from maskline.pipeline.registry.overrides import Override
 from maskline.pipeline.registry.releases import releases
-from maskline.transform.errors import InputError, MachineError
+from maskline.pipeline.registry.store import connect
 from maskline.transform.names import (
     BLESSED,
     EVAL,
@@ -41,18 +38,11 @@ from maskline.transform.names import (
     Node,
 )
 
+_T = TypeVar("_T")
 _State = mlmd.Execution.State
 DONE = ("COMPLETE", "CACHED")
 # In the name of a run that ingested an older span for another run: its name stands before, the span behind.
 OF_SPAN = "-span-"
-
-
-PATIENCE = 5.0  # seconds that a store is waited for that another process holds
-# What SQLite says where the machine refuses.
-_OF_MACHINE = (
-    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY,
-)  # fmt: skip
 
 
 class Component(BaseModel):
@@ -94,6 +84,8 @@ class Run(BaseModel):
     evaluation: Evaluation | None = None
     training: Path | None = None
     facts: Path | None = None
+    live_problem: str = ""
+    lost: list[str] = []
 
     @property
     def log_name(self) -> str:
@@ -133,6 +125,7 @@ class History:
 
     def __init__(self, metadata_file: Path, serving_dir: Path, *, read_only: bool = False) -> None:
         self._serving_dir = serving_dir
+        self._root = metadata_file.parent
         self._store = connect(metadata_file, read_only=read_only)
 
     def latest(self) -> Run | None:
@@ -156,8 +149,8 @@ class History:
             return None
         artifacts = self._store.get_artifacts_by_context(contexts[-1].id)
         run = self._read(contexts[-1])
-        paths = [Path(a.uri) for a in artifacts] + ([run.model] if run.model else [])
-        return run if all(path.exists() for path in paths) else None
+        there = all(a.state == mlmd.Artifact.LIVE and self._place(a).exists() for a in artifacts)
+        return run if there and not run.live_problem and not run.lost else None
 
     def finish(self, run: str, inputs: str) -> None:
         """Notes on a run that has come to its end what it depended on."""
@@ -215,34 +208,37 @@ class History:
             rows = artifact.custom_properties[ROWS_READ].int_value
             component[Node.EXAMPLE_GEN].records_in = {"read": rows}
         for artifact in _of_type(outputs.get(Node.EXAMPLE_GEN), ArtifactType.QUARANTINE):
-            run.quarantine = Path(artifact.uri)
+            run.quarantine = self._place(artifact)
             if (run.quarantine / QUARANTINE_REPORT_FILE).exists():
-                run.ingest = read_report(run.quarantine)
+                run.ingest = self._or_lost(run, read_report, run.quarantine)
         for artifact in _of_type(outputs.get(Node.STATISTICS_GEN), ArtifactType.STATISTICS):
-            run.statistics = Path(artifact.uri)
-            splits = _count_splits(run.statistics)
+            run.statistics = self._place(artifact)
+            splits = self._or_lost(run, _count_splits, run.statistics) or {}
             component[Node.STATISTICS_GEN].records_in = splits
             component[Node.EXAMPLE_GEN].records_out = splits
             if Node.TRANSFORM in component and Node.WINDOW not in component:
                 component[Node.TRANSFORM].records_in = splits
         for artifact in _of_type(outputs.get(Node.TRAINER), ArtifactType.TRAINING_HISTORY):
-            run.training = Path(artifact.uri)
-            rows_trained = _read_json(run.training / HISTORY_FILE).get("rows", {})
+            run.training = self._place(artifact)
+            history = self._or_lost(run, _read_json, run.training / HISTORY_FILE) or {}
+            rows_trained = history.get("rows", {})
             component[Node.TRAINER].records_in = rows_trained
             component[Node.TRANSFORM].records_out = rows_trained
 
     def _add_verdict(self, run: Run, outputs: dict[str, list[mlmd.Artifact]]) -> None:
         for name, artifacts in outputs.items():
             for artifact in _of_type(artifacts, ArtifactType.VERDICT):
-                run.verdicts[name] = read_verdict(Path(artifact.uri))
+                if verdict := self._or_lost(run, read_verdict, self._place(artifact)):
+                    run.verdicts[name] = verdict
         for artifact in _of_type(outputs.get(Node.RELEASE_GATE), ArtifactType.MODEL_BLESSING):
             run.blessed = artifact.custom_properties[BLESSED].int_value == 1
         for artifact in _of_type(outputs.get(Node.MODEL_CHECKS), ArtifactType.INFRA_BLESSING):
             run.blessed = run.blessed and artifact.custom_properties[BLESSED].int_value == 1
         for artifact in _of_type(outputs.get(Node.EVALUATOR), ArtifactType.EVALUATION):
-            if Path(artifact.uri, EVALUATION_FILE).exists():  # it is not while the Evaluator works
-                run.evaluation = read_evaluation(Path(artifact.uri))
-                run.metrics = run.evaluation.metrics
+            # Before the Evaluator has ended there is none.
+            if (self._place(artifact) / EVALUATION_FILE).exists():
+                run.evaluation = self._or_lost(run, read_evaluation, self._place(artifact))
+                run.metrics = run.evaluation.metrics if run.evaluation else {}
         run.why = [str(check) for verdict in run.verdicts.values() for check in verdict.blocking]
         evaluator = next((c for c in run.components if c.name == Node.EVALUATOR), None)
         if evaluator and run.metrics:
@@ -250,57 +246,35 @@ class History:
 
     def _add_candidate(self, run: Run, outputs: dict[str, list[mlmd.Artifact]]) -> None:
         for artifact in _of_type(outputs.get(Node.TRAINER), ArtifactType.MODEL):
-            run.candidate, run.candidate_id = Path(artifact.uri, "Format-Serving"), artifact.id
+            run.candidate, run.candidate_id = self._place(artifact) / "Format-Serving", artifact.id
             run.override = overrides.of_model(self._serving_dir, artifact.id)
 
     def _add_release(self, run: Run, outputs: dict[str, list[mlmd.Artifact]]) -> None:
         for artifact in _of_type(outputs.get(Node.PUSHER), ArtifactType.PUSHED_MODEL):
-            run.facts = Path(artifact.uri, FACTS_FILE)
+            run.facts = self._place(artifact) / FACTS_FILE
         for artifact in _of_type(outputs.get(Node.PUSHER), ArtifactType.RELEASE):
             run.released_version = artifact.properties[VERSION].int_value
-        for newest in releases(self._store)[-1:]:
-            run.live_version = newest.properties[VERSION].int_value
-            run.model = self._serving_dir / str(run.live_version)
+        recorded = max((r.properties[VERSION].int_value for r in releases(self._store)), default=0)
+        contents = look(self._serving_dir)
+        if contents.live:
+            run.live_version, run.model = contents.live.number, contents.live.path
+        if problem := live.problem(self._serving_dir, contents, recorded=recorded):
+            run.live_problem = f"{problem}; {live.way_on(contents)}"
 
+    def _place(self, artifact: mlmd.Artifact) -> Path:
+        """Where an artifact's files lie; its URI is relative to the root, or absolute in an older store."""
+        return self._root / artifact.uri
 
-def connect(metadata_file: Path, *, read_only: bool = False) -> MetadataStore:
-    """Opens a metadata store. Let go of it before a run forks (docs/adr/0002).
-
-    Raises:
-      InputError: the store is damaged, or no store.
-      MachineError: it cannot be read or written.
-      BusyError: another process holds it, after some seconds; names its id.
-    """
-    _check(metadata_file, read_only=read_only)
-    mode = mlmd.SqliteMetadataSourceConfig
-    config = mlmd.ConnectionConfig()
-    config.sqlite.filename_uri = str(metadata_file)
-    config.sqlite.connection_mode = mode.READONLY if read_only else mode.READWRITE_OPENCREATE
-    return MetadataStore(config)
-
-
-def _check(file: Path, *, read_only: bool) -> None:
-    """Asks SQLite itself: what ml-metadata raises is a page of SQL."""
-    try:
-        with closing(sqlite3.connect(file, timeout=PATIENCE)) as database:
-            database.execute("PRAGMA schema_version" if read_only else "BEGIN IMMEDIATE")
-    except sqlite3.Error as error:
-        raise _refusal(file, error, "read" if read_only else "written") from None
-
-
-def _refusal(file: Path, error: sqlite3.Error, action: str) -> Exception:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest is a further reason
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        process = holder_of(file)
-        held = f"held by process {process}" if process else "held by another process"
-        return BusyError(f"{file}: busy, {held}; wait until it has ended, then try again")
-    if code in _OF_MACHINE and not file.is_dir():
-        return MachineError(
-            f"{file}: the metadata store cannot be {action} ({error}); make room or give access"
-        )
-    return InputError(
-        f"{file}: the metadata store cannot be {action} ({error}); repair it, or give another --root"
-    )
+    def _or_lost(self, run: Run, read: Callable[[Path], _T], path: Path) -> _T | None:
+        """Reads a file of the run, or notes that it is gone or damaged: the next run makes it again."""
+        try:
+            return read(path)
+        except (OSError, ValueError, DecodeError) as error:
+            done = {component.state for component in run.components}
+            if not run.ended and "RUNNING" in done and isinstance(error, FileNotFoundError):
+                return None  # it is being written
+            run.lost.append(str(path))
+            return None
 
 
 def _of_type(artifacts: Iterable[mlmd.Artifact] | None, name: str) -> list[mlmd.Artifact]:
@@ -326,7 +300,4 @@ def _count_splits(uri: Path) -> dict[str, int]:
 
 
 def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        return json.loads(file.read_text())
-    except FileNotFoundError:
-        return {}
+    return json.loads(file.read_bytes())

@@ -8,6 +8,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from maskline.components.pusher import audit, serving
+from maskline.components.pusher.contents import look
+from maskline.pipeline.registry import live
 
 
 class Released(BaseModel):
@@ -25,34 +27,38 @@ class Released(BaseModel):
 
 
 def released(folder: Path) -> list[Released]:
-    """The versions in a serving directory, oldest first.
-
-    Raises:
-      InputError: the audit log was edited by hand.
-    """
+    """The versions in a serving directory, oldest first."""
     logged = {change.to: change for change in audit.changes(folder)}
-    # One that is not logged yet, the next run will log; until then it is shown as it will be.
+    # The next run logs a version that is not in the log yet; until then it is shown as it will be logged.
     logged |= {change.to: change for change in serving.unlogged(folder)}
     present = serving.versions(folder)
-    return [_released(v, logged[v.number], live=v == present[-1]) for v in present]
+    return [_released(v, logged[v.number], is_live=v == present[-1]) for v in present]
 
 
-def _released(version: serving.Version, change: audit.Change, *, live: bool) -> Released:
+def _released(version: serving.Version, change: audit.Change, *, is_live: bool) -> Released:
     try:
         facts = json.loads((version.path / serving.FACTS_PATH).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (OSError, ValueError):
         facts = {}
     return Released(
         version=version.number,
-        live=live,
+        live=is_live,
         since=change.time,
         who=change.who,
-        why=change.why,
+        why=change.reason,
         identity=version.identity,
         metrics=facts.get("metrics", {}),
         data=facts.get("data", {}),
         path=version.path,
     )
+
+
+def problems(folder: Path) -> list[str]:
+    """One line for each thing in a serving directory that is damaged, gone or foreign."""
+    contents = look(folder)
+    found = live.problem(folder, contents)
+    more = [note for note in contents.notes if not found or not note.startswith(found.split(": ")[0])]
+    return [*([f"{found}; {live.way_on(contents)}"] if found else []), *more, *audit.problems(folder)]
 
 
 def in_words(found: list[Released]) -> list[str]:

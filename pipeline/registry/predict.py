@@ -4,8 +4,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from maskline.components.pusher.contents import look
 from maskline.pipeline.config import Config
 from maskline.pipeline.local.streams import quiet_tensorflow
+from maskline.pipeline.registry import live
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec, tokenize
 from maskline.transform.names import IDENTITY_FILE
@@ -22,12 +24,15 @@ def answer(config: Config, texts: Sequence[str]) -> list[tuple[str, float]]:
       symbol and probability for each.
 
     Raises:
-      InputError: no model was released yet, or a text is not of the model's language.
+      InputError: no model was released yet, the live one is damaged or gone, or a text is not of the
+        model's language.
     """
-    numbers = [int(p.name) for p in config.serving_dir.glob("[0-9]*") if p.name.isdigit()]
-    if not numbers:
+    contents = look(config.serving_dir)
+    if problem := live.problem(config.serving_dir, contents):
+        raise InputError(f"{problem}; {live.way_on(contents)}")
+    if contents.live is None:
         raise InputError(f"{config.serving_dir}: no model was released yet; `maskline run` makes one")
-    folder = config.serving_dir / str(max(numbers))
+    folder = contents.live.path
     # The model's own language, which need not be that of today's configuration.
     spec = SequenceSpec.of_export(json.loads((folder / IDENTITY_FILE).read_text())["sequence"])
     for text in texts:

@@ -12,6 +12,7 @@ from maskline.components.ingest.spans import is_pattern, split_pattern
 from maskline.components.model_checks.component import ModelChecks
 from maskline.components.pusher.component import MadeBy, Pusher
 from maskline.components.release_gate.component import ReleaseGate
+from maskline.components.release_gate.unknown_live import UnknownLive
 from maskline.components.resolvers.models import LiveModelStrategy
 from maskline.pipeline.config import Config
 from maskline.pipeline.fingerprint import Source
@@ -20,7 +21,14 @@ from maskline.pipeline.stages.train import Training
 from maskline.transform.names import Node
 
 
-def release(config: Config, source: Source, ingest: Ingest, training: Training) -> list[Any]:
+def release(
+    config: Config,
+    source: Source,
+    ingest: Ingest,
+    training: Training,
+    *,
+    unknown_live: UnknownLive | None = None,
+) -> list[Any]:
     """Builds Evaluator, ReleaseGate, ModelChecks and Pusher; see `create_pipeline`."""
     code = source.of("components")
     model = training.trainer.outputs["model"]
@@ -47,6 +55,7 @@ def release(config: Config, source: Source, ingest: Ingest, training: Training) 
         model=model,
         evaluation=evaluator.outputs["evaluation"],
         rules=config.release_gate,
+        unknown_live=unknown_live,
         fingerprint=code,
     )
     model_checks = ModelChecks(

@@ -187,7 +187,8 @@ def test_person_may_release_it_and_is_recorded(steps, root):
     assert (step.code, step.versions) == (0, ["1", "2", "3"]), step.out
     assert step.run["override"]["reason"] == "products are not asked for any more"
     assert (step.run["exit"], step.run["live_version"], step.run["blessed"]) == (0, 3, False)
-    assert audit_log(root)[2]["why"] == "blessed on purpose: products are not asked for any more"
+    line = audit_log(root)[2]
+    assert (line["why"], line["override"]) == ("products are not asked for any more", True)
 
 
 def test_run_after_it_has_nothing_to_do_and_tells_of_it(steps):

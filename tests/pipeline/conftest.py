@@ -1,11 +1,13 @@
 """A root as runs leave it: a real metadata store, and the files of its artifacts."""
 
+import os
+
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from maskline.components.verdict import Check, Outcome, Verdict
 from maskline.pipeline.config import load
-from maskline.pipeline.registry.history import connect
+from maskline.pipeline.registry.store import connect
 from maskline.transform.names import VERDICT_FILE
 from tests.components.pusher.test_serving import saved_model
 
@@ -37,35 +39,40 @@ def record(config, store):
             yield found or store.get_context_by_type_and_name(kind, name)
 
     def node(run, name, **outputs):
-        events = []
-        for kind, uri in outputs.items():
-            type_id = store.put_artifact_type(mlmd.ArtifactType(name=kind))
-            artifact = mlmd.Artifact(type_id=type_id, uri=str(uri), state=mlmd.Artifact.LIVE)
-            events.append((artifact, mlmd.Event(type=mlmd.Event.OUTPUT)))
+        """An execution whose outputs lie where TFX puts them: folders are numbered by the execution."""
         type_id = store.put_execution_type(mlmd.ExecutionType(name=name))
         done = mlmd.Execution(type_id=type_id, last_known_state=mlmd.Execution.COMPLETE)
+        [done.id] = store.put_executions([done])
+        events = []
+        for kind, write in outputs.items():
+            base = {"base_type": mlmd.ArtifactType.MODEL} if kind == "Model" else {}
+            type_id = store.put_artifact_type(mlmd.ArtifactType(name=kind, **base))
+            uri = f"artifacts/{name}/{kind}/{done.id}"
+            write(config.root / uri)
+            named = f"{run} {name}"
+            artifact = mlmd.Artifact(type_id=type_id, uri=uri, name=named, state=mlmd.Artifact.LIVE)
+            events.append((artifact, mlmd.Event(type=mlmd.Event.OUTPUT)))
         return store.put_execution(done, events, list(contexts(run, name)))[1]
 
-    def verdict(run, gate, outcome):
+    def verdict(outcome):
         check = Check(name="accuracy", subject="operator=*", asked="little", measured="much", outcome=outcome)
-        folder = config.root / "artifacts" / gate / "verdict" / run
-        folder.mkdir(parents=True)
-        (folder / VERDICT_FILE).write_text(Verdict(checks=(check,)).model_dump_json())
-        return folder
+
+        def write(folder):
+            folder.mkdir(parents=True)
+            (folder / VERDICT_FILE).write_text(Verdict(checks=(check,)).model_dump_json())
+
+        return write
 
     def record(run, *, gate=BLOCKED, checks=PASSED):
-        model = config.root / "artifacts" / "Trainer" / "model" / run
-        saved_model(model / "Format-Serving", run)
-        node(run, "Trainer", Model=model)
-        node(run, "ModelChecks", MasklineVerdict=verdict(run, "ModelChecks", checks))
+        [made] = node(run, "Trainer", Model=lambda folder: saved_model(folder / "Format-Serving", run))
+        node(run, "ModelChecks", MasklineVerdict=verdict(checks))
         if gate:
-            ids = node(
-                run, "ReleaseGate", MasklineVerdict=verdict(run, "ReleaseGate", gate), ModelBlessing=""
-            )
-            [blessing] = store.get_artifacts_by_id(ids[1:])
+            ids = node(run, "ReleaseGate", MasklineVerdict=verdict(gate), ModelBlessing=os.makedirs)
+            [blessing] = [a for a in store.get_artifacts_by_id(ids) if a.type == "ModelBlessing"]
             blessing.custom_properties["blessed"].int_value = int(gate is PASSED)
             store.put_artifacts([blessing])
         node(run, "Pusher")
-        return model / "Format-Serving"
+        [model] = store.get_artifacts_by_id([made])
+        return config.root / model.uri / "Format-Serving"
 
     return record

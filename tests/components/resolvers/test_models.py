@@ -22,6 +22,7 @@ from maskline.components.resolvers.models import LiveModelStrategy
 from maskline.components.verdict import Check, Verdict
 from maskline.pipeline.registry.models import released
 from maskline.transform.answers import Answers, Confusion, WrongRow
+from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
 from maskline.transform.names import (
     ACCURACY,
@@ -59,7 +60,8 @@ def known(tmp_path):
     folder.mkdir(exist_ok=True)
     rows = {"train": 80, "eval": 15}
     (folder / "history.json").write_text(json.dumps({"rows": rows, "parameters": 1234}))
-    (folder / EVALUATION_FILE).write_text(REPORT.model_dump_json())
+    report = COMPARED if versions(tmp_path / "serving") else REPORT
+    (folder / EVALUATION_FILE).write_text(report.model_dump_json())
     examples, history, evaluation = Examples(), TrainingHistory(), ModelEvaluation()
     examples.span = 20_000
     examples.set_int_custom_property(ROWS_READ, 100)
@@ -101,6 +103,12 @@ REPORT = Report(
             standard_errors=ERRORS,
             pairs={"live": Pairs(rows=10, better=1, worse=3)},
         ),
+    )
+)
+COMPARED = Report(
+    slices=(
+        REPORT.overall.model_copy(update={"metrics": {"candidate": METRICS, "live": METRICS}}),
+        *REPORT.slices[1:],
     )
 )
 CONFIGURATION = {"sequence": SequenceSpec().model_dump(mode="json"), "training": {"seed": 7, "epochs": 3}}
@@ -201,6 +209,14 @@ def test_published_but_not_recorded_is_recorded_and_not_published_again(tmp_path
     push(tmp_path, "a", 5)
     [release], _ = push(tmp_path, "a", 6)
     assert (release.version, release.model_id) == (1, 6)
+    assert identities(tmp_path) == [(1, "a")]
+
+
+def test_model_that_was_not_compared_with_the_live_one_is_not_published(tmp_path, monkeypatch):
+    push(tmp_path, "a", 5)
+    monkeypatch.setattr(f"{__name__}.COMPARED", REPORT)
+    with pytest.raises(InputError, match=r"serving/1: is live and was not compared with the candidate"):
+        push(tmp_path, "b", 6)
     assert identities(tmp_path) == [(1, "a")]
 
 

@@ -28,7 +28,9 @@ def test_model_goes_live_and_who_when_and_why_are_kept(config, store, record):
     version = bless(config, "first", reason="products\nare not  asked for")
     assert [v.identity for v in serving.versions(config.serving_dir)] == [version.identity] == ["first"]
     [change] = audit.changes(config.serving_dir)
-    assert (change.why, change.who) == ("blessed on purpose: products are not asked for", audit.user())
+    assert (change.why, change.who, change.override) == (
+        "products are not asked for", audit.user(), True,
+    )  # fmt: skip
     run = read(config, "first")
     assert (run.override.reason, run.override.version) == ("products are not asked for", 1)
     assert (run.exit, run.blessed) == (Exit.OK, False)

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from maskline.pipeline.errors import BusyError
-from maskline.pipeline.registry import history
+from maskline.pipeline.registry import store as registry_store
 from maskline.transform.errors import InputError, MachineError
 from tests.faults.damage import READ_ONLY, may_mount, mounted
 
@@ -37,9 +37,9 @@ def held(config, store):
 def test_a_store_that_is_held_is_waited_for_and_then_named_with_its_holder(
     config, held, monkeypatch, read_only
 ):
-    monkeypatch.setattr(history, "PATIENCE", 0.1)
+    monkeypatch.setattr(registry_store, "PATIENCE", 0.1)
     with pytest.raises(BusyError) as error:
-        history.connect(config.metadata_file, read_only=read_only)
+        registry_store.connect(config.metadata_file, read_only=read_only)
     assert str(error.value) == (
         f"{config.metadata_file}: busy, held by process {held}; wait until it has ended, then try again"
     )
@@ -49,7 +49,7 @@ def test_a_store_that_was_held_is_opened_when_it_is_free(config, store):
     holder = sqlite3.connect(config.metadata_file, isolation_level=None, check_same_thread=False)
     holder.execute("BEGIN EXCLUSIVE")
     threading.Timer(0.3, holder.close).start()
-    assert history.connect(config.metadata_file).get_artifacts() == []
+    assert registry_store.connect(config.metadata_file).get_artifacts() == []
 
 
 def test_what_is_no_store_is_the_users_and_what_is_refused_is_the_machines(tmp_path):
@@ -57,9 +57,9 @@ def test_what_is_no_store_is_the_users_and_what_is_refused_is_the_machines(tmp_p
     with pytest.raises(
         InputError, match=r"text: the metadata store cannot be read \(file is not a database\)"
     ):
-        history.connect(tmp_path / "text", read_only=True)
+        registry_store.connect(tmp_path / "text", read_only=True)
     if not may_mount():
         pytest.skip("only root can mount")
     (tmp_path / "folder").mkdir()
     with mounted(tmp_path / "folder", READ_ONLY), pytest.raises(MachineError, match="cannot be written"):
-        history.connect(tmp_path / "folder" / "store")
+        registry_store.connect(tmp_path / "folder" / "store")

@@ -9,7 +9,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from maskline.components.pusher import audit, serving
 from maskline.pipeline.config import load
 from maskline.pipeline.registry import garbage, releases
-from maskline.pipeline.registry.history import connect
+from maskline.pipeline.registry.store import connect
 from tests.components.pusher.test_serving import contents
 from tests.killing import killed
 from tests.pipeline.conftest import PASSED
@@ -22,7 +22,7 @@ def root(config, store, record) -> Path:
     """Three runs, each of which released its model; checkpoints and a log of old."""
     for name in RUNS:
         model = record(name, gate=PASSED)
-        [made] = [a for a in store.get_artifacts_by_type("Model") if a.uri == str(model.parent)]
+        [made] = [a for a in store.get_artifacts_by_type("Model") if config.root / a.uri == model.parent]
         releases.make_live(store, model, config.serving_dir, why="blessed", model_id=made.id)
         (config.root / "logs").mkdir(exist_ok=True)
         (config.root / "logs" / f"{name}.log").write_text("a log")
@@ -42,11 +42,16 @@ def left(root: Path) -> tuple[list[str], dict[str, str]]:
     files = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
     store = connect(root / "metadata.sqlite", read_only=True)
     states = {
-        f"{a.type} {Path(a.uri).name}": mlmd.Artifact.State.Name(a.state)
+        f"{a.type} {a.name}": mlmd.Artifact.State.Name(a.state)
         for a in store.get_artifacts()
         if a.type in ("Model", "MasklineVerdict")
     }
     return [file for file in files if "sqlite" not in file and not file.endswith(".lock")], states
+
+
+def trained(root: Path) -> set[str]:
+    """The identities of the models that are left under `artifacts/`."""
+    return {serving.identity_of(path) for path in root.glob("artifacts/Trainer/*/*/Format-Serving")}
 
 
 def test_the_live_version_and_what_it_came_from_stay(root, config):
@@ -55,11 +60,11 @@ def test_the_live_version_and_what_it_came_from_stay(root, config):
     assert [version.number for version in serving.versions(config.serving_dir)] == [3]
     assert contents(config.serving_dir / "3") == live
     files, states = left(root)
-    assert {file.split("/")[3] for file in files if file.startswith("artifacts/Trainer")} == {"third"}
-    assert states["Model third"] == "LIVE"
-    assert {states["Model first"], states["Model second"]} == {"DELETED"}
+    assert trained(root) == {"third"}
+    assert states["Model third Trainer"] == "LIVE"
+    assert {states["Model first Trainer"], states["Model second Trainer"]} == {"DELETED"}
     # What was decided is remembered: small records stay.
-    assert {states[f"MasklineVerdict {name}"] for name in RUNS} == {"LIVE"}
+    assert {states[f"MasklineVerdict {name} ReleaseGate"] for name in RUNS} == {"LIVE"}
     assert [file for file in files if file.startswith("logs/")] == ["logs/third.log"]
     assert len(audit.changes(config.serving_dir)) == 3
     assert collect(root) == garbage.Garbage([], [], [], [], [], 0), "twice finds nothing more"
@@ -68,12 +73,8 @@ def test_the_live_version_and_what_it_came_from_stay(root, config):
 def test_more_versions_stay_where_that_is_asked(root, config):
     collect(root, keep=2)
     assert [version.number for version in serving.versions(config.serving_dir)] == [2, 3]
-    files, states = left(root)
-    assert {file.split("/")[3] for file in files if file.startswith("artifacts/Trainer")} == {
-        "second",
-        "third",
-    }
-    assert states["Model first"] == "DELETED"
+    assert trained(root) == {"second", "third"}
+    assert left(root)[1]["Model first Trainer"] == "DELETED"
 
 
 def test_killed_at_every_step_the_live_version_is_whole_and_the_next_call_does_the_rest(root, tmp_path):
@@ -93,7 +94,7 @@ def test_killed_at_every_step_the_live_version_is_whole_and_the_next_call_does_t
             assert contents(version.path)["saved_model.pb"]
         store = connect(root / "metadata.sqlite", read_only=True)
         promised = [a for a in store.get_artifacts_by_type("Model") if a.state == mlmd.Artifact.LIVE]
-        missing = [a.uri for a in promised if not (Path(a.uri) / "Format-Serving/saved_model.pb").exists()]
+        missing = [a.uri for a in promised if not (root / a.uri / "Format-Serving/saved_model.pb").exists()]
         assert not missing, "the cache would give out what is gone"
         outcomes.add(len(promised))
         del store

@@ -1,0 +1,185 @@
+"""Looks at a root: what is wrong, and what each command would do about it; `repair` repairs it."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from maskline.components.pusher import audit, proof, serving
+from maskline.components.pusher.contents import leftovers, look
+from maskline.pipeline.config import Config
+from maskline.pipeline.registry import files, garbage, live, releases, store
+from maskline.transform.errors import InputError
+from maskline.transform.names import AUDIT_FILE, VERSION
+
+_ROOM = 200 << 20  # bytes that a run on the sample data needs with room to spare
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong: where, what, and what to do or what the next command does about it."""
+
+    place: Path
+    what: str
+    then: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.what}; {self.then}"
+
+
+def examine(config: Config, *, prove: Callable[[Path], str] = proof.problem) -> list[Finding]:
+    """Looks at store, audit log, serving directory, artifacts, leftovers and free space. Changes nothing.
+
+    Args:
+      config: says where things lie.
+      prove: says why a version cannot be served, or nothing; by default the live one is loaded and asked.
+    """
+    if not config.root.is_dir():
+        return [Finding(config.root, "there is no such root", "`maskline run` makes it")]
+    records, broken = _store(config)
+    return [
+        *broken,
+        *_audit_log(config.serving_dir),
+        *_serving(config.serving_dir, records, prove),
+        *_unrecorded(config, records),
+        *_artifacts(config.root, records),
+        *_leftovers(config),
+        *_space(config.root),
+    ]
+
+
+def repair(config: Config) -> list[str]:
+    """Repairs what can be repaired without losing anything; hold the root's lock.
+
+    A store that cannot be read is moved aside. The releases that the store does not know are recorded from
+    the directory and the audit log, artifacts that are gone are marked, leftovers of killed commands are
+    removed. A version is never removed.
+
+    Returns:
+      what was done, a line each.
+
+    Raises:
+      InputError: the serving directory cannot be written.
+    """
+    done = []
+    try:
+        opened = store.connect(config.metadata_file)
+    except InputError:
+        aside = config.metadata_file.with_name(f"metadata.damaged-{datetime.now():%Y-%m-%dT%H-%M-%S}.sqlite")
+        config.metadata_file.rename(aside)
+        done.append(f"{config.metadata_file}: moved to {aside.name}; a new store begins")
+        opened = store.connect(config.metadata_file)
+    before = {release.id for release in releases.releases(opened)}
+    log = config.serving_dir / AUDIT_FILE
+    if audit.is_torn(config.serving_dir):
+        done.append(f"{log}: its last line was not written to its end and was cut off")
+    for change in serving.unlogged(config.serving_dir):
+        done.append(f"{log}: version {change.to} was added, as it was found in the directory")
+    for path in leftovers(config.serving_dir):
+        done.append(f"{path}: finished or removed what a killed command left")
+    gone = store.settle(opened, config.root)
+    done += [f"{config.root / artifact.uri}: recorded as gone; a run makes it again" for artifact in gone]
+    releases.reconcile(opened, config.serving_dir)
+    done += [
+        f"{config.serving_dir / str(release.properties[VERSION].int_value)}: recorded in the store"
+        for release in releases.releases(opened)
+        if release.id not in before
+    ]
+    if (config.root / garbage.TRASH).is_dir():
+        garbage.empty_trash(config.root)
+        done.append(f"{config.root / garbage.TRASH}: removed what `maskline gc` had begun to remove")
+    return done
+
+
+def _store(config: Config) -> tuple[MetadataStore | None, list[Finding]]:
+    file = config.metadata_file
+    rebuild = "`maskline doctor --repair` rebuilds the releases from what is served"
+    if not file.exists():
+        return None, [Finding(file, "the metadata store is missing", rebuild)]
+    try:
+        return store.connect(file, read_only=True), []
+    except InputError as error:
+        what = str(error).removeprefix(f"{file}: ").split("; ")[0]
+        return None, [
+            Finding(file, what, f"commands that need it end with status 2; put it back, or {rebuild}")
+        ]
+
+
+def _audit_log(folder: Path) -> Iterator[Finding]:
+    for problem in audit.problems(folder):
+        place, _, what = problem.partition(": ")
+        yield Finding(Path(place), what.split("; ")[0], "the line is skipped; put the log back from a backup")
+    if audit.is_torn(folder):
+        yield Finding(
+            folder / AUDIT_FILE, "the last line was not written to its end", "the next run cuts it off"
+        )
+    for change in serving.unlogged(folder):
+        yield Finding(
+            folder / str(change.to), f"version {change.to} is not in the audit log", "the next run adds it"
+        )
+
+
+def _serving(folder: Path, records: MetadataStore | None, prove: Callable[[Path], str]) -> Iterator[Finding]:
+    contents = look(folder, thorough=True)
+    problem = live.problem(folder, contents, recorded=_recorded(records))
+    if problem:
+        place, _, what = problem.partition(": ")
+        yield Finding(Path(place), what, f"nothing is released until then: {live.way_on(contents)}")
+    for damaged in contents.damaged:
+        if not problem.startswith(f"{damaged.path}: "):
+            yield Finding(
+                damaged.path,
+                f"version {damaged.number} is damaged: {damaged.why}",
+                "`maskline rollback` refuses it; put it back from a backup",
+            )
+    for foreign in contents.foreign:
+        if not problem.startswith(f"{foreign.path}: "):
+            yield Finding(foreign.path, f"is no released version: {foreign.why}", "every command ignores it")
+    if contents.live and not problem and (why := prove(contents.live.path)):
+        yield Finding(contents.live.path, f"the live version cannot be served: {why}", live.way_on(contents))
+
+
+def _recorded(records: MetadataStore | None) -> int:
+    known = releases.releases(records) if records else []
+    return max((release.properties[VERSION].int_value for release in known), default=0)
+
+
+def _unrecorded(config: Config, records: MetadataStore | None) -> Iterator[Finding]:
+    """A version that the store does not know."""
+    if records is None:
+        return
+    known = {release.properties[VERSION].int_value for release in releases.releases(records)}
+    for version in serving.versions(config.serving_dir):
+        if version.number not in known:
+            what = f"version {version.number} is not recorded in the metadata store"
+            yield Finding(version.path, what, "the next run, or `maskline doctor --repair`, records it")
+
+
+def _artifacts(root: Path, records: MetadataStore | None) -> Iterator[Finding]:
+    for artifact in records.get_artifacts() if records else ():
+        if artifact.state == mlmd.Artifact.LIVE and (
+            lost := files.missing(artifact.type, root / artifact.uri)
+        ):
+            what = f"of the artifact {artifact.type} this is gone or damaged"
+            yield Finding(Path(lost), what, "the next run makes it again where it is needed")
+
+
+def _leftovers(config: Config) -> Iterator[Finding]:
+    then = "`maskline doctor --repair` removes it"
+    for path in leftovers(config.serving_dir):
+        yield Finding(path, "a killed command left it", then)
+    if (config.root / garbage.TRASH).is_dir():
+        what = "a killed `maskline gc` left it"
+        yield Finding(config.root / garbage.TRASH, what, then)
+
+
+def _space(root: Path) -> Iterator[Finding]:
+    with suppress(OSError):
+        free = shutil.disk_usage(root).free
+        if free < _ROOM:
+            what = f"{free / 1e6:,.0f} MB are free on its disk"
+            yield Finding(root, what, "a run may end with status 1; make room, or `maskline gc --keep 1`")

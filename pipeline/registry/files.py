@@ -1,0 +1,62 @@
+"""Which files an artifact must have to be of any use. No TFX."""
+
+import json
+from pathlib import Path
+
+from maskline.transform.names import (
+    EVALUATION_FILE,
+    GOLDEN_ROWS_FILE,
+    HISTORY_FILE,
+    IDENTITY_FILE,
+    QUARANTINE_REPORT_FILE,
+    VERDICT_FILE,
+    ArtifactType,
+)
+
+# Patterns by artifact type; each must match at least one file that is not empty.
+NEEDED = {
+    ArtifactType.EXAMPLES: ("Split-*/*",),
+    ArtifactType.STATISTICS: ("Split-*/FeatureStats.pb",),
+    ArtifactType.MODEL: ("Format-Serving/saved_model.pb", f"Format-Serving/{IDENTITY_FILE}"),
+    ArtifactType.EVALUATION: (EVALUATION_FILE,),
+    ArtifactType.VERDICT: (VERDICT_FILE,),
+    ArtifactType.QUARANTINE: (QUARANTINE_REPORT_FILE,),
+    ArtifactType.TRAINING_HISTORY: (HISTORY_FILE,),
+    ArtifactType.GOLDEN_ROWS: (GOLDEN_ROWS_FILE,),
+    "Schema": ("schema.pbtxt",),
+    "TransformGraph": ("transform_fn/saved_model.pb", "transformed_metadata/schema.pbtxt"),
+}
+# Records whose properties say all; a release's folder is the serving directory, which is judged elsewhere.
+_WITHOUT_FILES = (ArtifactType.RELEASE,)
+
+
+def missing(kind: str, folder: Path) -> str:
+    """What an artifact lacks.
+
+    Args:
+      kind: the name of its type.
+      folder: where its files lie.
+
+    Returns:
+      the folder, file or pattern that is gone, empty or, where it is JSON, cannot be read; or nothing.
+    """
+    if kind in _WITHOUT_FILES:
+        return ""
+    if not folder.is_dir():
+        return str(folder)
+    for pattern in NEEDED.get(kind, ()):
+        found = [path for path in folder.glob(pattern) if path.is_file()]
+        if not any(path.stat().st_size for path in found):
+            return str(folder / pattern)
+        for path in found:
+            if path.suffix == ".json" and not _is_json(path):
+                return str(path)
+    return ""
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return True

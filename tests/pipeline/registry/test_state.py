@@ -1,0 +1,387 @@
+"""What is live stays live: store, log and versions lost, damaged, copied and moved. A real store, no TFX."""
+
+import json
+import os
+import shutil
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from maskline.components.pusher import audit, serving
+from maskline.components.pusher.contents import look
+from maskline.components.resolvers.best import most_accurate
+from maskline.pipeline.config import load
+from maskline.pipeline.console import Console
+from maskline.pipeline.local.run import _prepare as prepare
+from maskline.pipeline.registry import doctor, files, garbage, live, releases
+from maskline.pipeline.registry.history import History
+from maskline.pipeline.registry.rollback import roll_back
+from maskline.pipeline.registry.store import connect, settle
+from maskline.transform.errors import InputError
+from maskline.transform.names import AUDIT_FILE, VERDICT_FILE
+from tests.pipeline.conftest import PASSED
+
+NAMES = ("first", "second")
+
+
+def good(_):
+    """Stands for loading a model: these are no real ones."""
+    return ""
+
+
+@pytest.fixture
+def root(config, store, record):
+    """Two runs, each of which released its model."""
+    for number, name in enumerate(NAMES, start=1):
+        model = record(name, gate=PASSED)
+        [made] = [a for a in store.get_artifacts_by_type("Model") if config.root / a.uri == model.parent]
+        releases.make_live(store, model, config.serving_dir, why="blessed", model_id=made.id)
+        [blessing] = [b for b in store.get_artifacts_by_type("ModelBlessing") if name in b.name]
+        blessing.custom_properties["current_model_id"].int_value = made.id
+        blessing.custom_properties["accuracy"].double_value = number / 2
+        store.put_artifacts([blessing])
+    return config.root
+
+
+def recorded(store):
+    return [
+        (r.properties["version"].int_value, r.properties["identity"].string_value)
+        for r in releases.releases(store)
+    ]
+
+
+def model_path(store, root):
+    """The SavedModel that the last release names: what a run compares its candidate with."""
+    number = releases.releases(store)[-1].properties["model_id"].int_value
+    [model] = store.get_artifacts_by_id([number])
+    return root / model.uri / "Format-Serving"
+
+
+def lose_store(config):
+    config.metadata_file.unlink()
+    return connect(config.metadata_file)
+
+
+def test_lost_store_is_rebuilt_from_what_is_served(root, config):
+    store = lose_store(config)
+    releases.reconcile(store, config.serving_dir)
+    assert recorded(store) == [(1, "first"), (2, "second")]
+    assert serving.identity_of(model_path(store, root)) == "second"
+    assert live.comparable(config.serving_dir, recorded=2, prove=good) == ""
+    releases.reconcile(store, config.serving_dir)
+    assert len(recorded(store)) == 2, "once"
+    context = store.get_context_by_type_and_name("pipeline", "maskline")
+    found = {artifact.type for artifact in store.get_artifacts_by_context(context.id)}
+    executions = store.get_executions_by_context(context.id)
+    assert len(executions) == 4, f"resolvers look at executions of the pipeline: {found}"
+
+
+def test_store_that_was_lost_does_not_take_another_model_for_the_live_one(root, config):
+    """The ids in the audit log belong to the old store; in the new one they may name anything."""
+    store = lose_store(config)
+    kind = store.put_artifact_type(mlmd.ArtifactType(name="Model", base_type=mlmd.ArtifactType.MODEL))
+    for number in range(1, 20):
+        (root / f"artifacts/Trainer/model/9{number}").mkdir(parents=True)
+        uri = f"artifacts/Trainer/model/9{number}"
+        store.put_artifacts([mlmd.Artifact(type_id=kind, uri=uri, state=mlmd.Artifact.LIVE)])
+    releases.reconcile(store, config.serving_dir)
+    assert serving.identity_of(model_path(store, root)) == "second"
+
+
+@pytest.mark.parametrize("name", ["3", "20261127"])
+def test_copy_of_a_version_is_compared_with(root, config, store, name):
+    shutil.copytree(config.serving_dir / "1", config.serving_dir / name)
+    releases.reconcile(store, config.serving_dir)
+    assert recorded(store)[-1] == (int(name), "first")
+    assert serving.identity_of(model_path(store, root)) == "first"
+
+
+def test_lost_log_is_written_anew_and_the_way_back_is_open(root, config, store):
+    (config.serving_dir / AUDIT_FILE).unlink()
+    version, source = roll_back(store, config.serving_dir, None, prove=good)
+    assert (version.number, source) == (3, 1)
+    assert [change.to for change in audit.changes(config.serving_dir)] == [1, 2, 3]
+
+
+def test_way_back_needs_no_store(root, config):
+    version, _ = roll_back(None, config.serving_dir, None, "without a store", prove=good)
+    assert (version.number, version.identity) == (3, "first")
+    store = lose_store(config)
+    releases.reconcile(store, config.serving_dir)
+    assert recorded(store)[-1] == (3, "first")
+
+
+def test_emptied_serving_directory_does_not_give_numbers_again(root, config, store):
+    shutil.rmtree(config.serving_dir)
+    releases.reconcile(store, config.serving_dir)
+    problem = live.comparable(config.serving_dir, recorded=2, prove=good)
+    assert problem == f"{config.serving_dir / '2'}: version 2 was live, and is not there any more"
+    assert serving.publish(model_path(store, root), config.serving_dir, why="a test").number == 3
+
+
+def test_empty_folder_is_never_live_and_never_gone_back_to(root, config, store):
+    (config.serving_dir / "99").mkdir()
+    releases.reconcile(store, config.serving_dir)
+    assert recorded(store)[-1] == (2, "second")
+    assert live.comparable(config.serving_dir, recorded=2, prove=good) == ""
+    with pytest.raises(InputError, match="no version 99; there are 1, 2"):
+        roll_back(store, config.serving_dir, 99, prove=good)
+
+
+def test_damaged_live_version_is_named_and_the_newest_good_one_is_the_way_back(root, config, store):
+    os.truncate(config.serving_dir / "2" / "saved_model.pb", 1)
+    problem = live.comparable(config.serving_dir, recorded=2, prove=good)
+    assert problem.startswith(
+        f"{config.serving_dir / '2'}: the live version 2 is damaged: saved_model.pb has 1"
+    )
+    run = History(config.metadata_file, config.serving_dir).latest()
+    assert run.live_problem.startswith(problem)
+    assert "`maskline rollback` makes version 1 live again" in run.live_problem
+    version, source = roll_back(store, config.serving_dir, None, prove=good)
+    assert (version.number, source, version.identity) == (3, 1, "first")
+    assert live.comparable(config.serving_dir, recorded=3, prove=good) == ""
+
+
+def test_model_of_another_program_above_the_live_one_blocks(root, config):
+    shutil.copytree(config.serving_dir / "1", config.serving_dir / "7")
+    shutil.rmtree(config.serving_dir / "7" / "assets.extra")
+    problem = live.comparable(config.serving_dir, recorded=2, prove=good)
+    assert problem.startswith(f"{config.serving_dir / '7'}: a server takes it for the live version")
+
+
+def test_version_without_manifest_is_loaded_before_it_is_compared_with(root, config):
+    (config.serving_dir / AUDIT_FILE).unlink()
+    (config.serving_dir / "2" / "manifest.json").unlink()
+    problem = live.comparable(config.serving_dir, recorded=2, prove=lambda _: "it does not load")
+    assert problem.endswith("the live version 2 cannot be served: it does not load")
+
+
+def test_version_that_does_not_answer_does_not_go_live_and_the_next_good_one_is_named(root, config, store):
+    roll_back(store, config.serving_dir, None, prove=good)  # first, second, first
+
+    def prove(path):
+        return "its answers are not finite" if path.name == "2" else ""
+
+    with pytest.raises(InputError, match=r"version 2 cannot go live: its answers are not finite; ") as caught:
+        roll_back(store, config.serving_dir, 2, prove=prove)
+    assert "no other version is good" in str(caught.value) or "`maskline rollback 1`" in str(caught.value)
+    assert look(config.serving_dir).live.number == 3
+
+
+def test_damaged_version_is_no_target(root, config, store):
+    shutil.rmtree(config.serving_dir / "1" / "variables")
+    with pytest.raises(
+        InputError, match=r"1: version 1 is damaged: variables/\S+ is missing; version 2 is good"
+    ):
+        roll_back(store, config.serving_dir, 1, prove=good)
+
+
+def test_killed_pusher_leaves_one_record_of_a_version(root, config, store):
+    """The next run records the release first, and then its Pusher does so once more."""
+    last = releases.releases(store)[-1]
+    double = mlmd.Artifact()
+    double.CopyFrom(last)
+    double.ClearField("id")
+    store.put_artifacts([double])
+    releases.reconcile(store, config.serving_dir)
+    assert recorded(store) == [(1, "first"), (2, "second")]
+
+
+def test_root_that_moved_keeps_its_artifacts(root, config, store, tmp_path):
+    """Old stores hold absolute URIs; the folder they name is another now."""
+    for artifact in store.get_artifacts():
+        artifact.uri = str(root / artifact.uri)
+        store.put_artifacts([artifact])
+    moved = load(root=root.rename(tmp_path / "moved"))
+    store = connect(moved.metadata_file)
+    assert settle(store, moved.root) == []
+    assert all(not artifact.uri.startswith("/") for artifact in store.get_artifacts())
+    run = History(moved.metadata_file, moved.serving_dir).latest()
+    assert (set(run.verdicts), run.lost) == ({"ModelChecks", "ReleaseGate"}, [])
+    assert run.candidate.exists()
+
+
+def test_artifact_that_is_gone_is_recorded_and_shown(root, config, store):
+    [verdict] = [a for a in store.get_artifacts_by_type("MasklineVerdict") if a.name == "second ReleaseGate"]
+    file = root / verdict.uri / VERDICT_FILE
+    file.write_text("{")
+    run = History(config.metadata_file, config.serving_dir).latest()
+    assert run.lost == [str(file.parent)]
+    assert [artifact.id for artifact in settle(store, root)] == [verdict.id]
+    [verdict] = store.get_artifacts_by_id([verdict.id])
+    assert verdict.state == mlmd.Artifact.DELETED
+    assert settle(store, root) == []
+
+
+def test_gc_refuses_where_the_live_version_is_damaged(root, config, store):
+    os.truncate(config.serving_dir / "2" / "saved_model.pb", 1)
+    with pytest.raises(InputError, match=r"version 2 is damaged: .*, so nothing is removed; put it back"):
+        garbage.find(store, config, keep=1)
+
+
+def test_gc_refuses_where_the_store_knows_nothing(root, config):
+    store = lose_store(config)
+    releases.reconcile(store, config.serving_dir)
+    shutil.rmtree(root / "artifacts" / "Served")
+    with pytest.raises(InputError, match=r"knows none of the \d+ folders under .*nothing is removed"):
+        garbage.find(store, config, keep=1)
+
+
+@pytest.mark.parametrize("spelled", ["link", "dots"])
+def test_gc_through_another_spelling_finds_the_same(root, config, store, tmp_path, spelled):
+    (tmp_path / "link").symlink_to(root)
+    other = {"link": tmp_path / "link", "dots": root / ".." / root.name}[spelled]
+    expected = garbage.find(store, config, keep=1)
+    found = garbage.find(store, load(root=other), keep=1)
+    assert [p.resolve() for p in found.folders] == [p.resolve() for p in expected.folders] != []
+
+
+FOREIGN = (
+    "artifacts/notes.txt",
+    "artifacts/Trainer/notes.txt",
+    "artifacts/Trainer/Model/99/notes.txt",
+    "artifacts/Mine/model/1/weights.bin",
+    "logs/mine.log",
+    "checkpoints/mine/weights.bin",
+    "serving/maskline/7/notes.txt",
+    "mine/notes.txt",
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    spelled=st.sampled_from(("plain", "link", "dots", "inner link")),
+    absolute=st.booleans(),
+    foreign=st.sets(st.sampled_from(FOREIGN)),
+    keep=st.integers(1, 3),
+)
+def test_gc_never_removes_what_it_does_not_understand(
+    root, config, store, tmp_path_factory, spelled, absolute, foreign, keep
+):
+    """However the root is reached: what is kept is there, and so is what is not ours."""
+    place = tmp_path_factory.mktemp("gc")
+    copy = place / "root"
+    shutil.copytree(root, copy)
+    if spelled == "inner link":  # artifacts on another disk
+        (copy / "artifacts").rename(place / "elsewhere")
+        (copy / "artifacts").symlink_to(place / "elsewhere")
+    (place / "link").symlink_to(copy)
+    path = {"link": place / "link", "dots": copy / ".." / "root"}.get(spelled, copy)
+    for name in foreign:
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text("not ours")
+    opened = connect(copy / "metadata.sqlite")
+    if absolute:  # as earlier releases of maskline wrote them, before the root was moved here
+        artifacts = opened.get_artifacts()
+        for artifact in artifacts:
+            artifact.uri = str(root / artifact.uri)
+        opened.put_artifacts(artifacts)
+    here = load(root=path)
+    assert settle(opened, here.root) == []
+    found = garbage.find(opened, here, keep=keep)
+    listed = {os.path.realpath(line) for line in found.lines(here)}
+    before = {os.path.realpath(p) for p in copy.glob("artifacts/*/*/*")}
+    garbage.remove(opened, here, found)
+    after = {os.path.realpath(p) for p in copy.glob("artifacts/*/*/*")}
+    assert before - after <= listed, "the list that is printed is what is removed"
+    assert not any(map(os.path.exists, listed))
+    assert all((copy / name).read_text() == "not ours" for name in foreign)
+    kept = look(here.serving_dir, thorough=True)
+    assert [version.number for version in kept.versions] == [1, 2][-keep:]
+    assert kept.damaged == []
+    for artifact in opened.get_artifacts():
+        if artifact.state == mlmd.Artifact.LIVE:
+            assert files.missing(artifact.type, here.root / artifact.uri) == ""
+    assert serving.identity_of(model_path(opened, here.root)) == "second"
+
+
+def test_best_model_of_gc_is_that_of_the_resolver(root, config, store):
+    """On a tie the newer blessing counts, and a model whose files are gone does not."""
+    models, blessings = (releases.of_type(store, kind) for kind in ("Model", "ModelBlessing"))
+    first, second = sorted(models, key=lambda model: model.id)
+
+    def best(there):
+        return most_accurate(releases.releases(store), models, blessings, there)
+
+    assert best(lambda model: True).id == second.id, "accuracy 1/2 and 1"
+    assert best(lambda model: model.id != second.id).id == first.id
+    for blessing in blessings:
+        blessing.custom_properties["accuracy"].double_value = 0.5
+    assert best(lambda model: True).id == second.id
+    store.put_artifacts(blessings)
+    assert garbage._best(store, root) == {second.id}
+    shutil.rmtree(root / second.uri)
+    assert garbage._best(store, root) == {first.id}
+
+
+def test_doctor_finds_nothing_in_a_healthy_root(root, config):
+    assert doctor.examine(config, prove=good) == []
+
+
+BROKEN = {
+    "store lost": lambda config: config.metadata_file.unlink(),
+    "store emptied": lambda config: os.truncate(config.metadata_file, 0),
+    "store truncated": lambda config: os.truncate(config.metadata_file, 5000),
+    "store foreign": lambda config: config.metadata_file.write_text("mail"),
+    "log lost": lambda config: (config.serving_dir / AUDIT_FILE).unlink(),
+    "log torn": lambda config: os.truncate(config.serving_dir / AUDIT_FILE, 400),
+    "copy by hand": lambda config: shutil.copytree(config.serving_dir / "1", config.serving_dir / "3"),
+    "leftover": lambda config: (config.serving_dir / "incoming-9").mkdir(),
+    "trash": lambda config: (config.root / "trash").mkdir(),
+    "artifact lost": lambda config: shutil.rmtree(config.root / "artifacts" / "ReleaseGate"),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_doctor_names_it_and_repairs_it(root, config, store, what):
+    del store
+    BROKEN[what](config)
+    found = doctor.examine(config, prove=good)
+    assert found
+    assert all(len(str(finding).splitlines()) == 1 for finding in found)
+    before = [version.number for version in look(config.serving_dir).versions]
+    assert doctor.repair(config)
+    assert doctor.examine(config, prove=good) == []
+    assert [version.number for version in look(config.serving_dir).versions] == before
+    repaired = connect(config.metadata_file)
+    assert recorded(repaired)[-1][0] == before[-1]
+    assert serving.identity_of(model_path(repaired, root)) == look(config.serving_dir).live.identity
+
+
+def test_backup_of_store_log_and_versions_restores_a_root(root, config, tmp_path):
+    """What docs/releases.md says to back up."""
+    backup = tmp_path / "backup"
+    backup.mkdir()
+    shutil.copy2(config.metadata_file, backup)
+    shutil.copytree(config.serving_dir.parent, backup / "serving")
+    shutil.rmtree(root)
+    shutil.copytree(backup, root)
+    store = connect(config.metadata_file)
+    settle(store, root)
+    releases.reconcile(store, config.serving_dir)
+    assert serving.identity_of(model_path(store, root)) == "second"
+    assert live.comparable(config.serving_dir, recorded=2, prove=good) == ""
+    assert doctor.examine(config, prove=good) == []
+    assert roll_back(store, config.serving_dir, None, prove=good)[0].identity == "first"
+    assert json.loads((config.serving_dir / AUDIT_FILE).read_text().splitlines()[-1])["to"] == 3
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_run_tells_its_release_gate_of_a_live_model_that_is_damaged(root, config, store, accepted, capsys):
+    del store
+    assert prepare(config, Console(config), accepted=accepted) is None
+    os.truncate(config.serving_dir / "2" / "saved_model.pb", 1)
+    unknown = prepare(config, Console(config), accepted=accepted)
+    assert "the live version 2 is damaged: saved_model.pb" in unknown.problem
+    assert unknown.accepted is accepted
+    assert f"{config.serving_dir / '2'}: version 2 is damaged" in capsys.readouterr().out
+
+
+def test_run_names_artifacts_that_are_gone(root, config, store, capsys):
+    [model] = [m for m in store.get_artifacts_by_type("Model") if m.name == "first Trainer"]
+    shutil.rmtree(root / model.uri)
+    del store
+    prepare(config, Console(config), accepted=False)
+    assert f"{root / model.uri}: is gone or damaged; it is made again" in capsys.readouterr().out
