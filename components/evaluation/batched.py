@@ -30,6 +30,7 @@ from maskline.transform.names import EVALUATION_FILE
 
 def evaluator(
     models: Sequence[str],
+    translated: Sequence[str],
     baselines: Baselines,
     slices: Sequence[SliceSpec],
     spec: SequenceSpec,
@@ -42,6 +43,7 @@ def evaluator(
 
     Args:
       models: their names; the candidate's is among them.
+      translated: those that were trained on another language (see `translation`).
       baselines: what they are compared with besides each other.
       slices: how to divide the rows.
       spec: names and symbols of the data.
@@ -49,7 +51,7 @@ def evaluator(
       compared: the baselines that stand in the report.
       target: the folder that `metrics.json` goes to.
     """
-    answer = _Answer(models, baselines, slices, spec, compared)
+    answer = _Answer(models, translated, baselines, slices, spec, compared)
     finish = _Measure(spec, threshold=threshold, positive=baselines.positive)
     return tfma.evaluators.Evaluator(
         stage_name="EvaluateBatches",
@@ -80,30 +82,34 @@ class _Answer(beam.DoFn):
     def __init__(
         self,
         models: Sequence[str],
+        translated: Sequence[str],
         baselines: Baselines,
         slices: Sequence[SliceSpec],
         spec: SequenceSpec,
         compared: Sequence[str],
     ) -> None:
         super().__init__()
-        self._models, self._slices, self._spec = models, slices, spec
+        self._models, self._translated = models, translated
+        self._slices, self._spec = slices, spec
         self._baselines, self._compared = baselines, compared
 
     def process(self, extracts: dict[str, Any]) -> Iterator[Answered]:
         parsed = rows.parse(np.asarray(extracts[constants.INPUT_KEY]).ravel(), self._spec)
         batch = rows.counted(parsed, self._spec)
         predictions = extracts[constants.PREDICTIONS_KEY]
-        found = {name: self._read(predictions.get(name, predictions), batch.label) for name in self._models}
+        found = {
+            name: self._read(name, predictions.get(name, predictions), batch.label) for name in self._models
+        }
         for name, logits in self._baselines.logits(batch.counts).items():
             if name in self._compared:
                 found[name] = read_logits(logits, batch.label, self._baselines.positive)
         yield Answered(batch.label, rows.slices_of(parsed, self._slices, self._spec), found)
 
-    def _read(self, prediction: dict[str, Any], label: NDArray[np.int64]) -> Answers:
+    def _read(self, name: str, prediction: dict[str, Any], label: NDArray[np.int64]) -> Answers:
         flags = {
-            name: np.ravel(prediction[key]).astype(bool)
-            for name, key in (("unreadable", translation.UNREADABLE), ("unknown", translation.UNKNOWN_LABEL))
-            if key in prediction
+            flag: np.ravel(prediction[key]).astype(bool)
+            for flag, key in (("unreadable", translation.UNREADABLE), ("unknown", translation.UNKNOWN_LABEL))
+            if name in self._translated
         }
         return read_logits(np.asarray(prediction["logits"]), label, self._baselines.positive, **flags)
 

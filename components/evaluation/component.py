@@ -74,8 +74,10 @@ class Executor(ReadsPart, base_beam_executor.BaseBeamExecutor):
         }
         trained_on = artifact_utils.get_split_uris(input_dict["training_examples"], TRAIN)
         baselines = Baselines(rows.read(trained_on, spec), spec.size, linear=LINEAR in settings.baselines)
+        others = [name for name, path in models.items() if translation.exported_spec(path) != spec]
         evaluator = batched.evaluator(
             list(models),
+            others,
             baselines,
             slices,
             spec,
@@ -84,10 +86,9 @@ class Executor(ReadsPart, base_beam_executor.BaseBeamExecutor):
             target=target,
         )
         with tempfile.TemporaryDirectory(prefix="maskline-translated-") as folder:
-            for name, path in models.items():
-                if translation.exported_spec(path) != spec:
-                    translation.translate(path, f"{folder}/{name}", spec)
-                    models[name] = f"{folder}/{name}"
+            for name in others:
+                translation.translate(models[name], f"{folder}/{name}", spec)
+                models[name] = f"{folder}/{name}"
             self._measure(models, input_dict["examples"], evaluator, target)
 
     def _measure(
