@@ -1,13 +1,18 @@
 """What a pattern reaches: each file once, and nothing passed over in silence."""
 
+import contextlib
+import fnmatch
 import os
 import re
 import socket
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from maskline.components.ingest.listing import Listing, Shard, list_shards
 from maskline.transform.errors import InputError
+from tests.fuzz import cases
 
 
 def make(folder, *names):
@@ -229,3 +234,35 @@ def test_no_folder_is_named(tmp_path):
     make(tmp_path, "train/a", "eval/a")
     with pytest.raises(InputError, match=r"it holds train and eval; data.presplit=true takes them"):
         list_shards(tmp_path, "*.tfrecord")
+
+
+characters = st.sampled_from([*"ab.*[]?\\{}$^ é-_"])
+part = st.text(characters, min_size=1, max_size=4).filter(lambda name: name not in (".", ".."))
+paths = st.lists(part, min_size=1, max_size=4).map("/".join)
+wild = st.sampled_from(["*", "**", "a*", "?", "*.b", "[ab]*"])
+
+
+def reaches(pattern, name):
+    """The same by another way: a path's parts against the pattern's."""
+    if not pattern or not name:
+        return not pattern and not name
+    if pattern[0] == "**":
+        return any(reaches(pattern[1:] or ["*"], name[start:]) for start in range(len(name)))
+    return fnmatch.fnmatchcase(name[0], pattern[0]) and reaches(pattern[1:], name[1:])
+
+
+@cases(150)
+@given(files=st.sets(paths, max_size=8), pattern=st.lists(wild | part, min_size=1, max_size=4))
+def test_each_file_that_matches_is_listed_once_whatever_its_name(tmp_path_factory, files, pattern):
+    base = tmp_path_factory.mktemp("fuzz")
+    for file in files:
+        with contextlib.suppress(OSError):  # a file is where another name needs a folder
+            make(base, file)
+    there = [path.relative_to(base).parts for path in base.rglob("*") if path.is_file()]
+    visible = [name for name in there if not any(part[0] in "._" for part in name)]
+    wanted = sorted("/".join(name) for name in visible if reaches(pattern, name))
+    try:
+        found = names(base, "/".join(pattern))
+    except InputError as refused:
+        found = [] if "is a folder with a shard's name" not in str(refused) else wanted
+    assert found == wanted
