@@ -120,7 +120,7 @@ def try_cell(master: Path, home: Home, thing: str, state: str, command: str, usu
     """
     _restore(master, home)
     path = things(home)[thing]
-    good = _models(home)
+    good = _models(home) | {"candidate": _digest(home.artifact("Trainer/model") / "Format-Serving")}
     if state in STATES:
         STATES[state](path)
     before = _models(home)
@@ -174,6 +174,6 @@ def _models(home: Home) -> dict[str, str]:
 def _digest(model: Path) -> str:
     digest = hashlib.sha256()
     for file in sorted(model.rglob("*")):
-        if file.is_file() and file.parent.name != "assets.extra" and file.suffix != ".json":
+        if file.is_file() and file.parent.name != "assets.extra" and file.suffix not in (".json", ".md"):
             digest.update(str(file.relative_to(model)).encode() + file.read_bytes())
     return digest.hexdigest()
