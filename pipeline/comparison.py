@@ -12,13 +12,13 @@ from maskline.components.evaluation.report import CANDIDATE, OVERALL, SliceRepor
 from maskline.pipeline.registry.history import Run
 from maskline.transform.names import Node
 
-Finding = Literal["better", "worse", "equal", "may be chance"]
+ChangeFinding = Literal["better", "worse", "equal", "may be chance"]
 _CONFIDENCE = 0.95
 _COUNT = "example_count"
 _LOWER_IS_BETTER = ("loss", "error")  # at the end of a metric's name
 
 
-class Change(BaseModel):
+class MetricChange(BaseModel):
     """One metric in both runs. `low` and `high` are the 95 % interval of the difference, where known."""
 
     metric: str
@@ -27,7 +27,7 @@ class Change(BaseModel):
     after: float
     low: float | None = None
     high: float | None = None
-    finding: Finding
+    finding: ChangeFinding
 
     @property
     def difference(self) -> float:
@@ -35,7 +35,7 @@ class Change(BaseModel):
         return self.after - self.before
 
 
-class Comparison(BaseModel):
+class RunComparison(BaseModel):
     """Two runs. `settings` are the values that differ, by their key's path; None where one made no model."""
 
     runs: tuple[str, str]
@@ -43,11 +43,11 @@ class Comparison(BaseModel):
     rows: tuple[dict[str, int], dict[str, int]]
     held_out: tuple[int, int]
     settings: dict[str, tuple[Any, Any]] | None
-    metrics: list[Change]
-    slices: list[Change]
+    metrics: list[MetricChange]
+    slices: list[MetricChange]
 
 
-def compare(first: Run, second: Run, outcomes: tuple[str, str]) -> Comparison:
+def compare(first: Run, second: Run, outcomes: tuple[str, str]) -> RunComparison:
     """Compares what two runs measured, each on its own held-out rows.
 
     The intervals take the rows of the runs as drawn independently (normal approximation). Where both runs
@@ -61,7 +61,7 @@ def compare(first: Run, second: Run, outcomes: tuple[str, str]) -> Comparison:
     parts = [_parts(run) for run in (first, second)]
     both = [name for name in parts[0] if name in parts[1]]
     changes = {name: _changes(parts[0][name], parts[1][name]) for name in both}
-    return Comparison(
+    return RunComparison(
         runs=(first.run, second.run),
         outcomes=outcomes,
         rows=(_rows(first), _rows(second)),
@@ -72,7 +72,7 @@ def compare(first: Run, second: Run, outcomes: tuple[str, str]) -> Comparison:
     )
 
 
-def lines(found: Comparison) -> Iterator[str]:
+def lines(found: RunComparison) -> Iterator[str]:
     """The comparison for people."""
     for run, outcome in zip(found.runs, found.outcomes, strict=True):
         yield f"{run}: {outcome}"
@@ -106,7 +106,7 @@ def in_words(metric: str, before: float, after: float) -> str:
     return f"{metric.replace('_', ' ')} {size}: {_direction(metric, difference)}"
 
 
-def _words(change: Change) -> str:
+def _words(change: MetricChange) -> str:
     moved = in_words(change.metric, change.before, change.after)
     text = f"{moved} ({change.before:.4f}, then {change.after:.4f}"
     if change.low is not None and change.high is not None:
@@ -119,12 +119,12 @@ def _direction(metric: str, difference: float) -> Literal["better", "worse"]:
     return "better" if (difference < 0) is metric.endswith(_LOWER_IS_BETTER) else "worse"
 
 
-def _changes(before: SliceReport, after: SliceReport) -> list[Change]:
+def _changes(before: SliceReport, after: SliceReport) -> list[MetricChange]:
     ours, theirs = before.metrics[CANDIDATE], after.metrics[CANDIDATE]
     return [_change(name, before, after) for name in ours if name in theirs and name != _COUNT]
 
 
-def _change(metric: str, before: SliceReport, after: SliceReport) -> Change:
+def _change(metric: str, before: SliceReport, after: SliceReport) -> MetricChange:
     values = [part.metrics[CANDIDATE][metric] for part in (before, after)]
     difference = values[1] - values[0]
     errors = [e for part in (before, after) if (e := _standard_error(part, metric)) is not None]
@@ -132,10 +132,10 @@ def _change(metric: str, before: SliceReport, after: SliceReport) -> Change:
     if len(errors) == 2:
         reach = NormalDist().inv_cdf((1 + _CONFIDENCE) / 2) * math.hypot(*errors)
         low, high = difference - reach, difference + reach
-    finding: Finding = _direction(metric, difference) if difference else "equal"
+    finding: ChangeFinding = _direction(metric, difference) if difference else "equal"
     if difference and low is not None and high is not None and low <= 0 <= high:
         finding = "may be chance"
-    return Change(
+    return MetricChange(
         metric=metric,
         slice=before.name,
         before=values[0],

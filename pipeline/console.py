@@ -26,7 +26,7 @@ from maskline.pipeline.local.streams import Output
 from maskline.pipeline.registry.bless import releasable
 from maskline.pipeline.registry.history import Run
 from maskline.pipeline.settings.remembered import is_found_from_here
-from maskline.transform.answers import Answers
+from maskline.transform.answers import AnswerSummary
 from maskline.transform.errors import InputError
 from maskline.transform.features import example_text
 
@@ -174,7 +174,7 @@ class Console:
         self._next(run)
         self._print(f"log: {escape(str(log))}", whole=True)
 
-    def wrong(self, answers: Answers, count: int) -> None:
+    def wrong(self, answers: AnswerSummary, count: int) -> None:
         """Rows that the model answers wrong, the most confident first: how label errors are found."""
         rows = answers.wrong_rows[:count]
         self.note(

@@ -10,7 +10,7 @@ from tfx.orchestration.pipeline import Pipeline
 from maskline.components.ingest.listing import Listing
 from maskline.components.release_gate.unknown_live import UnknownLive
 from maskline.pipeline.config import Config
-from maskline.pipeline.fingerprint import Source
+from maskline.pipeline.fingerprint import SourceCode
 from maskline.pipeline.stages.ingest import ingest
 from maskline.pipeline.stages.release import release
 from maskline.pipeline.stages.train import train
@@ -42,7 +42,7 @@ def create_pipeline(
     Returns:
       the pipeline, with caching on.
     """
-    source = Source()
+    source = SourceCode()
     # ExampleGen → StatisticsGen → ExampleValidator → DataGate
     ingested = ingest(config, source, schema_file=schema_file, listing=listing)
     if only_ingest:

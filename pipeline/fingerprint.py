@@ -16,7 +16,7 @@ ROOMS: Mapping[str, ModuleType] = {
 }
 
 
-class Source:
+class SourceCode:
     """The source of the rooms as it is now; each room is hashed once.
 
     TFX's cache knows the import path of a function, not the code behind it. The digest of the source goes

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from maskline.components.evaluation.report import CANDIDATE, LIVE, OVERALL, Report, SliceReport
+from maskline.components.evaluation.report import CANDIDATE, LIVE, OVERALL, EvaluationReport, SliceReport
 from maskline.pipeline.comparison import in_words
 from maskline.pipeline.registry.history import Component
 
@@ -45,7 +45,7 @@ def models(metrics: Mapping[str, Mapping[str, float]]) -> Table:
     return table
 
 
-def changes(report: Report) -> Iterator[str]:
+def changes(report: EvaluationReport) -> Iterator[str]:
     """Each metric against the live model, better or worse in words."""
     metrics = report.overall.metrics
     if LIVE in metrics:
@@ -57,7 +57,7 @@ def changes(report: Report) -> Iterator[str]:
         yield f"Against the live model: {'; '.join(told)}."
 
 
-def slices(report: Report) -> Table:
+def slices(report: EvaluationReport) -> Table:
     """Accuracy of each slice, the lowest first, beside that of the live model."""
     table = _table("slice")
     table.add_column("rows", justify="right", no_wrap=True)
@@ -71,7 +71,7 @@ def slices(report: Report) -> Table:
     return table
 
 
-def worst_first(report: Report) -> list[SliceReport]:
+def worst_first(report: EvaluationReport) -> list[SliceReport]:
     """All slices but that of all rows, the lowest accuracy first."""
     return sorted((part for part in report.slices if part.name != OVERALL), key=_accuracy)
 

@@ -75,7 +75,7 @@ def Ending(how: Parameter[str], out: OutputArtifact[String]) -> None:
         Path(out.uri).with_suffix(".big").write_bytes(bytes(8 << 20))
 
 
-def launch(text: str, node: str, run: str, store: mlmd.ConnectionConfig, *given: str) -> cluster_node.Outcome:
+def launch(text: str, node: str, run: str, store: mlmd.ConnectionConfig, *given: str) -> cluster_node.NodeEnd:
     """One attempt at a node of a compiled pipeline, in this process."""
     attempt = cluster_node.Launch(*cluster_node.bind(text, node, run, list(given)), store)
     attempt.run()

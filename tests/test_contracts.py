@@ -43,3 +43,14 @@ def test_what_a_first_line_promises_a_contract_holds():
     no_tfx = {name for name, text in docstrings() if NO_TFX.search(text)}
     assert len(no_tfx) >= 8
     assert not_held(no_tfx, "tfx") == []
+
+
+def test_no_two_public_classes_have_the_same_name():
+    places: dict[str, list[str]] = {}
+    for room in ROOMS:
+        for file in (REPOSITORY / room).rglob("*.py"):
+            for node in ast.parse(file.read_text()).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places.setdefault(node.name, []).append(str(file.relative_to(REPOSITORY)))
+    # A component's executor is called by this name in TFX's dialect.
+    assert {name: files for name, files in places.items() if len(files) > 1 and name != "Executor"} == {}

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskline.trainer.dataset import Rows
-from maskline.transform.answers import Answers, Confusion, WrongRow
+from maskline.transform.answers import AnswerSummary, Confusion, WrongRow
 from maskline.transform.features import SequenceSpec
 
 _AT_ONCE = 1024  # rows in memory at a time
 _CONFUSIONS, _WRONG_ROWS = 50, 200  # that are kept
 
 
-def note_answers(model: keras.Model, train: Rows, held_out: Rows, spec: SequenceSpec) -> Answers:
+def note_answers(model: keras.Model, train: Rows, held_out: Rows, spec: SequenceSpec) -> AnswerSummary:
     """Counts the rows of both splits and collects the wrong answers to the held-out ones.
 
     Args:
@@ -36,7 +36,7 @@ def note_answers(model: keras.Model, train: Rows, held_out: Rows, spec: Sequence
             entry = (float(probability[index, answer]), -(start + int(index)), answer)
             (heapq.heappush if len(wrong) < _WRONG_ROWS else heapq.heappushpop)(wrong, entry)
     symbols = spec.vocabulary
-    return Answers(
+    return AnswerSummary(
         labels={name: _labels(rows, spec) for name, rows in (("train", train), ("eval", held_out))},
         lengths={name: _lengths(rows, spec) for name, rows in (("train", train), ("eval", held_out))},
         rows=len(held_out.y),

@@ -8,8 +8,8 @@ import numpy as np
 from keras import ops
 
 from maskline.trainer.mask_finding import MaskFinding
-from maskline.trainer.mask_walk import Call, Run, array, graph_of, run
-from maskline.trainer.padding import Array, Sample, Shortened
+from maskline.trainer.mask_walk import Call, Walk, array, graph_of, run
+from maskline.trainer.padding import Array, PaddedSample, Shortened
 
 # How far answers may be apart, relative to the largest. At equal shapes, sums are nearly always equal too.
 _SAME_SHAPE = {"float16": 2e-3, "bfloat16": 2e-2}
@@ -27,11 +27,11 @@ class Trials:
       precision: the coarsest dtype in which the model computes.
     """
 
-    def __init__(self, model: keras.Model, sample: Sample, clean: Run, precision: str) -> None:
+    def __init__(self, model: keras.Model, sample: PaddedSample, clean: Walk, precision: str) -> None:
         self.model, self.sample, self.clean = model, sample, clean
         self.same_shape = _SAME_SHAPE.get(precision, 1e-5)
         self.other_shape = _OTHER_SHAPE.get(precision, 1e-4)
-        self.noisy: list[Run] = []
+        self.noisy: list[Walk] = []
 
     def findings(self) -> list[MaskFinding]:
         """By all trials, each place once."""
@@ -44,7 +44,7 @@ class Trials:
             found += self.places_of_length(short)
         return list(dict.fromkeys(found))
 
-    def noisy_runs(self) -> Iterator[Run]:
+    def noisy_runs(self) -> Iterator[Walk]:
         """The sample with other values in padding."""
         padding, real = self.sample.ids()
         has_tables = False
@@ -74,12 +74,12 @@ class Trials:
             if len(v.shape) == 2 and v.shape[0] > highest and keras.backend.is_float_dtype(v.dtype)
         ]  # fmt: skip
 
-    def differ(self, one: Run, other: Run) -> bool:
+    def differ(self, one: Walk, other: Walk) -> bool:
         """Whether answers to rows without padding differ."""
         pairs = zip(one.outputs or [], other.outputs or [], strict=True)
         return any(_changed(array(x), array(y), None, self.same_shape) for x, y in pairs)
 
-    def answers_changed(self, other: Run) -> bool:
+    def answers_changed(self, other: Walk) -> bool:
         """Whether real answers differ from those to the sample."""
         return any(
             _changed(array(x), array(y), self.real(x, self.clean, only_positions=True), self.same_shape)
@@ -87,14 +87,14 @@ class Trials:
         )
 
     def real(
-        self, x: Any, of: Run, *, reals: Sequence[Array] | None = None, only_positions: bool = False
+        self, x: Any, of: Walk, *, reals: Sequence[Array] | None = None, only_positions: bool = False
     ) -> Array:
         """Of a tensor, the entries that padding must not change: boolean, in its shape."""
         return _real_entries(
             tuple(x.shape), of.mask_of(x), self.sample.reals if reals is None else reals, only_positions
         )
 
-    def places(self, noisy: Run) -> list[MaskFinding]:
+    def places(self, noisy: Walk) -> list[MaskFinding]:
         """Where changed padding leaves its positions on the way to an answer."""
         if not self.clean.calls:
             return [MaskFinding(self.model.name, "dropped", type(self.model).__name__)]
@@ -157,7 +157,7 @@ class Trials:
         return found
 
     def length_changed(
-        self, short: Shortened, x: Any, y: Any, of: Run, reals: Sequence[Array], only_positions: bool = False
+        self, short: Shortened, x: Any, y: Any, of: Walk, reals: Sequence[Array], only_positions: bool = False
     ) -> bool:
         """Whether real entries of a tensor differ between a row with padding and without."""
         long, few = array(x), array(y)
@@ -177,14 +177,14 @@ class Trials:
                         found.append(_finding(before, [True]))
         return list(dict.fromkeys(found))
 
-    def _like(self) -> Run | None:
+    def _like(self) -> Walk | None:
         return self.clean if self.clean.calls else None
 
 
 class _Reached:
     """The tensors of a run that padding has reached."""
 
-    def __init__(self, of: Run) -> None:
+    def __init__(self, of: Walk) -> None:
         self.of = of
         self.ids: set[int] = set()
 

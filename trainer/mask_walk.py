@@ -36,7 +36,7 @@ class Call(NamedTuple):
     masks: list[Array | None]
 
 
-class Run(NamedTuple):
+class Walk(NamedTuple):
     """A run of a model.
 
     Attributes:
@@ -63,9 +63,9 @@ def run(
     inputs: Any,
     *,
     weights: Sequence[tuple[Any, Any]] = (),
-    like: Run | None = None,
+    like: Walk | None = None,
     replaced: Mapping[int, Sequence[Any]] | None = None,
-) -> Run:
+) -> Walk:
     """Runs a model in inference and leaves its state, and the inputs, as they were.
 
     Args:
@@ -79,14 +79,14 @@ def run(
     walk = _Walk(like, replaced or {})
     with _quiet(), keras.StatelessScope(state_mapping=list(weights)):
         if (graph := graph_of(model)) is None:
-            return Run(tensors(model(inputs, training=False)), [], {})
+            return Walk(tensors(model(inputs, training=False)), [], {})
         try:
             outputs = tensors(walk.through(graph, inputs))
         except Exception:  # whatever an operation raises on rows of a length that it was not made for
             if like is not None or replaced:
                 raise
             outputs = None
-    return Run(outputs, walk.calls, walk.same)
+    return Walk(outputs, walk.calls, walk.same)
 
 
 def build(model: keras.Model, inputs: Any) -> None:
@@ -133,7 +133,7 @@ def _quiet() -> Iterator[None]:
 class _Walk:
     """One run through a graph."""
 
-    def __init__(self, like: Run | None, replaced: Mapping[int, Sequence[Any]]) -> None:
+    def __init__(self, like: Walk | None, replaced: Mapping[int, Sequence[Any]]) -> None:
         self.like, self.replaced = like, replaced
         self.calls: list[Call] = []
         self.same: dict[int, int] = {}

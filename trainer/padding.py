@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-class Sample(NamedTuple):
+class PaddedSample(NamedTuple):
     """Inputs of a model, with what is known of their padding.
 
     Attributes:
@@ -109,7 +109,7 @@ class Shortened(NamedTuple):
       left: whether padding was at the start.
     """
 
-    row: Sample
+    row: PaddedSample
     arrays: list[Array]
     length: int
     left: bool
@@ -126,7 +126,9 @@ class Shortened(NamedTuple):
         return tuple(places)
 
 
-def sample_of(inputs: Any, names: Sequence[str], masks: Sequence[Array], padding_id: float | None) -> Sample:
+def sample_of(
+    inputs: Any, names: Sequence[str], masks: Sequence[Array], padding_id: float | None
+) -> PaddedSample:
     """Finds the padding of inputs.
 
     A mask among the inputs tells it: one that is boolean, or has "mask" in its name. Otherwise
@@ -155,7 +157,7 @@ def sample_of(inputs: Any, names: Sequence[str], masks: Sequence[Array], padding
             "the sample has no padding, or nothing else: give rows of which some are padded, "
             "and padding_id where padding is neither masked by the model nor zero"
         )
-    return Sample(inputs, arrays, padding, is_mask)
+    return PaddedSample(inputs, arrays, padding, is_mask)
 
 
 def _hidden(

@@ -24,7 +24,7 @@ class Confusion(_Form):
     rows: int
 
 
-class Answers(_Form):
+class AnswerSummary(_Form):
     """Rows by split, and what the model answers wrong.
 
     `labels` and `lengths` count rows by split, then by label and by the number of symbols in the joined row.

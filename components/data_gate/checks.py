@@ -6,10 +6,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
-from maskline.components.data_gate.divergence import ALARMS, Sample, chance
+from maskline.components.data_gate.divergence import ALARMS, IdSample, chance
 from maskline.components.data_gate.resampling import Parts, shared_rows
 from maskline.components.data_gate.rules import SECTION, Rules
-from maskline.components.ingest.quarantine import Report
+from maskline.components.ingest.quarantine import IngestReport
 from maskline.components.verdict import Check, Outcome
 
 Dataset: TypeAlias = statistics_pb2.DatasetFeatureStatistics
@@ -22,12 +22,12 @@ class Split(NamedTuple):
     statistics: Dataset
     parts: Parts | None
 
-    def sample(self, name: str) -> Sample:
+    def sample(self, name: str) -> IdSample:
         """A feature's ids."""
         assert self.parts
         parts = self.parts.counts.get(name, ())
         counts = dict(zip(self.parts.values.get(name, ()), parts, strict=True))
-        return Sample(_ids(_feature(self.statistics, name)), counts)
+        return IdSample(_ids(_feature(self.statistics, name)), counts)
 
 
 # TFDV's many types of anomaly in the operator's terms; what is not here is `other`.
@@ -206,7 +206,7 @@ def _shifts(rules: Rules, ours: Mapping[str, int], theirs: Mapping[str, int]) ->
     ]
 
 
-def row_checks(rules: Rules, report: Report, rows: int) -> Iterator[Check]:
+def row_checks(rules: Rules, report: IngestReport, rows: int) -> Iterator[Check]:
     """What the ingest set aside.
 
     Args:

@@ -32,7 +32,7 @@ from maskline.components.data_gate.checks import (
     shared_rows_check,
 )
 from maskline.components.data_gate.rules import SECTION, DataGateSettings, Rules
-from maskline.components.ingest.quarantine import Report
+from maskline.components.ingest.quarantine import IngestReport
 from maskline.components.reads import ReadsPart
 from maskline.components.verdict import Check, Outcome, Verdict
 from maskline.transform.features import SequenceSpec
@@ -191,9 +191,9 @@ def _anomalies(artifacts: list[types.Artifact], split: str) -> anomalies_pb2.Ano
         return anomalies_pb2.Anomalies.FromString(content.read())
 
 
-def _report(quarantine: types.Artifact) -> Report:
+def _report(quarantine: types.Artifact) -> IngestReport:
     with fileio.open(f"{quarantine.uri}/{QUARANTINE_REPORT_FILE}") as content:
-        return Report.model_validate_json(content.read())
+        return IngestReport.model_validate_json(content.read())
 
 
 class DataGate(base_component.BaseComponent):

@@ -20,7 +20,7 @@ _LONGER_TAIL = 1.25
 _SHIFTS = (1, 17, 47)  # between the parts of one sample and those of the other that they meet
 
 
-class Sample(NamedTuple):
+class IdSample(NamedTuple):
     """One feature's ids in one split.
 
     Attributes:
@@ -50,7 +50,7 @@ def _entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     return -np.sum(shares * np.log2(np.where(shares > 0, shares, 1)), axis=-1)
 
 
-def chance(ours: Sample, theirs: Sample) -> float:
+def chance(ours: IdSample, theirs: IdSample) -> float:
     """The divergence that chance alone exceeds about once in 10,000 times (`ALARMS`).
 
     A permutation test: both samples are thrown together and dealt out anew. Were ids dealt out one by one,
@@ -89,7 +89,7 @@ def chance(ours: Sample, theirs: Sample) -> float:
 
 
 def _parts_and_rest(
-    values: list[str], pooled: NDArray[np.int64], ours: Sample, theirs: Sample, which: slice
+    values: list[str], pooled: NDArray[np.int64], ours: IdSample, theirs: IdSample, which: slice
 ) -> NDArray[np.float64]:
     """The divergence between a part of both samples and the rest, for each part where both hold ids."""
     nothing = np.zeros(PARTS, np.int32)

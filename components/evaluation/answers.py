@@ -17,8 +17,8 @@ from maskline.components.evaluation.report import (
     OVERALL,
     AtThreshold,
     ClassCounts,
+    EvaluationReport,
     LossDifference,
-    Report,
     SliceReport,
     Unread,
 )
@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
 
-class Answers(NamedTuple):
+class ModelAnswers(NamedTuple):
     """One model's answers.
 
     Attributes:
@@ -52,9 +52,9 @@ class Answers(NamedTuple):
     unreadable: NDArray[np.bool_]
     unknown: NDArray[np.bool_]
 
-    def take(self, rows: NDArray[np.bool_]) -> "Answers":
+    def take(self, rows: NDArray[np.bool_]) -> "ModelAnswers":
         """The answers to some of the rows."""
-        return Answers._make(part[rows] for part in self)
+        return ModelAnswers._make(part[rows] for part in self)
 
 
 class Answered(NamedTuple):
@@ -62,7 +62,7 @@ class Answered(NamedTuple):
 
     label: Numbers
     slices: dict[str, NDArray[np.str_]]
-    models: dict[str, Answers]
+    models: dict[str, ModelAnswers]
 
 
 def read_logits(
@@ -72,7 +72,7 @@ def read_logits(
     *,
     unreadable: NDArray[np.bool_] | None = None,
     unknown: NDArray[np.bool_] | None = None,
-) -> Answers:
+) -> ModelAnswers:
     """Turns logits [rows, ids] into answers.
 
     Args:
@@ -87,7 +87,7 @@ def read_logits(
     normalizer = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
     of_label = np.take_along_axis(logits, label[:, None], axis=1)[:, 0]
     none = np.zeros(len(label), np.bool_)
-    return Answers(
+    return ModelAnswers(
         answer=logits.argmax(axis=1),
         probability=np.exp(highest - normalizer),
         loss=normalizer - of_label,
@@ -104,7 +104,7 @@ def together(parts: Iterable[Answered]) -> Answered:
     """Puts rows behind one another."""
     parts = list(parts)
     models = {
-        name: Answers(*map(np.concatenate, zip(*(p.models[name] for p in parts), strict=True)))
+        name: ModelAnswers(*map(np.concatenate, zip(*(p.models[name] for p in parts), strict=True)))
         for name in parts[0].models
     }
     slices = {name: np.concatenate([p.slices[name] for p in parts]) for name in parts[0].slices}
@@ -113,7 +113,7 @@ def together(parts: Iterable[Answered]) -> Answered:
 
 def measure(
     answered: Answered, vocabulary: Sequence[str], *, positive: int | None, threshold: float = 0.5
-) -> Report:
+) -> EvaluationReport:
     """Computes every figure of every model and slice.
 
     Args:
@@ -134,7 +134,7 @@ def measure(
         for name, which in rows
     ]
     symbol = "" if positive is None else vocabulary[positive]
-    return Report(slices=tuple(sorted(slices, key=lambda s: s.name)), positive=symbol)
+    return EvaluationReport(slices=tuple(sorted(slices, key=lambda s: s.name)), positive=symbol)
 
 
 def _slice(
@@ -199,7 +199,7 @@ def _confusion(label: Numbers, answer: Numbers) -> _Confusion:
 
 
 def _figures(
-    label: Numbers, answers: Answers, confusion: _Confusion, *, positive: int | None, top: bool
+    label: Numbers, answers: ModelAnswers, confusion: _Confusion, *, positive: int | None, top: bool
 ) -> tuple[dict[str, float], dict[str, float]]:
     rows = len(label)
     right = answers.answer == label

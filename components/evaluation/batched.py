@@ -20,9 +20,9 @@ from tensorflow_model_analysis.metrics import metric_types
 from tfx.dsl.io import fileio
 
 from maskline.components.evaluation import rows, translation
-from maskline.components.evaluation.answers import Answered, Answers, measure, read_logits, together
+from maskline.components.evaluation.answers import Answered, ModelAnswers, measure, read_logits, together
 from maskline.components.evaluation.baselines import Baselines
-from maskline.components.evaluation.report import CANDIDATE, OVERALL, Report
+from maskline.components.evaluation.report import CANDIDATE, OVERALL, EvaluationReport
 from maskline.components.evaluation.slices import SliceSpec
 from maskline.transform.features import SequenceSpec
 from maskline.transform.names import EVALUATION_FILE
@@ -105,7 +105,7 @@ class _Answer(beam.DoFn):
                 found[name] = read_logits(logits, batch.label, self._baselines.positive)
         yield Answered(batch.label, rows.slices_of(parsed, self._slices, self._spec), found)
 
-    def _read(self, name: str, prediction: dict[str, Any], label: NDArray[np.int64]) -> Answers:
+    def _read(self, name: str, prediction: dict[str, Any], label: NDArray[np.int64]) -> ModelAnswers:
         flags = {
             flag: np.ravel(prediction[key]).astype(bool)
             for flag, key in (("unreadable", translation.UNREADABLE), ("unknown", translation.UNKNOWN_LABEL))
@@ -132,16 +132,16 @@ class _Measure:
     def __init__(self, spec: SequenceSpec, *, threshold: float, positive: int | None) -> None:
         self._spec, self._threshold, self._positive = spec, threshold, positive
 
-    def __call__(self, answered: Answered) -> Report:
+    def __call__(self, answered: Answered) -> EvaluationReport:
         return measure(answered, self._spec.vocabulary, positive=self._positive, threshold=self._threshold)
 
 
-def _write(report: Report, path: str) -> None:
+def _write(report: EvaluationReport, path: str) -> None:
     with fileio.open(path, "w") as file:
         file.write(report.model_dump_json(indent=1))
 
 
-def for_tfma(report: Report) -> Iterator[tuple[Any, dict[Any, float]]]:
+def for_tfma(report: EvaluationReport) -> Iterator[tuple[Any, dict[Any, float]]]:
     """Each slice as TFMA's writer takes it: its key, and values by metric and model."""
     for part in report.slices:
         key = () if part.name == OVERALL else (tuple(part.name.split("=", 1)),)

@@ -1,7 +1,7 @@
 """How good a model is in one sentence, against every model that answered the same rows. Pure words."""
 
 from maskline.components.evaluation.paired import Pairs, interval
-from maskline.components.evaluation.report import BEST, CANDIDATE, LIVE, Report
+from maskline.components.evaluation.report import BEST, CANDIDATE, LIVE, EvaluationReport
 
 # How models are called in a sentence; others by the name that the evaluation gives them.
 MODELS = {
@@ -13,7 +13,7 @@ MODELS = {
 }
 
 
-def quality(report: Report) -> str:
+def quality(report: EvaluationReport) -> str:
     """How often the model is right, and how that compares with each other model on the same rows."""
     overall = report.overall
     accuracy = overall.metrics[CANDIDATE]["accuracy"]

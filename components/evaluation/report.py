@@ -97,7 +97,7 @@ class SliceReport(_Form):
     at_threshold: dict[str, AtThreshold] = {}
 
 
-class Report(_Form):
+class EvaluationReport(_Form):
     """All slices, that of all rows first.
 
     `positive` is the rarer of two answers, empty where there are more.
@@ -121,6 +121,6 @@ class Report(_Form):
         return models
 
 
-def read(folder: Path) -> Report:
+def read(folder: Path) -> EvaluationReport:
     """Reads the report in an evaluation's folder."""
-    return Report.model_validate_json((folder / EVALUATION_FILE).read_text(encoding="utf-8"))
+    return EvaluationReport.model_validate_json((folder / EVALUATION_FILE).read_text(encoding="utf-8"))

@@ -16,9 +16,9 @@ from maskline.components.ingest.quarantine import (
     EXAMPLES_EACH,
     CorruptFile,
     IngestedShard,
+    IngestReport,
     NamedRow,
     QuarantinedRow,
-    Report,
 )
 from maskline.components.ingest.rows import read_row
 from maskline.components.ingest.shards import CorruptShard, read_shard
@@ -177,7 +177,7 @@ def _report(
     quarantined: Iterable[tuple[Reason, int]],
     named: Iterable[tuple[Reason, Sequence[tuple[str, int, str]]]],
     **splits: int,
-) -> Report:
+) -> IngestReport:
     """What was read is counted in the readers; what was written, behind them."""
     results = sorted(results, key=lambda result: result.shard)
     _check_all_read(listing, results)
@@ -185,7 +185,7 @@ def _report(
     for result in results:
         for (name, kind), rows in result.dropped.items():
             dropped.setdefault(name, Counter())[kind] += rows
-    report = Report(
+    report = IngestReport(
         rows_in=sum(result.rows for result in results),
         splits={name: splits[name] for name in SPLITS},
         folder=listing.folder,
@@ -218,6 +218,6 @@ def _check_all_read(listing: Listing, results: Sequence[ShardResult]) -> None:
         raise RuntimeError(f"{len(wrong)} shards were not read exactly once: {names}")
 
 
-def _write_report(report: Report, path: str) -> None:
+def _write_report(report: IngestReport, path: str) -> None:
     with fileio.open(path, "w") as file:
         file.write(report.model_dump_json(indent=1))

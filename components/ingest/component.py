@@ -17,7 +17,7 @@ from maskline.components.artifacts import QuarantineArtifact
 from maskline.components.ingest import spans
 from maskline.components.ingest.beam import Ingest, ReadShard
 from maskline.components.ingest.listing import Listing, list_shards
-from maskline.components.ingest.quarantine import Report
+from maskline.components.ingest.quarantine import IngestReport
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
 from maskline.transform.names import QUARANTINE_REPORT_FILE, READ_FROM, ROWS_READ, SEQUENCE_DIGEST, SPLITS
@@ -151,7 +151,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         with self._make_beam_pipeline() as pipeline:
             _ = pipeline | Ingest(reader, listing, folders, quarantine.uri)
         with fileio.open(f"{quarantine.uri}/{QUARANTINE_REPORT_FILE}") as file:
-            report = Report.model_validate_json(file.read())
+            report = IngestReport.model_validate_json(file.read())
         examples.set_int_custom_property(ROWS_READ, report.rows_in)
         examples.set_string_custom_property(READ_FROM, exec_properties["input_base"])
         examples.set_string_custom_property(SEQUENCE_DIGEST, settings.sequence.digest)

@@ -86,7 +86,7 @@ class IngestedShard(_Form):
     rows: int
 
 
-class Report(_Form):
+class IngestReport(_Form):
     """What became of the rows of one ingest: `rows_in` = all of `splits` + all of `quarantined`.
 
     `shards` below `folder` are what was read. `dropped` counts the rows that held a feature which the
@@ -122,6 +122,6 @@ class Report(_Form):
             )
 
 
-def read_report(folder: Path) -> Report:
+def read_report(folder: Path) -> IngestReport:
     """Reads the report in a quarantine's folder."""
-    return Report.model_validate_json((folder / QUARANTINE_REPORT_FILE).read_text(encoding="utf-8"))
+    return IngestReport.model_validate_json((folder / QUARANTINE_REPORT_FILE).read_text(encoding="utf-8"))

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
-from maskline.components.evaluation.report import CANDIDATE, OVERALL, Report
-from maskline.transform.answers import Answers
+from maskline.components.evaluation.report import CANDIDATE, OVERALL, EvaluationReport
+from maskline.transform.answers import AnswerSummary
 
 _LABELS, _SLICES, _CONFUSIONS, _WRONG_ROWS = 30, 5, 10, 10  # that the card has, at most
 
 
-def labels(answers: Answers) -> Iterator[str]:
+def labels(answers: AnswerSummary) -> Iterator[str]:
     """Rows of each answer, by split."""
     splits = list(answers.labels)
     counts = list(answers.labels.values())
@@ -24,7 +24,7 @@ def labels(answers: Answers) -> Iterator[str]:
         yield _row(f"{len(frequent) - _LABELS:,} more", *(f"{count:,}" for count in rest))
 
 
-def lengths(answers: Answers) -> str:
+def lengths(answers: AnswerSummary) -> str:
     """Lengths of the joined rows, in a sentence."""
     told = []
     for split, counts in answers.lengths.items():
@@ -37,7 +37,7 @@ def lengths(answers: Answers) -> str:
     return f"Lengths: {'; '.join(told)}."
 
 
-def worst_slices(report: Report) -> Iterator[str]:
+def worst_slices(report: EvaluationReport) -> Iterator[str]:
     """The slices with the lowest accuracy."""
     parts = sorted(
         (part for part in report.slices if part.name != OVERALL),
@@ -50,7 +50,7 @@ def worst_slices(report: Report) -> Iterator[str]:
     yield f"Lowest accuracy by slice: {', '.join(worst)}."
 
 
-def wrong(answers: Answers) -> Iterator[str]:
+def wrong(answers: AnswerSummary) -> Iterator[str]:
     """The most frequent confusions, and the wrong answers that the model is most confident of."""
     if not answers.wrong:
         yield f"It answered all {answers.rows:,} held-out rows right."

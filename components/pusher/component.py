@@ -16,7 +16,7 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from maskline.components.artifacts import Release, TrainingHistory, VerdictArtifact, candidate_identity
-from maskline.components.evaluation.report import CANDIDATE, LIVE, Report
+from maskline.components.evaluation.report import CANDIDATE, LIVE, EvaluationReport
 from maskline.components.ingest import spans
 from maskline.components.pusher import audit
 from maskline.components.pusher.model_card import Data, Facts, stack
@@ -24,7 +24,7 @@ from maskline.components.pusher.serving import Version, publish, repair, version
 from maskline.components.reads import ReadsPart
 from maskline.components.release_gate.unknown_live import accepted_problem
 from maskline.components.verdict import Verdict
-from maskline.transform.answers import Answers
+from maskline.transform.answers import AnswerSummary
 from maskline.transform.errors import InputError
 from maskline.transform.names import (
     ANSWERS_FILE,
@@ -144,7 +144,7 @@ class Executor(ReadsPart, StockExecutor):
 def describe(inputs: Mapping[str, list[types.Artifact]], made_by: MadeBy) -> Facts:
     """What is known of a model, from the artifacts that Pusher is given."""
     history = json.loads(_text(inputs["history"], HISTORY_FILE))
-    report = Report.model_validate_json(_text(inputs["evaluation"], EVALUATION_FILE))
+    report = EvaluationReport.model_validate_json(_text(inputs["evaluation"], EVALUATION_FILE))
     return Facts(
         data=_data(inputs["examples"], history["rows"], made_by),
         parameters=history["parameters"],
@@ -161,11 +161,11 @@ def describe(inputs: Mapping[str, list[types.Artifact]], made_by: MadeBy) -> Fac
     )
 
 
-def _answers(history: list[types.Artifact]) -> Answers | None:
+def _answers(history: list[types.Artifact]) -> AnswerSummary | None:
     """What the training noted of its rows; None for one that noted nothing yet."""
     if not fileio.exists(f"{artifact_utils.get_single_uri(history)}/{ANSWERS_FILE}"):
         return None
-    return Answers.model_validate_json(_text(history, ANSWERS_FILE))
+    return AnswerSummary.model_validate_json(_text(history, ANSWERS_FILE))
 
 
 def _data(examples: list[types.Artifact], rows: dict[str, int], made_by: MadeBy) -> Data:

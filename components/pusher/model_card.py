@@ -12,11 +12,11 @@ from scipy.stats import binomtest
 
 from maskline.components.evaluation.paired import interval
 from maskline.components.evaluation.quality import quality
-from maskline.components.evaluation.report import CANDIDATE, LIVE, Report, SliceReport
+from maskline.components.evaluation.report import CANDIDATE, LIVE, EvaluationReport, SliceReport
 from maskline.components.pusher import card_rows
 from maskline.components.pusher.audit import Change
 from maskline.components.verdict import Outcome, Verdict
-from maskline.transform.answers import Answers
+from maskline.transform.answers import AnswerSummary
 from maskline.transform.features import SequenceSpec
 from maskline.transform.names import EVAL, TRAIN
 
@@ -58,12 +58,12 @@ class Facts(_Form):
     data: Data
     parameters: int
     metrics: dict[str, float]
-    evaluation: Report
+    evaluation: EvaluationReport
     gates: dict[str, Verdict]
     configuration: dict[str, Any]
     code: dict[str, str]
     stack: dict[str, str]
-    answers: Answers | None = None
+    answers: AnswerSummary | None = None
 
 
 def stack() -> dict[str, str]:
@@ -171,7 +171,7 @@ def _chosen(facts: Facts) -> Iterator[str]:
         )
 
 
-def _metrics(report: Report) -> Iterator[str]:
+def _metrics(report: EvaluationReport) -> Iterator[str]:
     names = [name for name in report.overall.metrics[CANDIDATE] if name != "example_count"]
     yield f"In brackets: {_CONFIDENCE:.0%} intervals."
     yield ""

@@ -11,7 +11,7 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from maskline.components.artifacts import VerdictArtifact
-from maskline.components.evaluation.report import CANDIDATE, Report
+from maskline.components.evaluation.report import CANDIDATE, EvaluationReport
 from maskline.components.reads import ReadsPart
 from maskline.components.release_gate.rules import judge
 from maskline.components.release_gate.settings import ReleaseGateSettings
@@ -54,17 +54,17 @@ class Executor(ReadsPart, base_executor.BaseExecutor):
         model = artifact_utils.get_single_instance(input_dict["model"])
         folder = artifact_utils.get_single_uri(input_dict["evaluation"])
         with fileio.open(f"{folder}/{EVALUATION_FILE}") as file:
-            report = Report.model_validate_json(file.read())
+            report = EvaluationReport.model_validate_json(file.read())
         verdict = judge(report, ReleaseGateSettings.model_validate_json(exec_properties["rules"]))
         if exec_properties.get("unknown_live"):
             verdict = UnknownLive.model_validate_json(exec_properties["unknown_live"]).added_to(verdict)
         artifact_utils.get_single_instance(output_dict["verdict"]).write(verdict)
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
-        bless(blessing, model, passed=verdict.passed)
+        write_blessing(blessing, model, passed=verdict.passed)
         blessing.set_float_custom_property(ACCURACY, report.overall.metrics[CANDIDATE]["accuracy"])
 
 
-def bless(blessing: types.Artifact, model: types.Artifact, *, passed: bool) -> None:
+def write_blessing(blessing: types.Artifact, model: types.Artifact, *, passed: bool) -> None:
     """Writes a blessing in the form that TFX's Pusher and its resolvers read."""
     name = constants.BLESSED_FILE_NAME if passed else constants.NOT_BLESSED_FILE_NAME
     fileio.makedirs(blessing.uri)

@@ -20,7 +20,7 @@ from maskline.components.evaluation.report import (
     LOWER_IS_BETTER,
     MAJORITY,
     OVERALL,
-    Report,
+    EvaluationReport,
     SliceReport,
 )
 from maskline.components.release_gate.settings import (
@@ -41,7 +41,7 @@ _NAMES = {
 _SURE = 0.999
 
 
-def judge(report: Report, rules: ReleaseGateSettings) -> Verdict:
+def judge(report: EvaluationReport, rules: ReleaseGateSettings) -> Verdict:
     """Applies all rules to what was measured.
 
     Without a live model to compare with, bars and baselines decide.
@@ -215,7 +215,7 @@ def _answers(overall: SliceReport, rules: ReleaseGateSettings) -> Iterator[Check
         )
 
 
-def _slices(report: Report, rules: ReleaseGateSettings) -> Iterator[Check]:
+def _slices(report: EvaluationReport, rules: ReleaseGateSettings) -> Iterator[Check]:
     """A slice blocks where it lost more than its margin, and not by chance.
 
     The level is shared among the slices that can block (Bonferroni), or a model that is equal would fall
@@ -250,7 +250,7 @@ def _slices(report: Report, rules: ReleaseGateSettings) -> Iterator[Check]:
             )
 
 
-def _thresholds(report: Report, rules: ReleaseGateSettings) -> Iterator[Check]:
+def _thresholds(report: EvaluationReport, rules: ReleaseGateSettings) -> Iterator[Check]:
     for threshold in rules.thresholds:
         parts = [part for part in report.slices if threshold.applies_to(part.name)]
         if not parts:

@@ -30,7 +30,7 @@ _READ = {
 logger = logging.getLogger(__name__)
 
 
-class Outcome(NamedTuple):
+class NodeEnd(NamedTuple):
     """How a node ended: the exit status of its process, the state in words, and why."""
 
     status: int
@@ -136,19 +136,19 @@ class Launch:
             custom_executor_operators=bucket_executors.OPERATORS if buckets.is_bucket(root) else None,
         ).launch()
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> NodeEnd:
         """What the store says: TFX's launcher returns normally after inputs that could not be resolved."""
         with self._metadata as store:
             execution = self._execution(store)
             if execution is None and self._node.inputs.conditionals:
-                return Outcome(Exit.OK, "SKIPPED", "a condition does not hold")
+                return NodeEnd(Exit.OK, "SKIPPED", "a condition does not hold")
             if execution is None:
-                return Outcome(Exit.ERROR, "FAILED", "it did not run: its inputs are not there")
+                return NodeEnd(Exit.ERROR, "FAILED", "it did not run: its inputs are not there")
             state = _State.Name(execution.last_known_state)
             if execution.last_known_state not in _DONE:
-                return Outcome(Exit.ERROR, state, _reason(execution))
+                return NodeEnd(Exit.ERROR, state, _reason(execution))
             blocked = self._blocked(store, execution.id)
-        return Outcome(Exit.BLOCKED, "BLOCKED", blocked) if blocked else Outcome(Exit.OK, state)
+        return NodeEnd(Exit.BLOCKED, "BLOCKED", blocked) if blocked else NodeEnd(Exit.OK, state)
 
     def close(self, reason: str) -> None:
         """Marks an execution that was broken off as failed; another attempt takes it up again."""

@@ -16,7 +16,7 @@ from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec, schema_problem
 
 
-class Change(NamedTuple):
+class SchemaChange(NamedTuple):
     """The schema as it is and as it would be, as text; and what no schema can change."""
 
     run: str
@@ -38,7 +38,7 @@ class Change(NamedTuple):
         return "\n".join(lines)
 
 
-def propose(config: Settings) -> Change:
+def propose(config: Settings) -> SchemaChange:
     """The change that would accept the data of the last run.
 
     Raises:
@@ -53,10 +53,10 @@ def propose(config: Settings) -> Change:
     schema = text_format.Parse(before, schema_pb2.Schema())
     widened = widen(schema, _datasets(run.statistics))
     after = before if widened == schema else text_format.MessageToString(widened)
-    return Change(run.run, config.data.schema_file, before, after, tuple(_notes(run)))
+    return SchemaChange(run.run, config.data.schema_file, before, after, tuple(_notes(run)))
 
 
-def accept(config: Settings) -> Change:
+def accept(config: Settings) -> SchemaChange:
     """Writes the proposed schema into the curated file.
 
     Raises:

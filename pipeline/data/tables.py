@@ -17,7 +17,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """One row: its line in the file, from 1, and the asked columns; or a `problem` in words, and none."""
 
     line: int
@@ -25,7 +25,7 @@ class Row(NamedTuple):
     problem: str = ""
 
 
-def read_rows(file: Path, columns: Sequence[str], *, delimiter: str = "") -> Iterator[Row]:
+def read_rows(file: Path, columns: Sequence[str], *, delimiter: str = "") -> Iterator[TableRow]:
     """Reads the rows of a file, plain or gzip. Its name's ending says what it is: `.csv`, `.tsv`, `.jsonl`.
 
     Bytes that are not UTF-8 come as lone surrogates, for the caller to refuse.
@@ -70,7 +70,7 @@ def _open(file: Path) -> Iterator[IO[str]]:
         yield text
 
 
-def _csv_rows(file: Path, text: IO[str], columns: Sequence[str], delimiter: str) -> Iterator[Row]:
+def _csv_rows(file: Path, text: IO[str], columns: Sequence[str], delimiter: str) -> Iterator[TableRow]:
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     try:
         header = next(reader, [])
@@ -84,12 +84,12 @@ def _csv_rows(file: Path, text: IO[str], columns: Sequence[str], delimiter: str)
         except StopIteration:
             return
         except csv.Error as error:
-            yield Row(line, {}, f"is not CSV ({error}); is a quote not closed?")
+            yield TableRow(line, {}, f"is not CSV ({error}); is a quote not closed?")
             continue
         if fields and len(fields) != len(header):
-            yield Row(line, {}, f"has {len(fields)} fields; the header names {len(header)}")
+            yield TableRow(line, {}, f"has {len(fields)} fields; the header names {len(header)}")
         elif fields:
-            yield Row(line, {column: fields[place] for column, place in places.items()})
+            yield TableRow(line, {column: fields[place] for column, place in places.items()})
 
 
 def _places(file: Path, header: list[str], columns: Sequence[str], delimiter: str) -> dict[str, int]:
@@ -104,22 +104,22 @@ def _places(file: Path, header: list[str], columns: Sequence[str], delimiter: st
     return {column: header.index(column) for column in columns}
 
 
-def _json_rows(text: IO[str], columns: Sequence[str]) -> Iterator[Row]:
+def _json_rows(text: IO[str], columns: Sequence[str]) -> Iterator[TableRow]:
     for line, content in enumerate(text, start=1):
         if not content.strip():
             continue
         try:
             values = json.loads(content, parse_constant=_refuse)
         except (ValueError, RecursionError) as error:
-            yield Row(line, {}, f"is not JSON ({error})")
+            yield TableRow(line, {}, f"is not JSON ({error})")
             continue
         if not isinstance(values, dict):
-            yield Row(line, {}, "is not a JSON object; JSON Lines has one object a line: {…}")
+            yield TableRow(line, {}, "is not a JSON object; JSON Lines has one object a line: {…}")
         elif missing := [column for column in columns if column not in values]:
             names = ", ".join(map(repr, values)) or "nothing"
-            yield Row(line, {}, f"has no key {missing[0]!r}; it has {names}")
+            yield TableRow(line, {}, f"has no key {missing[0]!r}; it has {names}")
         else:
-            yield Row(line, {column: values[column] for column in columns})
+            yield TableRow(line, {column: values[column] for column in columns})
 
 
 def _refuse(constant: str) -> None:

@@ -21,7 +21,7 @@ def depends_on(settings: Settings, schema: str, versions: Sequence[str]) -> str:
     Returns:
       16 hexadecimal digits.
     """
-    source = fingerprint.Source().of(*fingerprint.ROOMS)
+    source = fingerprint.SourceCode().of(*fingerprint.ROOMS)
     return digest(settings.model_dump_json(exclude=_NO_PART), schema, *versions, source)
 
 

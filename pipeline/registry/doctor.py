@@ -20,7 +20,7 @@ from maskline.transform.names import AUDIT_FILE, VERSION
 _ROOM = 200 << 20  # bytes that a run on the sample data needs with room to spare
 
 
-class Finding(NamedTuple):
+class Problem(NamedTuple):
     """One thing that is wrong: where, what, and what to do or what the next command does about it."""
 
     place: Path
@@ -31,7 +31,7 @@ class Finding(NamedTuple):
         return f"{self.place}: {self.what}; {self.then}"
 
 
-def examine(config: Config, *, prove: Callable[[Path], str] = proof.problem) -> list[Finding]:
+def examine(config: Config, *, prove: Callable[[Path], str] = proof.problem) -> list[Problem]:
     """Looks at store, audit log, serving directory, artifacts, leftovers and free space. Changes nothing.
 
     Args:
@@ -39,7 +39,7 @@ def examine(config: Config, *, prove: Callable[[Path], str] = proof.problem) -> 
       prove: says why a version cannot be served, or nothing; by default the live one is loaded and asked.
     """
     if not config.root.is_dir():
-        return [Finding(config.root, "there is no such root", "`maskline run` makes it")]
+        return [Problem(config.root, "there is no such root", "`maskline run` makes it")]
     records, broken = _store(config)
     return [
         *broken,
@@ -95,52 +95,52 @@ def repair(config: Config) -> list[str]:
     return done
 
 
-def _store(config: Config) -> tuple[MetadataStore | None, list[Finding]]:
+def _store(config: Config) -> tuple[MetadataStore | None, list[Problem]]:
     file = config.metadata_file
     rebuild = "`maskline doctor --repair` rebuilds the releases from what is served"
     if not file.exists():
-        return None, [Finding(file, "the metadata store is missing", rebuild)]
+        return None, [Problem(file, "the metadata store is missing", rebuild)]
     try:
         return store.connect(file, read_only=True), []
     except InputError as error:
         what = str(error).removeprefix(f"{file}: ").split("; ")[0]
         return None, [
-            Finding(file, what, f"commands that need it end with status 2; put it back, or {rebuild}")
+            Problem(file, what, f"commands that need it end with status 2; put it back, or {rebuild}")
         ]
 
 
-def _audit_log(folder: Path) -> Iterator[Finding]:
+def _audit_log(folder: Path) -> Iterator[Problem]:
     for problem in audit.problems(folder):
         place, _, what = problem.partition(": ")
-        yield Finding(Path(place), what.split("; ")[0], "the line is skipped; put the log back from a backup")
+        yield Problem(Path(place), what.split("; ")[0], "the line is skipped; put the log back from a backup")
     if audit.is_torn(folder):
-        yield Finding(
+        yield Problem(
             folder / AUDIT_FILE, "the last line was not written to its end", "the next run cuts it off"
         )
     for change in serving.unlogged(folder):
-        yield Finding(
+        yield Problem(
             folder / str(change.to), f"version {change.to} is not in the audit log", "the next run adds it"
         )
 
 
-def _serving(folder: Path, records: MetadataStore | None, prove: Callable[[Path], str]) -> Iterator[Finding]:
+def _serving(folder: Path, records: MetadataStore | None, prove: Callable[[Path], str]) -> Iterator[Problem]:
     contents = look(folder, thorough=True)
     problem = live.problem(folder, contents, recorded=_recorded(records))
     if problem:
         place, _, what = problem.partition(": ")
-        yield Finding(Path(place), what, f"nothing is released until then: {live.way_on(contents)}")
+        yield Problem(Path(place), what, f"nothing is released until then: {live.way_on(contents)}")
     for damaged in contents.damaged:
         if not problem.startswith(f"{damaged.path}: "):
-            yield Finding(
+            yield Problem(
                 damaged.path,
                 f"version {damaged.number} is damaged: {damaged.why}",
                 "`maskline rollback` refuses it; put it back from a backup",
             )
     for foreign in contents.foreign:
         if not problem.startswith(f"{foreign.path}: "):
-            yield Finding(foreign.path, f"is no released version: {foreign.why}", "every command ignores it")
+            yield Problem(foreign.path, f"is no released version: {foreign.why}", "every command ignores it")
     if contents.live and not problem and (why := prove(contents.live.path)):
-        yield Finding(contents.live.path, f"the live version cannot be served: {why}", live.way_on(contents))
+        yield Problem(contents.live.path, f"the live version cannot be served: {why}", live.way_on(contents))
 
 
 def _recorded(records: MetadataStore | None) -> int:
@@ -148,7 +148,7 @@ def _recorded(records: MetadataStore | None) -> int:
     return max((release.properties[VERSION].int_value for release in known), default=0)
 
 
-def _unrecorded(config: Config, records: MetadataStore | None) -> Iterator[Finding]:
+def _unrecorded(config: Config, records: MetadataStore | None) -> Iterator[Problem]:
     """A version that the store does not know."""
     if records is None:
         return
@@ -156,30 +156,30 @@ def _unrecorded(config: Config, records: MetadataStore | None) -> Iterator[Findi
     for version in serving.versions(config.serving_dir):
         if version.number not in known:
             what = f"version {version.number} is not recorded in the metadata store"
-            yield Finding(version.path, what, "the next run, or `maskline doctor --repair`, records it")
+            yield Problem(version.path, what, "the next run, or `maskline doctor --repair`, records it")
 
 
-def _artifacts(root: Path, records: MetadataStore | None) -> Iterator[Finding]:
+def _artifacts(root: Path, records: MetadataStore | None) -> Iterator[Problem]:
     for artifact in records.get_artifacts() if records else ():
         if artifact.state == mlmd.Artifact.LIVE and (
             lost := files.missing(artifact.type, root / artifact.uri)
         ):
             what = f"of the artifact {artifact.type} this is gone or damaged"
-            yield Finding(Path(lost), what, "the next run makes it again where it is needed")
+            yield Problem(Path(lost), what, "the next run makes it again where it is needed")
 
 
-def _leftovers(config: Config) -> Iterator[Finding]:
+def _leftovers(config: Config) -> Iterator[Problem]:
     then = "`maskline doctor --repair` removes it"
     for path in leftovers(config.serving_dir):
-        yield Finding(path, "a killed command left it", then)
+        yield Problem(path, "a killed command left it", then)
     if (config.root / garbage.TRASH).is_dir():
         what = "a killed `maskline gc` left it"
-        yield Finding(config.root / garbage.TRASH, what, then)
+        yield Problem(config.root / garbage.TRASH, what, then)
 
 
-def _space(root: Path) -> Iterator[Finding]:
+def _space(root: Path) -> Iterator[Problem]:
     with suppress(OSError):
         free = shutil.disk_usage(root).free
         if free < _ROOM:
             what = f"{free / 1e6:,.0f} MB are free on its disk"
-            yield Finding(root, what, "a run may end with status 1; make room, or `maskline gc --keep 1`")
+            yield Problem(root, what, "a run may end with status 1; make room, or `maskline gc --keep 1`")

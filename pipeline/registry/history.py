@@ -10,9 +10,9 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from pydantic import BaseModel
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from maskline.components.evaluation.report import Report as Evaluation
+from maskline.components.evaluation.report import EvaluationReport as Evaluation
 from maskline.components.evaluation.report import read as read_evaluation
-from maskline.components.ingest.quarantine import Report, read_report
+from maskline.components.ingest.quarantine import IngestReport, read_report
 from maskline.components.pusher.contents import look
 from maskline.components.verdict import Verdict
 from maskline.components.verdict import read as read_verdict
@@ -68,7 +68,7 @@ class Run(BaseModel):
     run: str
     components: list[Component]
     metrics: dict[str, dict[str, float]] = {}
-    ingest: Report | None = None
+    ingest: IngestReport | None = None
     quarantine: Path | None = None
     window: list[TrainedSpan] = []
     statistics: Path | None = None

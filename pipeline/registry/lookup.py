@@ -2,7 +2,7 @@
 
 from maskline.pipeline.registry.history import History, Run
 from maskline.pipeline.settings.sections import Settings
-from maskline.transform.answers import Answers
+from maskline.transform.answers import AnswerSummary
 from maskline.transform.errors import InputError
 from maskline.transform.names import ANSWERS_FILE
 
@@ -32,7 +32,7 @@ def find(config: Settings, name: str | None = None) -> tuple[Run, bool]:
     return history.run(exact[0]), exact[0] == last.run
 
 
-def read_answers(run: Run) -> Answers:
+def read_answers(run: Run) -> AnswerSummary:
     """What the training noted of its rows.
 
     Raises:
@@ -41,7 +41,7 @@ def read_answers(run: Run) -> Answers:
     file = run.training / ANSWERS_FILE if run.training else None
     if file is None or not file.exists():
         raise InputError(f"run {run.run}: no answers are recorded; it trained no model, or they were removed")
-    return Answers.model_validate_json(file.read_text(encoding="utf-8"))
+    return AnswerSummary.model_validate_json(file.read_text(encoding="utf-8"))
 
 
 def checkpointed_epoch(config: Settings) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from maskline.pipeline.settings import fields
 from maskline.pipeline.settings.load import Loaded
-from maskline.pipeline.settings.values import Source
+from maskline.pipeline.settings.values import Origin
 from maskline.pipeline.settings.yaml_text import scalar
 
 _COLUMN = 44  # where the sources begin, beside values that leave them room
@@ -39,7 +39,7 @@ def as_yaml(loaded: Loaded) -> Iterator[str]:
         yield f"{line:<{_COLUMN}}  # {source if source else _DEFAULT}"
 
 
-def _source(loaded: Loaded, path: tuple[str, ...]) -> Source | None:
+def _source(loaded: Loaded, path: tuple[str, ...]) -> Origin | None:
     node = loaded.values.get(path)
     if node is None or node.source.kind == _DEFAULT:
         return None

@@ -12,13 +12,13 @@ from maskline.pipeline.settings import paths
 from maskline.pipeline.settings.refusals import refusal
 from maskline.pipeline.settings.sections import Settings
 from maskline.pipeline.settings.sources import Given, from_options, nested, read_file
-from maskline.pipeline.settings.values import Node, Source, merge, tree
+from maskline.pipeline.settings.values import Origin, YamlNode, merge, tree
 from maskline.trainer.settings import preset_values
 from maskline.transform.errors import InputError
 from maskline.transform.symbols import read_vocabulary
 
 DEFAULT_FILE = Path("maskline.yaml")
-_DEFAULTS = Source("default", "the defaults")
+_DEFAULTS = Origin("default", "the defaults")
 _VOCABULARY = ("sequence", "vocabulary")
 
 
@@ -36,7 +36,7 @@ class Loaded:
 
     settings: Settings
     file: Path | None
-    values: Node
+    values: YamlNode
     base: Given
     options: Given
 
@@ -77,7 +77,7 @@ def read(file: Path | None = None, overrides: Sequence[str] = (), **options: Any
     """
     if file is None and DEFAULT_FILE.exists():
         file = DEFAULT_FILE
-    base = read_file(file) if file else Given(Node({}, _DEFAULTS))
+    base = read_file(file) if file else Given(YamlNode({}, _DEFAULTS))
     return validated(base, from_options(overrides, **options), file)
 
 
@@ -92,7 +92,7 @@ def validated(base: Given, options: Given, file: Path | None) -> Loaded:
     values = merge(tree({**here, "data": data}, _DEFAULTS), merge(base.values, options.values))
     if preset := preset_values(values.plain()):
         name = f"preset {values.plain()['model']['preset']}"
-        values = merge(tree(preset, Source("preset", name)), values)
+        values = merge(tree(preset, Origin("preset", name)), values)
     values = _with_vocabulary(values)
     try:
         settings = Settings.model_validate_json(json.dumps(values.plain()), strict=True)
@@ -103,7 +103,7 @@ def validated(base: Given, options: Given, file: Path | None) -> Loaded:
     return Loaded(settings, file, values, base, options)
 
 
-def _with_vocabulary(values: Node) -> Node:
+def _with_vocabulary(values: YamlNode) -> YamlNode:
     """With the symbols of a separate file, one symbol per line."""
     node = values.get(_VOCABULARY)
     if node is None or not isinstance(node.value, str):
@@ -112,4 +112,4 @@ def _with_vocabulary(values: Node) -> Node:
         symbols = read_vocabulary(Path(node.value))
     except InputError as error:
         raise node.source.refuse(f"sequence.vocabulary: {error}") from None
-    return merge(values, nested(_VOCABULARY, Node(symbols, node.source)))
+    return merge(values, nested(_VOCABULARY, YamlNode(symbols, node.source)))

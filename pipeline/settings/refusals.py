@@ -7,14 +7,14 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from maskline.pipeline.settings import fields
-from maskline.pipeline.settings.values import Node, Source
+from maskline.pipeline.settings.values import Origin, YamlNode
 from maskline.transform.errors import InputError
 from maskline.transform.shown import shortened, shown
 
 Path = tuple[str | int, ...]
 
 
-def refusal(error: ValidationError, values: Node) -> InputError:
+def refusal(error: ValidationError, values: YamlNode) -> InputError:
     """The first mistake, in the order of the file.
 
     Args:
@@ -42,7 +42,7 @@ def dotted(path: Sequence[str | int]) -> str:
     return ".".join(shortened(str(key)) for key in path)
 
 
-def _mistake(details: ErrorDetails, values: Node) -> tuple[Source, Path, str]:
+def _mistake(details: ErrorDetails, values: YamlNode) -> tuple[Origin, Path, str]:
     path = _known(details["loc"], values)
     kind = details["type"]
     if kind == "extra_forbidden":
@@ -71,7 +71,7 @@ def _keys(dotted_key: str) -> Path:
     return tuple(int(key) if key.isdigit() else key for key in dotted_key.split("."))
 
 
-def _known(location: Path, values: Node) -> Path:
+def _known(location: Path, values: YamlNode) -> Path:
     """A location without what pydantic adds to it, such as the branch of a union."""
     known: Path = ()
     for key in location:
@@ -82,7 +82,7 @@ def _known(location: Path, values: Node) -> Path:
     return known
 
 
-def _source(path: Path, values: Node) -> Source:
+def _source(path: Path, values: YamlNode) -> Origin:
     """Where the setting was set; for a default, where the settings beside it were: those it must fit."""
     for length in range(len(path), -1, -1):
         node = values.get(path[:length])

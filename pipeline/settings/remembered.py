@@ -8,7 +8,7 @@ from typing import Any
 
 from maskline.pipeline.settings.load import Loaded, read, validated
 from maskline.pipeline.settings.sources import Given, from_options, prepared, read_file
-from maskline.pipeline.settings.values import Source, merge, tree
+from maskline.pipeline.settings.values import Origin, merge, tree
 from maskline.transform.errors import InputError, cannot_write
 
 FILE = "settings.json"
@@ -53,7 +53,7 @@ def of_root(file: Path | None, overrides: Sequence[str], root: Path | None) -> L
     known = None if file else _recall(place)
     if known is None:
         return here or read(None, overrides, root=root)
-    source = Source("root", str(place / FILE), folder=place)
+    source = Origin("root", str(place / FILE), folder=place)
     given, options = (prepared(tree(known[part], source)) for part in ("given", "options"))
     now = from_options(overrides, root=place)
     options = Given(merge(options.values, now.values), now.notices)

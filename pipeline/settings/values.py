@@ -10,7 +10,7 @@ from maskline.transform.shown import escaped, shortened, shown
 
 
 @dataclass(frozen=True)
-class Source:
+class Origin:
     """Where a value was set.
 
     Attributes:
@@ -25,7 +25,7 @@ class Source:
     folder: Path = Path()
     line: int | None = None
 
-    def at(self, line: int) -> "Source":
+    def at(self, line: int) -> "Origin":
         """A line of the file; an option has none."""
         return replace(self, line=line) if self.kind == "file" else self
 
@@ -39,14 +39,14 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Node:
+class YamlNode:
     """A value with its source; `text` is what was written, for a plain scalar.
 
     Mappings and lists hold nodes; a list that stands in a file of its own holds plain values.
     """
 
     value: Any
-    source: Source
+    source: Origin
     text: str | None = None
 
     def plain(self) -> Any:
@@ -54,7 +54,7 @@ class Node:
         if isinstance(self.value, Mapping):
             return {key: node.plain() for key, node in self.value.items()}
         if isinstance(self.value, Sequence) and not isinstance(self.value, str):
-            return [node.plain() if isinstance(node, Node) else node for node in self.value]
+            return [node.plain() if isinstance(node, YamlNode) else node for node in self.value]
         return self.value
 
     def shown(self) -> str:
@@ -63,11 +63,11 @@ class Node:
             return shortened(self.text) or "nothing"
         return shown(self.plain())
 
-    def get(self, path: Sequence[str | int]) -> "Node | None":
+    def get(self, path: Sequence[str | int]) -> "YamlNode | None":
         """The node at a path, or None."""
-        node: Node | None = self
+        node: YamlNode | None = self
         for key in path:
-            if not isinstance(node, Node):
+            if not isinstance(node, YamlNode):
                 return None
             if isinstance(node.value, Mapping):
                 node = node.value.get(str(key))
@@ -75,20 +75,20 @@ class Node:
                 node = node.value[key]
             else:
                 return None
-        return node if isinstance(node, Node) else None
+        return node if isinstance(node, YamlNode) else None
 
-    def scalars(self) -> Iterator["Node"]:
+    def scalars(self) -> Iterator["YamlNode"]:
         """All nodes below this one, and itself, that are neither list nor mapping."""
         if isinstance(self.value, Mapping):
             for node in self.value.values():
                 yield from node.scalars()
-        elif isinstance(self.value, list) and all(isinstance(node, Node) for node in self.value):
+        elif isinstance(self.value, list) and all(isinstance(node, YamlNode) for node in self.value):
             for node in self.value:
                 yield from node.scalars()
         else:
             yield self
 
-    def texts(self) -> Iterator[tuple[str, Source]]:
+    def texts(self) -> Iterator[tuple[str, Origin]]:
         """All text in it, keys too, with its source."""
         if isinstance(self.value, str):
             yield self.value, self.source
@@ -100,20 +100,20 @@ class Node:
             yield from node.texts()
 
 
-def tree(value: Any, source: Source) -> Node:
+def tree(value: Any, source: Origin) -> YamlNode:
     """A plain value as nodes of one source."""
     if isinstance(value, Mapping):
-        return Node({str(key): tree(inner, source) for key, inner in value.items()}, source)
+        return YamlNode({str(key): tree(inner, source) for key, inner in value.items()}, source)
     if isinstance(value, list | tuple):
-        return Node([tree(inner, source) for inner in value], source)
-    return Node(value, source)
+        return YamlNode([tree(inner, source) for inner in value], source)
+    return YamlNode(value, source)
 
 
-def merge(below: Node, above: Node) -> Node:
+def merge(below: YamlNode, above: YamlNode) -> YamlNode:
     """Both, where `above` wins; mappings are merged key by key."""
     if not isinstance(below.value, Mapping) or not isinstance(above.value, Mapping):
         return above
     merged = dict(below.value)
     for key, node in above.value.items():
         merged[key] = merge(merged[key], node) if key in merged else node
-    return Node(merged, above.source)
+    return YamlNode(merged, above.source)

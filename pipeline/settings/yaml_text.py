@@ -19,7 +19,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from maskline.pipeline.settings.values import Node, Source
+from maskline.pipeline.settings.values import Origin, YamlNode
 from maskline.transform.errors import InputError
 from maskline.transform.shown import escaped, shortened
 
@@ -41,7 +41,7 @@ _FLOAT = re.compile(
 )
 
 
-def read(text: str, source: Source) -> Node:
+def read(text: str, source: Origin) -> YamlNode:
     """Reads one document.
 
     Args:
@@ -93,15 +93,15 @@ def shown_text(words: object) -> str:
 class _Reader:
     """Builds nodes from the events of one text."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Origin) -> None:
         self._source = source
-        self._anchors: dict[str, Node] = {}
+        self._anchors: dict[str, YamlNode] = {}
         self._sizes: dict[int, int] = {}
         self._values = 0
 
-    def document(self, events: Iterator[Any]) -> Node:
+    def document(self, events: Iterator[Any]) -> YamlNode:
         next(events)  # the beginning of the stream
-        found = Node(None, self._source.at(1))
+        found = YamlNode(None, self._source.at(1))
         documents = 0
         for event in events:
             if isinstance(event, DocumentStartEvent):
@@ -111,14 +111,14 @@ class _Reader:
                 found = self._node(next(events), events, (), depth=0)
         return found
 
-    def _node(self, event: Any, events: Iterator[Any], path: tuple[str, ...], *, depth: int) -> Node:
+    def _node(self, event: Any, events: Iterator[Any], path: tuple[str, ...], *, depth: int) -> YamlNode:
         where = self._at(event)
         if isinstance(event, AliasEvent):
             if event.anchor not in self._anchors:
                 raise where.refuse(f"*{shown_text(event.anchor)} refers to no anchor; quote a text with a *")
             known = self._anchors[event.anchor]
             self._count(self._sizes[id(known)], where)
-            return Node(known.value, where, known.text)
+            return YamlNode(known.value, where, known.text)
         if event.tag is not None:
             raise where.refuse(f"tag {shown_text(event.tag)}: settings have no tags; quote a text with a !")
         if depth > MAX_DEPTH:
@@ -127,22 +127,24 @@ class _Reader:
         self._count(1, where)
         if isinstance(event, ScalarEvent):
             plain = event.implicit[0]
-            node = Node(scalar(event.value) if plain else event.value, where, event.value if plain else None)
+            node = YamlNode(
+                scalar(event.value) if plain else event.value, where, event.value if plain else None
+            )
         elif isinstance(event, SequenceStartEvent):
-            node = Node(list(self._items(events, path, depth=depth + 1)), where)
+            node = YamlNode(list(self._items(events, path, depth=depth + 1)), where)
         else:
-            node = Node(self._mapping(events, path, depth=depth + 1), where)
+            node = YamlNode(self._mapping(events, path, depth=depth + 1), where)
         if event.anchor is not None:
             self._anchors[event.anchor] = node
             self._sizes[id(node)] = self._values - before
         return node
 
-    def _items(self, events: Iterator[Any], path: tuple[str, ...], *, depth: int) -> Iterator[Node]:
+    def _items(self, events: Iterator[Any], path: tuple[str, ...], *, depth: int) -> Iterator[YamlNode]:
         while not isinstance(event := next(events), SequenceEndEvent):
             yield self._node(event, events, path, depth=depth)
 
-    def _mapping(self, events: Iterator[Any], path: tuple[str, ...], *, depth: int) -> Mapping[str, Node]:
-        found: dict[str, Node] = {}
+    def _mapping(self, events: Iterator[Any], path: tuple[str, ...], *, depth: int) -> Mapping[str, YamlNode]:
+        found: dict[str, YamlNode] = {}
         lines: dict[str, int] = {}
         while not isinstance(event := next(events), MappingEndEvent):
             where = self._at(event)
@@ -156,10 +158,10 @@ class _Reader:
             found[key] = self._node(next(events), events, (*path, shortened(key)), depth=depth)
         return found
 
-    def _count(self, values: int, where: Source) -> None:
+    def _count(self, values: int, where: Origin) -> None:
         self._values += values
         if self._values > MAX_VALUES:
             raise where.refuse(f"holds more than {MAX_VALUES:,} values, aliases counted as what they repeat")
 
-    def _at(self, event: Any) -> Source:
+    def _at(self, event: Any) -> Origin:
         return self._source.at(event.start_mark.line + 1)

@@ -14,12 +14,12 @@ from maskline.components.data_gate.statistics import StatisticsGen
 from maskline.components.ingest.component import IngestSettings, ShardExampleGen
 from maskline.components.ingest.listing import Listing
 from maskline.components.resolvers.spans import AcceptedStrategy, PreviousSpanStrategy
-from maskline.pipeline.fingerprint import Source
+from maskline.pipeline.fingerprint import SourceCode
 from maskline.pipeline.settings.sections import Settings
 from maskline.transform.names import Node
 
 
-class Ingest(NamedTuple):
+class IngestStage(NamedTuple):
     """Nodes of the stage that later ones read from. `nodes` are all up to the gate, in order."""
 
     examples: Any
@@ -28,7 +28,7 @@ class Ingest(NamedTuple):
     nodes: list[Any]
 
 
-def ingest(config: Settings, source: Source, *, schema_file: str, listing: Listing | None) -> Ingest:
+def ingest(config: Settings, source: SourceCode, *, schema_file: str, listing: Listing | None) -> IngestStage:
     """Builds ExampleGen, StatisticsGen, ExampleValidator and DataGate; see `create_pipeline`."""
     code = source.of("transform", "components")
     examples = ShardExampleGen(
@@ -77,4 +77,4 @@ def ingest(config: Settings, source: Source, *, schema_file: str, listing: Listi
         verdict=gate.outputs["verdict"],
         earlier=Channel(type=VerdictArtifact),
     ).with_id(Node.ACCEPTED)
-    return Ingest(examples, schema, accepted, [examples, schema, statistics, validation, previous, gate])
+    return IngestStage(examples, schema, accepted, [examples, schema, statistics, validation, previous, gate])

@@ -12,15 +12,15 @@ from maskline.components.artifacts import Release, VerdictArtifact
 from maskline.components.resolvers.models import BaseModelStrategy
 from maskline.components.resolvers.spans import WindowStrategy
 from maskline.components.trainer import Trainer
-from maskline.pipeline.fingerprint import Source
+from maskline.pipeline.fingerprint import SourceCode
 from maskline.pipeline.settings.sections import Settings
-from maskline.pipeline.stages.ingest import Ingest
+from maskline.pipeline.stages.ingest import IngestStage
 from maskline.trainer.recipe import TrainingRecipe
 from maskline.trainer.settings import TrainerSettings
 from maskline.transform.names import CHECKPOINTS, RECIPE, Node
 
 
-class Training(NamedTuple):
+class TrainingStage(NamedTuple):
     """`examples` is the channel of what was trained on, `trainer` the node; `nodes` are all, in order."""
 
     examples: Any
@@ -28,7 +28,9 @@ class Training(NamedTuple):
     nodes: list[Any]
 
 
-def train(config: Settings, source: Source, ingest: Ingest, *, window: Sequence[int] | int) -> Training:
+def train(
+    config: Settings, source: SourceCode, ingest: IngestStage, *, window: Sequence[int] | int
+) -> TrainingStage:
     """Builds Transform and Trainer, and the resolvers in front of them; see `create_pipeline`."""
     nodes: list[Any] = []
     examples = ingest.examples.outputs["examples"]
@@ -66,10 +68,10 @@ def train(config: Settings, source: Source, ingest: Ingest, *, window: Sequence[
         },
         base_model=base.outputs["model"] if base else None,
     )
-    return Training(examples, trainer, [*nodes, trainer])
+    return TrainingStage(examples, trainer, [*nodes, trainer])
 
 
-def _recipe(config: Settings, source: Source) -> TrainingRecipe:
+def _recipe(config: Settings, source: SourceCode) -> TrainingRecipe:
     return TrainingRecipe(
         sequence=config.sequence,
         settings=TrainerSettings(model=config.model, training=config.training),
@@ -77,7 +79,7 @@ def _recipe(config: Settings, source: Source) -> TrainingRecipe:
     )
 
 
-def _window(ingest: Ingest, window: Sequence[int] | int) -> Any:
+def _window(ingest: IngestStage, window: Sequence[int] | int) -> Any:
     return Resolver(
         strategy_class=WindowStrategy,
         config={"size": window} if isinstance(window, int) else {"spans": list(window)},

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from maskline.components.data_gate.divergence import Sample, chance, jensen_shannon
+from maskline.components.data_gate.divergence import IdSample, chance, jensen_shannon
 from maskline.components.data_gate.resampling import Parts, row_keys
 from maskline.components.data_gate.rules import DataGateSettings
 
@@ -43,12 +43,12 @@ class Rows(NamedTuple):
         ends = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int32)
         return pa.RecordBatch.from_arrays([pa.ListArray.from_arrays(ends, self.ids)], ["f"])
 
-    def sample(self) -> Sample:
+    def sample(self) -> IdSample:
         """As the data gate sees them."""
         parts = Parts()
         parts.add(self.batch())
         values, counts = np.unique(self.ids, return_counts=True)
-        return Sample(
+        return IdSample(
             dict(zip(map(str, values.tolist()), counts.tolist(), strict=True)),
             dict(zip(parts.values["f"], parts.counts["f"], strict=True)),
         )

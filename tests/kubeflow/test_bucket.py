@@ -22,7 +22,7 @@ from maskline.pipeline.cluster import buckets
 from maskline.pipeline.cluster.bucket_executors import Scratch
 from maskline.pipeline.cluster.compiler import compile_pipeline
 from maskline.pipeline.cluster.metadata import connection
-from maskline.pipeline.cluster.node import Outcome
+from maskline.pipeline.cluster.node import NodeEnd
 from maskline.pipeline.cluster.store import Store, open_store
 from maskline.pipeline.errors import RunError
 from maskline.pipeline.settings.load import load
@@ -140,7 +140,7 @@ def test_killed_attempt_s_half_upload_is_gone_after_the_next(s3, tmp_path, postg
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     assert len(s3.files("killed/Many/out")) < 1000
-    assert launch(text, "Many", "run-1", store, "files=2") == Outcome(0, "COMPLETE")
+    assert launch(text, "Many", "run-1", store, "files=2") == NodeEnd(0, "COMPLETE")
     now = s3.files("killed/Many/out")
     assert len(now) == 2
     assert not set(left) & set(now)
@@ -151,15 +151,15 @@ def test_killed_attempt_s_half_upload_is_gone_after_the_next(s3, tmp_path, postg
 def test_nodes_hand_on_artifacts_conditions_and_failures(kind, request, store):
     bucket, run = request.getfixturevalue(kind), str(uuid.uuid4())
     text = gated(f"{bucket.url}/{kind}-passed", passed=1)
-    assert launch(text, "Gate", run, store) == Outcome(0, "COMPLETE")
-    assert launch(text, "Reader", run, store) == Outcome(0, "COMPLETE")
-    assert launch(text, "Reader", run, store) == Outcome(0, "COMPLETE"), "what is done stays done"
+    assert launch(text, "Gate", run, store) == NodeEnd(0, "COMPLETE")
+    assert launch(text, "Reader", run, store) == NodeEnd(0, "COMPLETE")
+    assert launch(text, "Reader", run, store) == NodeEnd(0, "COMPLETE"), "what is done stays done"
 
     [value] = bucket.files(f"{kind}-passed/Reader/out")
     with fileio.open(f"{bucket.url}/{value}") as file:
         assert file.read().startswith("/"), "what an executor is given is a path, and not a URL"
 
-    blocked = Outcome(3, "BLOCKED", "rows of eval: 3 rows; at least 10")
+    blocked = NodeEnd(3, "BLOCKED", "rows of eval: 3 rows; at least 10")
     assert launch(gated(f"{bucket.url}/{kind}-blocked", passed=0), "Gate", run, store) == blocked
 
     text = compiled(f"{bucket.url}/{kind}-broken", Broken())
@@ -170,7 +170,7 @@ def test_nodes_hand_on_artifacts_conditions_and_failures(kind, request, store):
 
 def test_input_that_was_removed_is_named(s3, store):
     text = gated(f"{s3.url}/removed", passed=1)
-    assert launch(text, "Gate", "run", store) == Outcome(0, "COMPLETE")
+    assert launch(text, "Gate", "run", store) == NodeEnd(0, "COMPLETE")
     fileio.rmtree(f"{s3.url}/removed/Gate")
     with pytest.raises(RunError, match=r"removed/Gate/verdict/.*: nothing is there, but input 'verdict' was"):
         launch(text, "Reader", "run", store)

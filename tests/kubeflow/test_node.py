@@ -17,7 +17,7 @@ from tfx.orchestration.pipeline import Pipeline
 
 from maskline.pipeline.cluster.ir import to_json
 from maskline.pipeline.cluster.metadata import connection
-from maskline.pipeline.cluster.node import Launch, Outcome, bind
+from maskline.pipeline.cluster.node import Launch, NodeEnd, bind
 from maskline.pipeline.cluster.store import Store, open_store
 from maskline.transform.errors import InputError
 from tests.small_nodes import Broken, Gate, Reader, Sleeper, Writer, launch
@@ -52,18 +52,18 @@ def gated(root: Path | str, *, passed: int) -> str:
 
 def test_gate_that_blocks_ends_as_failed_with_its_reason_and_what_is_behind_is_skipped(tmp_path, store):
     text, run = gated(tmp_path, passed=0), str(uuid.uuid4())
-    blocked = Outcome(3, "BLOCKED", "rows of eval: 3 rows; at least 10")
+    blocked = NodeEnd(3, "BLOCKED", "rows of eval: 3 rows; at least 10")
     assert launch(text, "Gate", run, store) == blocked
     assert launch(text, "Gate", run, store) == blocked, "a retry does not let it pass"
     assert launch(text, "Gate", "cached", store) == blocked, "nor does the cache"
-    assert launch(text, "Reader", run, store) == Outcome(0, "SKIPPED", "a condition does not hold")
+    assert launch(text, "Reader", run, store) == NodeEnd(0, "SKIPPED", "a condition does not hold")
 
 
 def test_gate_that_passes_lets_on_what_is_behind(tmp_path, store):
     text, run = gated(tmp_path, passed=1), str(uuid.uuid4())
-    assert launch(text, "Gate", run, store) == Outcome(0, "COMPLETE")
-    assert launch(text, "Reader", run, store) == Outcome(0, "COMPLETE")
-    assert launch(text, "Reader", run, store) == Outcome(0, "COMPLETE"), "what is done stays done"
+    assert launch(text, "Gate", run, store) == NodeEnd(0, "COMPLETE")
+    assert launch(text, "Reader", run, store) == NodeEnd(0, "COMPLETE")
+    assert launch(text, "Reader", run, store) == NodeEnd(0, "COMPLETE"), "what is done stays done"
 
 
 def test_inputs_that_cannot_be_resolved_are_a_failure_though_the_launcher_says_nothing(tmp_path, store):
@@ -144,7 +144,7 @@ def test_sigterm_ends_it_and_another_attempt_takes_it_up(tmp_path, database, add
     assert (last["event"], last["state"], last["reason"]) == ("ended", "STOPPED", "ended by SIGTERM")
     [execution] = executions_of(tmp_path.name, store)
     assert execution.last_known_state == mlmd.Execution.FAILED
-    assert launch(text, "Sleeper", "run-1", store, "seconds=0") == Outcome(0, "COMPLETE")
+    assert launch(text, "Sleeper", "run-1", store, "seconds=0") == NodeEnd(0, "COMPLETE")
     [again] = executions_of(tmp_path.name, store)
     assert (again.id, again.last_known_state) == (execution.id, mlmd.Execution.COMPLETE)
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from maskline.components.evaluation.report import Report, SliceReport
+from maskline.components.evaluation.report import EvaluationReport, SliceReport
 from maskline.pipeline.comparison import compare, in_words, lines
 from maskline.pipeline.registry.history import Component, Run
 
@@ -23,7 +23,9 @@ def run(name, accuracy, loss, tmp_path, *, rows=10_000, **configuration):
         for n, value in enumerate((accuracy - 0.1, 0.7))
     )
     trainer = Component(name="Trainer", state="COMPLETE", seconds=1, records_in={"train": 7, "eval": rows})
-    return Run(run=name, components=[trainer], evaluation=Report(slices=(whole, *parts)), facts=facts)
+    return Run(
+        run=name, components=[trainer], evaluation=EvaluationReport(slices=(whole, *parts)), facts=facts
+    )
 
 
 @pytest.mark.parametrize(

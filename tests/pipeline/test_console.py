@@ -5,11 +5,11 @@ import re
 import pytest
 
 from maskline.components.evaluation.paired import Pairs
-from maskline.components.evaluation.report import Report, SliceReport
+from maskline.components.evaluation.report import EvaluationReport, SliceReport
 from maskline.components.verdict import Check, Outcome, Verdict
 from maskline.pipeline.console import Console
 from maskline.pipeline.registry.history import Component, Run
-from maskline.transform.answers import Answers, WrongRow
+from maskline.transform.answers import AnswerSummary, WrongRow
 
 NAMES = ["ExampleGen", "ImportSchemaGen", "ExampleValidator", "Trainer", "Pusher"]
 MODELS = {"candidate": 0.7512, "live": 0.7423, "best": 0.7611, "majority": 0.5081, "linear": 0.6132}
@@ -27,7 +27,7 @@ def whole_run():
         SliceReport(name=f"operator={n}", rows=500 + n, metrics={"candidate": {"accuracy": 0.5 + n / 10}})
         for n in (3, 1, 2)
     ]
-    report = Report(slices=(overall, *parts))
+    report = EvaluationReport(slices=(overall, *parts))
 
     def check(name, outcome):
         return Check(name=name, asked="at least 0.1234 is needed", measured="0.0567", outcome=outcome)
@@ -108,7 +108,7 @@ def test_no_command_is_hinted_at_that_must_fail(config, capsys, monkeypatch):
 
 def test_wrong_rows_are_text_with_the_most_confident_first(config, capsys):
     rows = [WrongRow(text=f"x={n}", label="1", answer="2", probability=0.9 - n / 10) for n in range(3)]
-    answers = Answers(labels={}, lengths={}, rows=100, wrong=30, confusions=(), wrong_rows=tuple(rows))
+    answers = AnswerSummary(labels={}, lengths={}, rows=100, wrong=30, confusions=(), wrong_rows=tuple(rows))
     Console(config).wrong(answers, 2)
     assert capsys.readouterr().out.splitlines() == [
         "30 of 100 held-out rows are answered wrong; the 2 of which the model is most confident:",

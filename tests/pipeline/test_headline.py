@@ -6,7 +6,7 @@ import pytest
 
 from maskline.components.evaluation.paired import Pairs
 from maskline.components.evaluation.quality import quality
-from maskline.components.evaluation.report import Report, SliceReport
+from maskline.components.evaluation.report import EvaluationReport, SliceReport
 from maskline.components.verdict import Check, Outcome, Verdict
 from maskline.pipeline.headline import headline
 from maskline.pipeline.registry.history import Component, Run
@@ -34,7 +34,7 @@ def report(**models):
     pairs = {name: Pairs(rows=1000, better=b, worse=w) for name, (_, b, w) in models.items() if b is not None}
     metrics = {"candidate": {"accuracy": 0.75}}
     metrics |= {name: {"accuracy": accuracy} for name, (accuracy, *_) in models.items()}
-    return Report(slices=(SliceReport(name="", rows=1000, metrics=metrics, pairs=pairs),))
+    return EvaluationReport(slices=(SliceReport(name="", rows=1000, metrics=metrics, pairs=pairs),))
 
 
 def test_quality_compares_with_every_model_that_was_measured():

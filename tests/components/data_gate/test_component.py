@@ -17,11 +17,11 @@ from maskline.components.artifacts import QuarantineArtifact, VerdictArtifact
 from maskline.components.data_gate import resampling
 from maskline.components.data_gate.checks import Split, divergence_checks
 from maskline.components.data_gate.component import Executor, divergences
-from maskline.components.data_gate.divergence import Sample, chance, jensen_shannon
+from maskline.components.data_gate.divergence import IdSample, chance, jensen_shannon
 from maskline.components.data_gate.resampling import PARTS, Parts
 from maskline.components.data_gate.rules import DataGateSettings, Rules
 from maskline.components.data_gate.statistics import statistics_options
-from maskline.components.ingest.quarantine import Report
+from maskline.components.ingest.quarantine import IngestReport
 from maskline.components.resolvers.spans import AcceptedStrategy, PreviousSpanStrategy
 from maskline.components.verdict import Outcome, read
 from maskline.transform.features import SequenceSpec, make_schema
@@ -131,7 +131,7 @@ def one_by_one(**counts):
     """A sample in which each occurrence of an id was dealt out for itself."""
     rng = np.random.default_rng(1)
     share = np.repeat([0.5, 0.2], PARTS // 2)
-    return Sample(counts, {v: rng.binomial(n, share).astype(np.int32) for v, n in counts.items()})
+    return IdSample(counts, {v: rng.binomial(n, share).astype(np.int32) for v, n in counts.items()})
 
 
 def test_nothing_is_expected_of_an_empty_sample_and_little_of_large_ones():
@@ -173,7 +173,7 @@ class Ingest:
             anomalies = tfdv.validate_statistics(found, schema)
             self.write(f"anomalies/Split-{name}/SchemaDiff.pb", anomalies.SerializeToString())
         counts = {name: len(content) for name, content in splits.items()}
-        report = Report(**{"rows_in": sum(counts.values()), "splits": counts} | (report or {}))
+        report = IngestReport(**{"rows_in": sum(counts.values()), "splits": counts} | (report or {}))
         self.write("schema/schema.pbtxt", text_format.MessageToString(schema).encode())
         self.write("quarantine/report.json", report.model_dump_json().encode())
 

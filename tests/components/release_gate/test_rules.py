@@ -11,8 +11,8 @@ from maskline.components.evaluation.report import (
     LIVE,
     OVERALL,
     ClassCounts,
+    EvaluationReport,
     LossDifference,
-    Report,
     SliceReport,
     Unread,
 )
@@ -45,7 +45,9 @@ def part(name, rows, better=0, worse=0, *, accuracy=ACCURACY, best=None, release
 
 
 def blocking(*slices, **rules):
-    return [str(check) for check in judge(Report(slices=slices), ReleaseGateSettings(**rules)).blocking]
+    return [
+        str(check) for check in judge(EvaluationReport(slices=slices), ReleaseGateSettings(**rules)).blocking
+    ]
 
 
 def test_without_a_live_model_thresholds_alone_decide():
@@ -78,7 +80,9 @@ def test_why_tells_what_was_found_and_what_is_needed():
 
 
 def test_comparisons_say_better_or_worse_in_words():
-    checks = judge(Report(slices=[part(OVERALL, ROWS, 200, 100, loss=(0.0064, 0.001))]), RULES).checks
+    checks = judge(
+        EvaluationReport(slices=[part(OVERALL, ROWS, 200, 100, loss=(0.0064, 0.001))]), RULES
+    ).checks
     words = {check.name: check.measured for check in checks}
     accuracy, loss = (words[f"{name} against the live model"] for name in ("accuracy", "loss"))
     assert accuracy.startswith("0.0500 higher: better, 95%: +0.0")
@@ -86,15 +90,15 @@ def test_comparisons_say_better_or_worse_in_words():
 
 
 def test_too_few_rows_are_said_with_the_number_needed():
-    [check] = judge(Report(slices=[part(OVERALL, 400, 30, 30)]), RULES).blocking
+    [check] = judge(EvaluationReport(slices=[part(OVERALL, 400, 30, 30)]), RULES).blocking
     assert check.details == (
         "400 eval rows settle a change of 0.0628, where the models disagree on 15.0% of them; "
         "for a margin of 0.035, 1,287 are needed: more data, the rows of more spans "
         "(evaluation.pool_window), or a wider margin",
     )
-    [_, enough, *_] = judge(Report(slices=[part(OVERALL, ROWS, 150, 150)]), RULES).checks
+    [_, enough, *_] = judge(EvaluationReport(slices=[part(OVERALL, ROWS, 150, 150)]), RULES).checks
     assert enough.details == ()
-    [certain] = judge(Report(slices=[part(OVERALL, 400, 10, 90)]), RULES).blocking
+    [certain] = judge(EvaluationReport(slices=[part(OVERALL, 400, 10, 90)]), RULES).blocking
     assert certain.details == ()
 
 
@@ -115,16 +119,18 @@ def test_regression_on_one_slice_is_refused_and_named():
 
 
 def test_small_slice_informs_and_does_not_block():
-    verdict = judge(Report(slices=[part(OVERALL, ROWS, 150, 150), part("operator=*", 99, 0, 60)]), RULES)
+    verdict = judge(
+        EvaluationReport(slices=[part(OVERALL, ROWS, 150, 150), part("operator=*", 99, 0, 60)]), RULES
+    )
     assert verdict.passed
     [warned] = [check for check in verdict.checks if check.outcome is Outcome.WARNED]
-    few = judge(Report(slices=[part(OVERALL, ROWS, 150, 150), part("operator=*", 99)]), RULES)
+    few = judge(EvaluationReport(slices=[part(OVERALL, ROWS, 150, 150), part("operator=*", 99)]), RULES)
     assert few.checks[-1].outcome is Outcome.IGNORED  # and no tick: it could not have blocked
     assert (warned.subject, warned.details[0]) == (
         "operator=*", "informs only: 99 rows, and release_gate.min_slice_rows is 100",
     )  # fmt: skip
     assert not judge(
-        Report(slices=[part(OVERALL, ROWS, 150, 150), part("operator=*", 100, 0, 60)]), RULES
+        EvaluationReport(slices=[part(OVERALL, ROWS, 150, 150), part("operator=*", 100, 0, 60)]), RULES
     ).passed
 
 
@@ -146,7 +152,7 @@ def test_equal_models_pass_the_whole_gate_in_nine_of_ten_runs():
             part(f"s={n}" if n else OVERALL, rows, better, worse)
             for n, (rows, (better, worse, _)) in enumerate(zip((ROWS, *sizes), draws, strict=True))
         ]
-        held_back += not judge(Report(slices=slices), RULES).passed
+        held_back += not judge(EvaluationReport(slices=slices), RULES).passed
     assert held_back <= 100
 
 
@@ -182,7 +188,9 @@ def test_thresholds_by_metric_and_slice(threshold, why):
 @pytest.mark.parametrize(("optional", "outcome"), [(False, Outcome.BLOCKED), (True, Outcome.IGNORED)])
 def test_threshold_for_a_slice_without_rows_blocks_unless_it_is_optional(optional, outcome):
     bar = Threshold(metric="loss", slice="operator=/", max=1, optional=optional)
-    verdict = judge(Report(slices=[part(OVERALL, ROWS, 150, 150)]), ReleaseGateSettings(thresholds=[bar]))
+    verdict = judge(
+        EvaluationReport(slices=[part(OVERALL, ROWS, 150, 150)]), ReleaseGateSettings(thresholds=[bar])
+    )
     assert (verdict.checks[-1].outcome, verdict.checks[-1].subject) == (outcome, "operator=/")
 
 
@@ -241,7 +249,9 @@ def test_metric_of_one_answer_needs_its_name_and_no_other_does(bar):
 
 
 def test_slice_of_which_no_row_is_right_is_said_aloud_however_small():
-    checks = judge(Report(slices=[part(OVERALL, ROWS, 150, 150), part("a=b", 23, accuracy=0)]), RULES).checks
+    checks = judge(
+        EvaluationReport(slices=[part(OVERALL, ROWS, 150, 150), part("a=b", 23, accuracy=0)]), RULES
+    ).checks
     [said] = [check for check in checks if check.kind == "slice_accuracy"]
     assert said.outcome is Outcome.WARNED
     assert str(said).startswith("accuracy of a=b: not one of its 23 rows is answered right")
@@ -255,7 +265,7 @@ def test_threshold_that_asks_nothing_is_refused():
 def test_rows_that_the_live_model_cannot_read_are_told():
     whole = part(OVERALL, ROWS, 200, 100)
     whole = whole.model_copy(update={"unread": {LIVE: Unread(rows=1200, labels=3)}})
-    [_, against, _] = judge(Report(slices=[whole]), RULES).checks
+    [_, against, _] = judge(EvaluationReport(slices=[whole]), RULES).checks
     assert against.outcome is Outcome.PASSED
     assert against.measured.endswith(
         "; the live model has another `sequence`: it cannot read 1,200 rows and does not know the label "

@@ -12,16 +12,16 @@ from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelEv
 
 from maskline.components.artifacts import Release, TrainingHistory, VerdictArtifact
 from maskline.components.evaluation.paired import Pairs
-from maskline.components.evaluation.report import Report, SliceReport
+from maskline.components.evaluation.report import EvaluationReport, SliceReport
 from maskline.components.pusher.component import GATES, Executor, MadeBy
 from maskline.components.pusher.model_card import Facts
 from maskline.components.pusher.serving import FACTS_PATH as FACTS
 from maskline.components.pusher.serving import publish, remove, versions
-from maskline.components.release_gate.component import bless
+from maskline.components.release_gate.component import write_blessing
 from maskline.components.resolvers.models import LiveModelStrategy
 from maskline.components.verdict import Check, Verdict
 from maskline.pipeline.registry.models import released
-from maskline.transform.answers import Answers, Confusion, WrongRow
+from maskline.transform.answers import AnswerSummary, Confusion, WrongRow
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
 from maskline.transform.names import (
@@ -93,7 +93,7 @@ def push(tmp_path, identity, number, *, blessed=True):
 
 METRICS = {"accuracy": 0.8, "loss": 0.5, "calibration_error": 0.02, "example_count": 15.0}
 ERRORS = {"candidate": {"loss": 0.1, "calibration_error": 0.02}}
-REPORT = Report(
+REPORT = EvaluationReport(
     slices=(
         SliceReport(name="", rows=15, metrics={"candidate": METRICS}, standard_errors=ERRORS),
         SliceReport(
@@ -105,7 +105,7 @@ REPORT = Report(
         ),
     )
 )
-COMPARED = Report(
+COMPARED = EvaluationReport(
     slices=(
         REPORT.overall.model_copy(update={"metrics": {"candidate": METRICS, "live": METRICS}}),
         *REPORT.slices[1:],
@@ -115,7 +115,7 @@ CONFIGURATION = {"sequence": SequenceSpec().model_dump(mode="json"), "training":
 
 
 DIGEST = hashlib.sha256(b"split:all,num_files:4").hexdigest()
-ANSWERS = Answers(
+ANSWERS = AnswerSummary(
     labels={"train": {"1": 50, "2": 30}, "eval": {"2": 11, "1": 4}},
     lengths={"train": {3: 40, 9: 40}, "eval": {3: 1, 4: 14}},
     rows=15,
@@ -299,7 +299,7 @@ def test_best_is_the_most_accurate_of_the_released(tmp_path, history, candidate,
     for found in models:
         blessing = ModelBlessing()
         blessing.uri = str(tmp_path / f"blessing-{found.id}")
-        bless(blessing, found, passed=True)
+        write_blessing(blessing, found, passed=True)
         blessing.set_float_custom_property(ACCURACY, accuracy[chr(found.id)])
         blessings.append(blessing)
     resolved = LiveModelStrategy().resolve_artifacts(

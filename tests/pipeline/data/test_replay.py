@@ -2,7 +2,7 @@
 
 import pytest
 
-from maskline.components.ingest.quarantine import QuarantinedRow, Report
+from maskline.components.ingest.quarantine import IngestReport, QuarantinedRow
 from maskline.components.ingest.shards import read_shard
 from maskline.pipeline.data.replay import replay
 from maskline.transform.errors import InputError
@@ -18,7 +18,7 @@ MENDED, STILL_BAD = example(**(GOOD | {"op": [3, 20, 4]})), example(**(GOOD | {"
 def quarantine(tmp_path):
     folder = tmp_path / "root/artifacts/ExampleGen/quarantine/1"
     folder.mkdir(parents=True)
-    report = Report(rows_in=2, splits={"train": 0, "eval": 0}, folder=str(tmp_path / "span-1"))
+    report = IngestReport(rows_in=2, splits={"train": 0, "eval": 0}, folder=str(tmp_path / "span-1"))
     (folder / "report.json").write_text(report.model_dump_json())
     source = str(tmp_path / "span-1/a.tfrecord")
     rows = [

@@ -30,15 +30,15 @@ def test_source_fingerprint_sees_files_rooms_and_lock(tmp_path, monkeypatch):
     monkeypatch.setattr(fingerprint, "pipeline", rooms["pipeline"])
     seen = set()
     for change in ("transform/a.py", "transform/a.pbtxt", "trainer/a.py", "requirements.lock"):
-        seen.add(fingerprint.Source().of("transform", "trainer"))
+        seen.add(fingerprint.SourceCode().of("transform", "trainer"))
         (tmp_path / change).write_text(change)
-    seen.add(fingerprint.Source().of("transform", "trainer"))
+    seen.add(fingerprint.SourceCode().of("transform", "trainer"))
     assert len(seen) == 5
-    before = fingerprint.Source().of("transform")
+    before = fingerprint.SourceCode().of("transform")
     (tmp_path / "trainer/a.py").write_text("other")
     (tmp_path / "transform/__pycache__").mkdir()
     (tmp_path / "transform/__pycache__/a.pyc").write_text("bytecode")
-    assert fingerprint.Source().of("transform") == before
+    assert fingerprint.SourceCode().of("transform") == before
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from maskline.pipeline.settings import effective, fields
 from maskline.pipeline.settings.load import read
-from maskline.pipeline.settings.values import Source
+from maskline.pipeline.settings.values import Origin
 from maskline.pipeline.settings.yaml_text import read as read_yaml
 from maskline.pipeline.settings.yaml_text import scalar
 from maskline.transform.errors import InputError
@@ -58,7 +58,7 @@ def nested(path, text):
 
 def means(field, text, value):
     """Whether a setting holds what a file says, by a reading of YAML 1.2 of its own for plain scalars."""
-    written = read_yaml(f"a: {text}", Source("file", "a")).plain()["a"]
+    written = read_yaml(f"a: {text}", Origin("file", "a")).plain()["a"]
     annotation, _ = fields.find(field.path)
     if written is None:  # an empty section, list or mapping is the default; a setting that may be unset is
         return value is None or get_origin(annotation) in (tuple, dict)
@@ -116,7 +116,7 @@ words = st.sampled_from(
 @given(st.one_of(st.lists(words, max_size=40).map("".join), st.text(max_size=60)))
 def test_any_text_is_values_or_one_line(text):
     try:
-        read_yaml(text, Source("file", "a.yaml")).plain()
+        read_yaml(text, Origin("file", "a.yaml")).plain()
     except InputError as error:
         refused_in_one_line(error, "a.yaml")
 

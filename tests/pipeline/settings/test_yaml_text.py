@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from maskline.pipeline.settings.values import Source
+from maskline.pipeline.settings.values import Origin
 from maskline.pipeline.settings.yaml_text import MAX_BYTES, MAX_DEPTH, NotYamlError, read, scalar
 from maskline.transform.errors import InputError
 
-FILE = Source("file", "a.yaml")
+FILE = Origin("file", "a.yaml")
 
 
 @pytest.mark.parametrize(
