@@ -92,8 +92,8 @@ def command(*arguments: Any) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    # A user has no pytest around: its variables would change what the command sees.
-    return {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    # A user has no pytest around: its variables, and the width that pytest-xdist sets, change what a command sees.
+    return {k: v for k, v in os.environ.items() if not k.startswith("PYTEST") and k != "COLUMNS"}
 
 
 def show(root: Path, cwd: Path = REPOSITORY) -> dict[str, Any]:

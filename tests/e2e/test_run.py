@@ -71,7 +71,7 @@ def test_show_tells_states_counts_metrics_and_model(finished):
     assert parts["Transform"]["records_out"] == parts["Trainer"]["records_in"] == split
     assert parts["Evaluator"]["records_in"] == {"eval": split["eval"]}
     assert parts["Trainer"]["seconds"] > 0.5
-    assert set(run["metrics"]) == {"candidate"}
+    assert set(run["metrics"]) == {"candidate", "majority", "linear"}
     assert 0.3 <= run["metrics"]["candidate"]["accuracy"] < 1
     assert (run["blessed"], run["why"], run["released_version"], run["live_version"]) == (True, [], 1, 1)
     assert (run["model"], run["exit"], run["working"]) == (str(finished.served), 0, None)

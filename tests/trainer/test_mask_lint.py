@@ -395,3 +395,17 @@ def test_a_sample_that_cannot_tell_is_refused(sample):
 
 def test_the_example_in_the_documentation_runs():
     assert doctest.testmod(mask_lint) == (0, 4)
+
+
+def test_row_of_a_kernel_is_not_taken_for_the_embedding_of_padding():
+    """A unit that is 0 for all rows without padding, and not for rows with padding, which are shorter."""
+    ids = keras.Input((4,), dtype="int32")
+    real = keras.ops.cast(keras.ops.not_equal(ids, 0), "float32")
+    short = keras.ops.sum(1 - real, axis=1, keepdims=True)
+    vectors = keras.layers.Embedding(9, 16, embeddings_initializer="ones")(ids)
+    masked = keras.ops.where(keras.ops.not_equal(ids, 0)[..., None], vectors, 0.0)
+    hidden = keras.ops.concatenate([short, keras.ops.sum(masked, axis=1)], axis=1)
+    model = keras.Model(ids, keras.layers.Dense(3, kernel_initializer="ones")(hidden))
+    sample = np.array([[1, 2, 3, 4], [5, 6, 0, 0]])
+    # The number of padded positions does reach the answer here; what stands in them does not.
+    assert all(finding.layer_type != "Dense" for finding in mask_findings(model, sample))
