@@ -28,7 +28,7 @@ def create_pipeline(
     only_ingest: bool = False,
     unknown_live: UnknownLive | None = None,
 ) -> Pipeline:
-    """Builds the pipeline; any TFX runner can run it.
+    """Builds the pipeline; any TFX runner can run it, in the root as the working folder: paths are relative.
 
     Args:
       config: the run's settings.

@@ -92,7 +92,7 @@ def command(*arguments: Any) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    # A user has no pytest around: its variables, and the width that pytest-xdist sets, change what a command sees.
+    # A user has no pytest around: its variables, and pytest-xdist's COLUMNS, change what a command sees.
     return {k: v for k, v in os.environ.items() if not k.startswith("PYTEST") and k != "COLUMNS"}
 
 

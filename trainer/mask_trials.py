@@ -70,8 +70,8 @@ class Trials:
     def tables(self, highest: int) -> list[Any]:
         """Weights that may hold a row for each id.
 
-        The rows of a kernel belong to units. One whose unit is 0 for all rows without padding would pass for the
-        embedding of the padding id, and what it adds to rows with padding for a leak.
+        The rows of a kernel belong to units. One whose unit is 0 for all rows without padding would pass for
+        the embedding of the padding id, and what it adds to rows with padding for a leak.
         """
         return [
             v for v in self.model.variables

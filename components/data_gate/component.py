@@ -154,8 +154,9 @@ def _with_command(check: Check, inputs: Mapping[str, list[types.Artifact]], root
     """Adds the command that shows more."""
     if check.outcome is Outcome.PASSED:
         return check
+    # Local nodes work in the root, so a path may be relative to it; the command is typed elsewhere.
+    train = shlex.quote(os.path.join(root, artifact_utils.get_split_uri(inputs["examples"], TRAIN)))
     root = shlex.quote(root)
-    train = shlex.quote(artifact_utils.get_split_uri(inputs["examples"], TRAIN))
     stats, show = f"maskline data stats {train} --root {root}", f"maskline show --root {root} --json"
     command = {
         "drift": stats, "skew": stats, "shared_rows": stats,

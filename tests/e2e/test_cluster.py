@@ -220,7 +220,7 @@ def test_blocked_data_end_the_run_with_status_3_and_the_reason(site):
 def test_data_that_are_not_there_end_the_run_as_wrong_input(site):
     submitted = call("submit", *site.options, "--parameter", "data=/nowhere")
     assert isinstance(submitted.exception, InputError), submitted.output  # exit status 2
-    assert str(submitted.exception) == "example-gen: /nowhere: no such data directory"
+    assert str(submitted.exception).startswith("example-gen: /nowhere: no such data directory")
     run = site.execution(submitted)
     assert (run.state, run.tasks["statistics-gen"].attempts) == ("FAILED", [])
     [refused] = site.recorded(run)["ExampleGen"]

@@ -17,7 +17,7 @@ TRAINED = {"Transform", "Trainer", "Evaluator", "Pusher"}
 
 # The pipeline on TFX's own local runner, which knows nothing of blocked runs.
 STOCK = """
-import sys
+import os, sys
 from pathlib import Path
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from maskline.pipeline.settings.load import load
@@ -25,7 +25,9 @@ from maskline.pipeline.dag import create_pipeline
 
 root, data = map(Path, sys.argv[1:])
 [schema] = (root / "schemas").iterdir()
-LocalDagRunner().run(create_pipeline(load(root=root, data=data), schema_file=str(schema)))
+pipeline = create_pipeline(load(root=root, data=data), schema_file=str(schema))
+os.chdir(root)
+LocalDagRunner().run(pipeline)
 """
 
 
@@ -91,7 +93,8 @@ def test_docs_show_what_a_blocked_run_prints(steps, folder):
 
 def test_the_command_that_shows_more_does(steps):
     command = steps["drifted"].out.split("more: maskline ")[1].splitlines()[0]
-    assert "rows in 1 shards" in maskline(*command.split()).stdout
+    done = maskline(*command.split())
+    assert "rows in 1 shards" in done.stdout, done.stderr
 
 
 def test_blocked_run_says_so_once_and_again(steps):
