@@ -19,13 +19,13 @@ from rich.text import Text
 from maskline.components.ingest.spans import name as span_name
 from maskline.components.verdict import Outcome
 from maskline.pipeline import tables
-from maskline.pipeline.config import Config
 from maskline.pipeline.failure import Failure, read_failure
 from maskline.pipeline.headline import Headline, headline
 from maskline.pipeline.local.streams import Output
 from maskline.pipeline.registry.bless import releasable
 from maskline.pipeline.registry.history import Run
 from maskline.pipeline.settings.remembered import is_found_from_here
+from maskline.pipeline.settings.sections import Settings
 from maskline.transform.answers import AnswerSummary
 from maskline.transform.errors import InputError
 from maskline.transform.features import example_text
@@ -50,7 +50,7 @@ class Console:
       config: says where things lie, for the hints.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Settings) -> None:
         self._config = config
         self._rich = _open()
         self._screen: Output | None = None

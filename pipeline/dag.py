@@ -9,8 +9,8 @@ from tfx.orchestration.pipeline import Pipeline
 
 from maskline.components.ingest.listing import Listing
 from maskline.components.release_gate.unknown_live import UnknownLive
-from maskline.pipeline.config import Config
 from maskline.pipeline.fingerprint import SourceCode
+from maskline.pipeline.settings.sections import Settings
 from maskline.pipeline.stages.ingest import ingest
 from maskline.pipeline.stages.release import release
 from maskline.pipeline.stages.train import train
@@ -20,7 +20,7 @@ PIPELINE_NAME = "maskline"
 
 
 def create_pipeline(
-    config: Config,
+    config: Settings,
     *,
     schema_file: str,
     listing: Listing | None = None,
@@ -55,7 +55,7 @@ def create_pipeline(
     return _pipeline(config, [*ingested.nodes, ingested.accepted, *trained.nodes, *released])
 
 
-def _pipeline(config: Config, nodes: list[Any]) -> Pipeline:
+def _pipeline(config: Settings, nodes: list[Any]) -> Pipeline:
     return Pipeline(
         pipeline_name=PIPELINE_NAME,
         pipeline_root=str(config.root / "artifacts"),

@@ -14,7 +14,7 @@ from maskline.pipeline.commands.options import root_options, settings_of_root
 if TYPE_CHECKING:
     from ml_metadata.metadata_store import MetadataStore
 
-    from maskline.pipeline.config import Config
+    from maskline.pipeline.settings.sections import Settings
 
 
 @click.command()
@@ -105,7 +105,7 @@ def _of_cluster(address: str) -> Iterator["MetadataStore"]:
 
 
 @contextmanager
-def _alone_if_any(config: "Config") -> Iterator["MetadataStore | None"]:
+def _alone_if_any(config: "Settings") -> Iterator["MetadataStore | None"]:
     """As `_alone`, but where the store is lost or damaged there is none: the way back does not need it."""
     from maskline.pipeline.local import lock
     from maskline.pipeline.registry.store import connect
@@ -124,7 +124,7 @@ def _alone_if_any(config: "Config") -> Iterator["MetadataStore | None"]:
 
 
 @contextmanager
-def _alone(config: "Config") -> Iterator["MetadataStore"]:
+def _alone(config: "Settings") -> Iterator["MetadataStore"]:
     """The metadata store of a root that has runs, while none works on it."""
     from maskline.pipeline.local import lock
     from maskline.pipeline.registry.store import connect

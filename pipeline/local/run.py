@@ -13,7 +13,6 @@ from maskline.components.pusher import audit
 from maskline.components.pusher.contents import look
 from maskline.components.release_gate.unknown_live import UnknownLive
 from maskline.pipeline import machine
-from maskline.pipeline.config import Config
 from maskline.pipeline.console import Console
 from maskline.pipeline.errors import RunError
 from maskline.pipeline.local import inputs, lock, memory, scratch
@@ -26,6 +25,7 @@ from maskline.pipeline.registry.history import History, Run
 from maskline.pipeline.registry.store import connect, settle
 from maskline.pipeline.settings.load import Loaded
 from maskline.pipeline.settings.remembered import remember
+from maskline.pipeline.settings.sections import Settings
 from maskline.pipeline.signals import Interrupted
 from maskline.trainer import size
 from maskline.trainer.settings import TrainerSettings
@@ -96,7 +96,7 @@ def run(loaded: Loaded, console: Console, *, accept_unknown_live: bool = False) 
         return result.exit
 
 
-def _prepare(config: Config, console: Console, *, accepted: bool) -> UnknownLive | None:
+def _prepare(config: Settings, console: Console, *, accepted: bool) -> UnknownLive | None:
     """Brings the store in line with the files, and looks whether the live model can be compared with.
 
     The store is closed on return: SQLite must not cross a fork.
@@ -115,7 +115,7 @@ def _prepare(config: Config, console: Console, *, accepted: bool) -> UnknownLive
     return UnknownLive(problem=problem, way_on=live.way_on(contents), accepted=accepted)
 
 
-def _unchanged(config: Config, depends_on: str) -> Run | None:
+def _unchanged(config: Settings, depends_on: str) -> Run | None:
     """The last run, if it still holds. The store is closed on return."""
     history = History(config.metadata_file, config.serving_dir)
     history.close_abandoned()
@@ -123,7 +123,7 @@ def _unchanged(config: Config, depends_on: str) -> Run | None:
 
 
 def _attempt(
-    config: Config,
+    config: Settings,
     name: str,
     schema: str,
     spans: Sequence[Delivery],

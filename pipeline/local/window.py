@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maskline.components.resolvers.spans import choose
-from maskline.pipeline.config import Config
 from maskline.pipeline.console import Console
 from maskline.pipeline.dag import create_pipeline
 from maskline.pipeline.local.inputs import Delivery
 from maskline.pipeline.local.runner import ForkingRunner
 from maskline.pipeline.registry.history import OF_SPAN, History
 from maskline.pipeline.registry.store import connect
+from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import InputError
 from maskline.transform.names import SPAN, ArtifactType
 
 
-def ingest(config: Config, older: Sequence[Delivery], run: str, schema_file: str, console: Console) -> None:
+def ingest(config: Settings, older: Sequence[Delivery], run: str, schema_file: str, console: Console) -> None:
     """Brings the older spans of the window up to date; what was ingested before comes from the cache.
 
     Args:
@@ -51,7 +51,7 @@ def ingest(config: Config, older: Sequence[Delivery], run: str, schema_file: str
         console.warn(f"{left_out}; it is not trained on")
 
 
-def _blocked(config: Config, older: Sequence[Delivery]) -> list[str]:
+def _blocked(config: Settings, older: Sequence[Delivery]) -> list[str]:
     """The names of the spans of which no version passed. The store is closed on return."""
     store = connect(config.metadata_file)
     examples, verdicts = (

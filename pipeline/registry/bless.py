@@ -3,18 +3,18 @@
 from pathlib import Path
 
 from maskline.components.pusher.serving import Version, identity_of, versions
-from maskline.pipeline.config import Config
 from maskline.pipeline.local import lock
 from maskline.pipeline.registry import releases
 from maskline.pipeline.registry.history import History, Run
 from maskline.pipeline.registry.store import connect
+from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import InputError
 from maskline.transform.names import Node
 
 LAST = "last"
 
 
-def bless(config: Config, name: str, *, reason: str) -> Version:
+def bless(config: Settings, name: str, *, reason: str) -> Version:
     """Publishes the model of a run that ReleaseGate did not bless; the audit log keeps who, when and why.
 
     Only ReleaseGate can be overridden: a model that fails another gate is not what it claims to be.
@@ -49,7 +49,7 @@ def bless(config: Config, name: str, *, reason: str) -> Version:
         )  # fmt: skip
 
 
-def releasable(config: Config, run: Run) -> Path:
+def releasable(config: Settings, run: Run) -> Path:
     """Where the run's model lies, if a person may release it.
 
     Raises:

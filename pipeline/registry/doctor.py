@@ -12,8 +12,8 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from maskline.components.pusher import audit, proof, serving
 from maskline.components.pusher.contents import leftovers, look
-from maskline.pipeline.config import Config
 from maskline.pipeline.registry import files, garbage, live, releases, store
+from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import InputError
 from maskline.transform.names import AUDIT_FILE, VERSION
 
@@ -31,7 +31,7 @@ class Problem(NamedTuple):
         return f"{self.place}: {self.what}; {self.then}"
 
 
-def examine(config: Config, *, prove: Callable[[Path], str] = proof.problem) -> list[Problem]:
+def examine(config: Settings, *, prove: Callable[[Path], str] = proof.problem) -> list[Problem]:
     """Looks at store, audit log, serving directory, artifacts, leftovers and free space. Changes nothing.
 
     Args:
@@ -52,7 +52,7 @@ def examine(config: Config, *, prove: Callable[[Path], str] = proof.problem) -> 
     ]
 
 
-def repair(config: Config) -> list[str]:
+def repair(config: Settings) -> list[str]:
     """Repairs what can be repaired without losing anything; hold the root's lock.
 
     A store that cannot be read is moved aside. The releases that the store does not know are recorded from
@@ -95,7 +95,7 @@ def repair(config: Config) -> list[str]:
     return done
 
 
-def _store(config: Config) -> tuple[MetadataStore | None, list[Problem]]:
+def _store(config: Settings) -> tuple[MetadataStore | None, list[Problem]]:
     file = config.metadata_file
     rebuild = "`maskline doctor --repair` rebuilds the releases from what is served"
     if not file.exists():
@@ -148,7 +148,7 @@ def _recorded(records: MetadataStore | None) -> int:
     return max((release.properties[VERSION].int_value for release in known), default=0)
 
 
-def _unrecorded(config: Config, records: MetadataStore | None) -> Iterator[Problem]:
+def _unrecorded(config: Settings, records: MetadataStore | None) -> Iterator[Problem]:
     """A version that the store does not know."""
     if records is None:
         return
@@ -168,7 +168,7 @@ def _artifacts(root: Path, records: MetadataStore | None) -> Iterator[Problem]:
             yield Problem(Path(lost), what, "the next run makes it again where it is needed")
 
 
-def _leftovers(config: Config) -> Iterator[Problem]:
+def _leftovers(config: Settings) -> Iterator[Problem]:
     then = "`maskline doctor --repair` removes it"
     for path in leftovers(config.serving_dir):
         yield Problem(path, "a killed command left it", then)

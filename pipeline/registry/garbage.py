@@ -19,9 +19,9 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from maskline.components.pusher import serving
 from maskline.components.pusher.contents import look
 from maskline.components.resolvers.best import most_accurate
-from maskline.pipeline.config import Config
 from maskline.pipeline.registry import live
 from maskline.pipeline.registry.releases import known_model, of_type, releases
+from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import InputError
 from maskline.transform.names import NODE_CONTEXT, RUN_CONTEXT, VERSION, ArtifactType
 
@@ -54,13 +54,13 @@ class Garbage(NamedTuple):
             f"{len(self.checkpoints)} checkpoints, {self.size / 1e6:,.1f} MB"
         )
 
-    def lines(self, config: Config) -> list[str]:
+    def lines(self, config: Settings) -> list[str]:
         """One line for each thing that goes."""
         paths = [config.serving_dir / str(number) for number in self.versions]
         return [str(path) for path in (*paths, *self.folders, *self.logs, *self.checkpoints)]
 
 
-def find(store: MetadataStore, config: Config, *, keep: int) -> Garbage:
+def find(store: MetadataStore, config: Settings, *, keep: int) -> Garbage:
     """What can go when the newest `keep` versions stay; hold the root's lock, so that no run works.
 
     The live version is the newest one. What stays with a version: its model, all that went into it, and
@@ -94,7 +94,7 @@ def find(store: MetadataStore, config: Config, *, keep: int) -> Garbage:
     return Garbage([v.number for v in going], artifacts, folders, logs, checkpoints, sum(map(_size, doomed)))
 
 
-def remove(store: MetadataStore, config: Config, garbage: Garbage) -> None:
+def remove(store: MetadataStore, config: Settings, garbage: Garbage) -> None:
     """Moves it into the root's trash, which keeps the root whole at any moment, and empties that.
 
     Killed half-way, the next call does the rest.
@@ -126,7 +126,7 @@ def _mark(store: MetadataStore, artifacts: list[mlmd.Artifact], state: int) -> N
     store.put_artifacts(artifacts)
 
 
-def _models(store: MetadataStore, config: Config, versions: Iterable[serving.Version]) -> set[int]:
+def _models(store: MetadataStore, config: Settings, versions: Iterable[serving.Version]) -> set[int]:
     """The Model artifacts behind some versions."""
     return {known_model(store, version, config.serving_dir) for version in versions} - {0}
 
@@ -139,7 +139,7 @@ def _best(store: MetadataStore, root: Path) -> set[int]:
 
 
 def _kept_runs(
-    store: MetadataStore, config: Config, versions: Iterable[serving.Version]
+    store: MetadataStore, config: Settings, versions: Iterable[serving.Version]
 ) -> list[mlmd.Context]:
     """The last run, and those that made or published the kept versions' models."""
     numbers = {version.number for version in versions}
@@ -192,7 +192,7 @@ def _folders(store: MetadataStore, root: Path) -> list[Path]:
     ]
 
 
-def _refuse_unknown(config: Config, known: list[mlmd.Artifact], seen: list[Path]) -> None:
+def _refuse_unknown(config: Settings, known: list[mlmd.Artifact], seen: list[Path]) -> None:
     """A store that knows no folder that is there cannot say what may go."""
     there = [path for path in config.root.glob("artifacts/*/*/*") if not path.parts[-2].startswith(".")]
     recorded = set(_identities(config.root, known))

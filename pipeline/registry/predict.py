@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maskline.components.pusher.contents import look
-from maskline.pipeline.config import Config
 from maskline.pipeline.local.streams import quiet_tensorflow
 from maskline.pipeline.registry import live
+from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec, tokenize
 from maskline.transform.names import IDENTITY_FILE
 
 
-def answer(config: Config, texts: Sequence[str]) -> list[tuple[str, float]]:
+def answer(config: Settings, texts: Sequence[str]) -> list[tuple[str, float]]:
     """Predicts the label's first symbol for each text.
 
     Args:

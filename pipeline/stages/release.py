@@ -14,15 +14,15 @@ from maskline.components.pusher.component import MadeBy, Pusher
 from maskline.components.release_gate.component import ReleaseGate
 from maskline.components.release_gate.unknown_live import UnknownLive
 from maskline.components.resolvers.models import LiveModelStrategy
-from maskline.pipeline.config import Config
 from maskline.pipeline.fingerprint import SourceCode
+from maskline.pipeline.settings.sections import Settings
 from maskline.pipeline.stages.ingest import IngestStage
 from maskline.pipeline.stages.train import TrainingStage
 from maskline.transform.names import Node
 
 
 def release(
-    config: Config,
+    config: Settings,
     source: SourceCode,
     ingest: IngestStage,
     training: TrainingStage,
@@ -81,7 +81,7 @@ def release(
     return [live, evaluator, release_gate, model_checks, pusher]
 
 
-def _made_by(config: Config, source: SourceCode) -> MadeBy:
+def _made_by(config: Settings, source: SourceCode) -> MadeBy:
     """For the model card: what made the model, and nothing that only says where or how a run worked.
 
     Nor the data gate's rules: a model stays where other rules let its rows pass again (`AcceptedStrategy`).

@@ -6,8 +6,8 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from maskline.components.verdict import Check, Outcome, Verdict
-from maskline.pipeline.config import load
 from maskline.pipeline.registry.store import connect
+from maskline.pipeline.settings.load import load
 from maskline.transform.names import VERDICT_FILE
 from tests.components.pusher.test_serving import saved_model
 

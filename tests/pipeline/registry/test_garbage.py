@@ -7,9 +7,9 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from maskline.components.pusher import audit, serving
-from maskline.pipeline.config import load
 from maskline.pipeline.registry import garbage, releases
 from maskline.pipeline.registry.store import connect
+from maskline.pipeline.settings.load import load
 from tests.components.pusher.test_serving import contents
 from tests.killing import killed
 from tests.pipeline.conftest import PASSED

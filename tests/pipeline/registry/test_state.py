@@ -12,13 +12,13 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from maskline.components.pusher import audit, serving
 from maskline.components.pusher.contents import look
 from maskline.components.resolvers.best import most_accurate
-from maskline.pipeline.config import load
 from maskline.pipeline.console import Console
 from maskline.pipeline.local.run import _prepare as prepare
 from maskline.pipeline.registry import doctor, files, garbage, live, releases
 from maskline.pipeline.registry.history import History
 from maskline.pipeline.registry.rollback import roll_back
 from maskline.pipeline.registry.store import connect, settle
+from maskline.pipeline.settings.load import load
 from maskline.transform.errors import InputError
 from maskline.transform.names import AUDIT_FILE, VERDICT_FILE
 from tests.pipeline.conftest import PASSED
