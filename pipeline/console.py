@@ -209,7 +209,9 @@ class Console:
         self._checks(run)
         if run.window:
             path = self._config.data.path
-            named = [span_name(path, s.span) + f" version {s.version}" * bool(s.version) for s in run.window]
+            named = [
+                span_name(path, s.span) + (f" version {s.version}" if s.version else "") for s in run.window
+            ]
             self.note(f"Window of spans: {', '.join(named)}")
         if run.override:
             by, when = run.override.who, f"{run.override.time:%Y-%m-%d %H:%M} UTC"
@@ -293,7 +295,7 @@ class Console:
         room = max(20, self._rich.width - indent - _HANGING)
         for index, line in enumerate(text[indent:].wrap(self._rich, room)):
             line.rstrip()
-            self._rich.print(Text(" " * (indent + _HANGING * bool(index))) + line)
+            self._rich.print(Text(" " * (indent + (_HANGING if index else 0))) + line)
 
     def _table(self, table: Table) -> None:
         if tables.fits(table, self._rich):

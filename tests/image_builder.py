@@ -41,7 +41,7 @@ class Builder:
 
     def __call__(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         """Runs buildah."""
-        store = self._folder / self._driver
+        store = str(self._folder / self._driver)
         command = ["buildah", "--root", store, "--runroot", f"{store}-run", "--storage-driver", self._driver]
         return subprocess.run(
             [*command, *map(str, arguments)], capture_output=True, text=True, timeout=1800,

@@ -138,7 +138,8 @@ class Execution(threading.Thread):
         self._values = values
         self._plan = spec["root"]["dag"]["tasks"]
         self.tasks = {name: TaskRun() for name in self._plan}
-        self.state, self.began, self.ended = "PENDING", datetime.now(UTC), None
+        self.state, self.began = "PENDING", datetime.now(UTC)
+        self.ended: datetime | None = None
         self.start()
 
     def run(self) -> None:

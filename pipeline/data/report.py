@@ -94,9 +94,9 @@ def _vocabulary(stats: DataStats) -> RenderableType:
         table.add_row(str(value), symbol, *(_share(feature, value) for feature in stats.features.values()))
     unused = [s for i, s in enumerate(stats.spec.vocabulary) if i in stats.spec.allowed - together.keys()]
     notes = [f"and {len(together) - _SYMBOLS:,} more ids"] if len(together) > _SYMBOLS else []
-    notes += [
-        f"never used: {' '.join(map(repr, unused[:_SYMBOLS]))}" + (" …" if len(unused) > _SYMBOLS else "")
-    ] * bool(unused)
+    if unused:
+        more = " …" if len(unused) > _SYMBOLS else ""
+        notes.append(f"never used: {' '.join(map(repr, unused[:_SYMBOLS]))}{more}")
     return Group(table, *(Text(note) for note in notes))
 
 

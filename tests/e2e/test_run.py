@@ -200,10 +200,10 @@ def ask(finished, tmp_path_factory, request):
     """Asks the served model in a fresh process; in a session, as TensorFlow Serving does, too."""
 
     def ask(*questions):
-        questions = [[request.param, *question] for question in questions]
+        asked = [[request.param, *question] for question in questions]
         done = subprocess.run(
             [sys.executable, "-c", SERVER, str(finished.served)],
-            input=json.dumps(questions), capture_output=True, text=True, env=environment(),
+            input=json.dumps(asked), capture_output=True, text=True, env=environment(),
             cwd=tmp_path_factory.mktemp("elsewhere"), check=True, errors="replace",
         )  # fmt: skip
         return json.loads(done.stdout)

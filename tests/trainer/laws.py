@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from maskline.trainer.masking import MaskedLayer
 
-TOLERANCE = {"rtol": 1e-5, "atol": 1e-6}
+TOLERANCE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-6}
 
 
 class Subject(NamedTuple):

@@ -1,6 +1,7 @@
 """Laws of our layers: masks follow the data, and layers survive saving."""
 
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -146,7 +147,7 @@ def test_positions_are_added_and_end():
         layer(np.ones((1, 5), int))
 
 
-LAYERS = {
+LAYERS: dict[Any, Any] = {
     PaddingMask: {"pad_id": 2},
     MaskedEmbedding: {"size": 6, "width": 5, "positions": 9},
     MaskedConvolution: {"kernel": 5},

@@ -32,8 +32,8 @@ def judged(train, held_out, logits, **rules):
     for name, others in learned.logits(held_out.counts).items():
         models[name] = read_logits(others, held_out.label, learned.positive)
     report = measure(Answered(held_out.label, {}, models), WORDS, positive=learned.positive)
-    rules = ReleaseGateSettings(**{"min_accuracy": 0} | rules)
-    return {check.name: check for check in judge(report, rules).blocking}
+    settings = ReleaseGateSettings(**{"min_accuracy": 0} | rules)
+    return {check.name: check for check in judge(report, settings).blocking}
 
 
 def test_majority_answers_the_most_frequent_label_with_its_share():

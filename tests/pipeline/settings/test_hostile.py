@@ -59,7 +59,9 @@ def nested(path, text):
 def means(field, text, value):
     """Whether a setting holds what a file says, by a reading of YAML 1.2 of its own for plain scalars."""
     written = read_yaml(f"a: {text}", Origin("file", "a")).plain()["a"]
-    annotation, _ = fields.find(field.path)
+    found = fields.find(field.path)
+    assert found is not None
+    annotation, _ = found
     if written is None:  # an empty section, list or mapping is the default; a setting that may be unset is
         return value is None or get_origin(annotation) in (tuple, dict)
     if fields.is_path(field.path):
@@ -99,7 +101,9 @@ def test_a_hostile_override_is_refused_or_meant(field, elsewhere):
 
 @pytest.mark.parametrize("field", ALL, ids=lambda field: field.name)
 def test_a_boolean_is_no_number_and_a_number_no_text(field, elsewhere):
-    annotation, _ = fields.find(field.path)
+    found = fields.find(field.path)
+    assert found is not None
+    annotation, _ = found
     for text in OF_OTHER_TYPES.get(annotation, ()):
         with pytest.raises(InputError, match=f"^--set: {field.name}: "):
             read(overrides=[f"{field.name}={text}"])

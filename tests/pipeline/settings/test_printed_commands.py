@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow  # the data gate imports TFX
 def settings_of(command):
     """Parses a printed command as click does, and loads the settings that it would work with."""
     _, *words = shlex.split(command)
-    found = cli
+    found: click.Command = cli
     while isinstance(found, click.Group):
         found = found.commands[words.pop(0)]
     given = found.make_context(found.name, words).params
@@ -25,10 +25,12 @@ def settings_of(command):
 
 
 def test_commands_that_gates_and_runs_print_work_as_printed(remembered, monkeypatch):
+    from tfx.types import artifact_utils
+
     from maskline.components.data_gate import component
 
     root = remembered.settings.root
-    monkeypatch.setattr(component.artifact_utils, "get_split_uri", lambda *_: f"{root}/artifacts/Split-train")
+    monkeypatch.setattr(artifact_utils, "get_split_uri", lambda *_: f"{root}/artifacts/Split-train")
     commands = []
     for kind in ("drift", "skew", "bad_rows", "lost_rows", "corrupt_file", "empty_split", "new_values"):
         check = Check(kind=kind, name=kind, asked="", measured="", outcome=Outcome.BLOCKED)
