@@ -98,10 +98,14 @@ def audit_log(root: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (root / "serving/maskline" / AUDIT_FILE).read_text().splitlines()]
 
 
-def test_first_model_is_judged_by_thresholds_alone_and_pushed(steps):
+def test_first_model_is_judged_by_bars_and_baselines_and_pushed(steps):
     step = steps["first"]
     assert (step.code, step.versions) == (0, ["1"]), step.out
-    assert [check["name"] for check in step.run["verdicts"]["ReleaseGate"]["checks"]] == ["accuracy"]
+    assert [check["name"] for check in step.run["verdicts"]["ReleaseGate"]["checks"]] == [
+        "accuracy",
+        "accuracy against always giving the most frequent answer",
+        "accuracy against a linear model on counts of ids",
+    ]
     [model] = step.models
     assert (model["live"], model["data"]["read"]) == (True, 3900)
     assert model["data"]["rows"] == {"train": 3000, "eval": 900}
