@@ -31,6 +31,8 @@ def steps(tmp_path_factory) -> dict[str, Step]:
     checkout = tmp_path_factory.mktemp("checkout")
     for room in ROOMS:
         shutil.copytree(REPOSITORY / room, checkout / room, ignore=shutil.ignore_patterns("__pycache__"))
+    # The links by which the rooms have their names lead to the copies.
+    shutil.copytree(REPOSITORY / "maskline", checkout / "maskline", symlinks=True)
     for file in ("requirements.lock", "maskline.yaml"):
         shutil.copy(REPOSITORY / file, checkout)
     data, root = checkout / "data/small", checkout / "root"
