@@ -22,7 +22,7 @@ from tests.support import REPOSITORY, maskline
 
 pytestmark = pytest.mark.slow
 HOME = "opt/maskline"
-OURS = ("components", "pipeline", "trainer", "transform")
+OURS = ("components", "maskline", "pipeline", "trainer", "transform")
 USER = 10001
 RUN = "6f1c0d5e-run"
 
@@ -75,8 +75,10 @@ def prepared(image) -> Image:
     """With the metadata store's tables made, as the manifests' Job does."""
     job = yaml.safe_load((REPOSITORY / "kubeflow/manifests/metadata-init.yaml").read_text())
     [container] = job["spec"]["template"]["spec"]["containers"]
-    done = image.run([*container["command"][:-1], image.address])
-    assert (done.returncode, done.stdout) == (0, "the metadata store is ready\n"), done.stderr
+    *program, _address, volume = container["command"]
+    done = image.run([*program, image.address, volume])
+    told = f"the metadata store is ready, {volume} can be written\n"
+    assert (done.returncode, done.stdout) == (0, told), done.stderr
     return image
 
 
