@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 from ml_metadata.errors import InternalError
@@ -81,17 +83,23 @@ def test_init_job_prevents_it(database):
     assert connect_at_once(database, address) == [0] * 8
 
 
-def test_init_job_says_why_nodes_cannot_write_to_the_volume(tmp_path, postgres):
+@pytest.fixture
+def open_folder():
+    """A folder that another user can reach; pytest's own are closed to all but theirs."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_init_job_says_why_nodes_cannot_write_to_the_volume(open_folder):
     """As the user of the image, on a folder that belongs to root: what a hostPath volume gives."""
     if os.getuid():
         pytest.skip("needs root, to work as another user")
-    closed, missing = tmp_path / "closed", tmp_path / "missing"
+    closed, missing = open_folder / "closed", open_folder / "missing"
     closed.mkdir(mode=0o755)
-    open_to_all = tmp_path / "open"
+    open_to_all = open_folder / "open"
     open_to_all.mkdir()
     open_to_all.chmod(0o777)
-    for parent in (tmp_path, *tmp_path.parents[:3]):
-        parent.chmod(0o755)
 
     def check(folder):
         code = (
