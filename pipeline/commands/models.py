@@ -112,7 +112,7 @@ def _alone_if_any(config: "Settings") -> Iterator["MetadataStore | None"]:
     from maskline.transform.errors import InputError
 
     if not config.serving_dir.is_dir():
-        raise InputError(f"{config.root}: no model was released yet; `maskline run` makes one")
+        raise InputError(f"{config.serving_dir}: no model was released yet; `maskline run` makes one")
     with lock.hold(config.root):
         store = None
         if config.metadata_file.exists():
