@@ -28,7 +28,7 @@ def test_help_loads_nothing_heavy():
         (("run", "--data", "empty"), "no shard matches '*.tfrecord*' (data.pattern); it is empty"),
         (("run", "--set", "training.epocs=1"), "training.epocs: no such setting; did you mean epochs?"),
         (("run", "--set", "training.epochs=x"), "training.epochs: 'x' is not allowed"),
-        (("run", "--set", "sequence.label=op"), "label 'op' is also an input"),
+        (("run", "--set", "sequence.label=op"), "sequence.label: 'op' is also an input in features"),
         (("run", "--config", "none.yaml"), "none.yaml: cannot be read"),
         (("run", "--data", "good", "--root", "good/a.tfrecords"), "a.tfrecords: is not a directory"),
         (("run", "--data", "good", "--root", "corrupt"), "cannot be written (file is not a database)"),
