@@ -1,5 +1,6 @@
 """One pipeline run that all end-to-end tests share."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ import pytest
 from tests.buckets import Bucket, running, start_gs, start_s3
 from tests.databases import MariaDB, Postgres, Server
 from tests.support import maskline
+
+# pytest-xdist sets it for its own output; a command that is under test would wrap its lines by it.
+os.environ.pop("COLUMNS", None)
 
 
 class Finished(NamedTuple):

@@ -92,8 +92,8 @@ def command(*arguments: Any) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    # A user has no pytest around: its variables, and pytest-xdist's COLUMNS, change what a command sees.
-    return {k: v for k, v in os.environ.items() if not k.startswith("PYTEST") and k != "COLUMNS"}
+    # A user has no pytest around, and its variables change what a command sees.
+    return {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
 
 
 def show(root: Path, cwd: Path = REPOSITORY) -> dict[str, Any]:

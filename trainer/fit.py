@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -80,7 +81,7 @@ def fit(
         initial_epoch=first_epoch,
         validation_data=in_order(held_out),
         callbacks=[
-            keras.callbacks.TensorBoard(str(log_dir), histogram_freq=int(config.histograms)),
+            _TensorBoard(model, str(log_dir), histogram_freq=int(config.histograms)),
             progress,
         ],
         shuffle=False,  # the dataset shuffles
@@ -89,6 +90,18 @@ def fit(
     kept = progress.finish(stepping)
     logger.info("weights of epoch %d are kept", kept)
     return model, progress.history
+
+
+class _TensorBoard(keras.callbacks.TensorBoard):
+    """Draws the functional model's layers: Keras draws no model of another class, and says nothing."""
+
+    def __init__(self, drawn: keras.Model, log_dir: str, **arguments: Any) -> None:
+        super().__init__(log_dir, **arguments)
+        self.drawn = drawn
+
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(self.drawn)
+        keras.callbacks.Callback.set_model(self, model)
 
 
 def learning_rate(

@@ -28,6 +28,7 @@ _BLOCK = re.compile(
 )
 _SHAPES = (
     (re.compile(r"(?<=[\t'])[-\d](?=[\t'])"), "#"),  # a predicted symbol
+    (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "#"),  # UUIDs
     # Digests and ids; digits alone are a number, or the end of one.
     (re.compile(r"\b(?=[0-9]*[a-f])[0-9a-f]{8,}(-[0-9a-f]{4,})*\b"), "#"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.-]+Z?"), "#"),

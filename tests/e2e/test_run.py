@@ -52,6 +52,7 @@ def test_readme_shows_what_a_run_prints(finished):
     typed = {
         finished.root: "…/maskline-root",
         " --root …/maskline-root": "",
+        "settings: maskline.yaml, and options": "settings: maskline.yaml",
         "Next: maskline": "Next: .venv/bin/maskline",
         "      maskline": "      .venv/bin/maskline",
     }

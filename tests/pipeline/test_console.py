@@ -75,7 +75,6 @@ def test_lines_wrap_at_words_and_stay_within_the_width(config, capsys, monkeypat
 
 
 def test_elsewhere_a_line_stays_a_line(config, capsys, monkeypatch):
-    monkeypatch.delenv("COLUMNS", raising=False)
     out = shown(config, capsys, monkeypatch, None)
     assert out.splitlines()[0].startswith(
         "Not released: that failed: 0.0567; at least 0.1234 is needed. It is"
@@ -118,7 +117,6 @@ def test_wrong_rows_are_text_with_the_most_confident_first(config, capsys):
 
 
 def test_last_lines_of_a_run_begin_with_the_outcome(config, capsys, monkeypatch):
-    monkeypatch.delenv("COLUMNS", raising=False)
     Console(config).summary(whole_run(), config.root / "a.log")
     ended = capsys.readouterr().out.splitlines()
     assert ended[0] == ""
