@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick fuzz jax lint prose docs audit bench speed chaos ablation databases builder lock clean
+.PHONY: help setup run test quick fuzz jax lint prose docs audit bench speed chaos ablation databases browser builder lock clean
 
 UV_VERSION := 0.13.9
 PIP_AUDIT_VERSION := 2.10.1
@@ -58,6 +58,9 @@ jax: .venv-jax/.ready ## our layers on Keras' JAX backend, in an environment of 
 
 databases: ## install Debian's PostgreSQL and MariaDB, which the tests of the cluster's store start; needs root
 	@ls /usr/lib/postgresql/*/bin/initdb /usr/bin/mariadb-install-db >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql mariadb-server >/dev/null; }
+
+browser: ## install Debian's Chromium, in which the tests open reports; needs root
+	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
 
 builder: ## install Debian's buildah and debootstrap, with which the tests build the image; needs root
 	@command -v buildah >/dev/null && command -v debootstrap >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah debootstrap debian-archive-keyring >/dev/null; }

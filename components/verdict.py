@@ -17,13 +17,30 @@ class Outcome(StrEnum):
     IGNORED = "ignored"
 
 
+class Scale(BaseModel):
+    """A check's figures as numbers: `value` was measured, `limit` was asked, both in the same unit.
+
+    `at_least` is true where the value must reach the limit, false where it must not exceed it. `low` and
+    `high` are the ends of the interval, where there is one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: float
+    limit: float
+    at_least: bool
+    low: float | None = None
+    high: float | None = None
+
+
 class Check(BaseModel):
     """One thing that a gate looked at.
 
     `kind` is the rule's identifier, as the settings spell it; `name` is the rule or metric in words,
     `subject` the feature, slice or signature it was applied to, `asked` and `measured` are words with
     figures, `details` further lines: offending values, a command to type. `sentence` says all of it in one
-    line that is understood alone; without it, the line is made of the other fields.
+    line that is understood alone; without it, the line is made of the other fields. `scale` has the figures
+    as numbers, where value and limit are two.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +53,7 @@ class Check(BaseModel):
     outcome: Outcome
     details: tuple[str, ...] = ()
     sentence: str = ""
+    scale: Scale | None = None
 
     def __str__(self) -> str:
         if self.sentence:

@@ -25,6 +25,7 @@ from maskline.pipeline.commands.options import (
     set_option,
     settings_of_root,
 )
+from maskline.pipeline.commands.report import report
 from maskline.pipeline.commands.schedule import schedule, tick
 from maskline.pipeline.commands.schema import schema
 from maskline.pipeline.commands.settings import settings
@@ -52,6 +53,7 @@ COMMANDS = (
     kubeflow,
     show,
     compare,
+    report,
     models,
     rollback,
     gc,

@@ -151,6 +151,13 @@ class Console:
         self._next(run)
         self._print(f"log: {escape(str(log))}", whole=True)
 
+    def reported(self, file: Path | None, log: Path) -> None:
+        """Where the run's report is, or that there is none: for the run itself that changes nothing."""
+        if file:
+            self._print(f"report: {escape(str(file))}", whole=True)
+        else:
+            self.warn(f"no report was made; {log} says why")
+
     def show(self, run: Run, log: Path, *, working: int | None = None, epoch: int = 0) -> None:
         """All that is known of a run, for who must decide: the outcome first, what failed before the rest.
 

@@ -33,7 +33,8 @@ def sources() -> set[Path]:
 
 
 def packed(folder: Path) -> set[Path]:
-    return {path.relative_to(folder) for path in folder.glob("maskline/**/*.p*") if path.suffix != ".pyc"}
+    found = (path for path in folder.glob("maskline/**/*") if path.is_file() and path.suffix != ".pyc")
+    return {path.relative_to(folder) for path in found}
 
 
 def test_wheel_holds_every_module_and_each_can_be_imported_from_it(tmp_path):

@@ -42,7 +42,7 @@ def fit(
       start_from: a `.keras` file whose weights to begin with.
 
     Returns:
-      the model and, for each epoch, loss, accuracy, val_loss, val_accuracy, rows and seconds; `rows` is the
+      the model and, for each epoch, what `Progress.history` holds; `rows` is the
       number of rows that the epoch trained on, which is all of them.
 
     Raises:

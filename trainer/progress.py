@@ -33,13 +33,15 @@ class Progress(keras.callbacks.Callback):
 
     Attributes:
       epoch: that is trained now, from 0.
-      history: for each epoch, loss, accuracy, val_loss, val_accuracy, rows and seconds.
+      history: for each epoch, loss, accuracy, val_loss, val_accuracy, rows, seconds and the learning rate of
+        its last step; `resumed` is 1 in the first epoch after a checkpoint was taken up.
     """
 
     def __init__(self, folder: Path, config: TrainingSettings) -> None:
         super().__init__()
         self._checkpoints, self._config = Checkpoints(folder), config
         self.epoch = 0
+        self._resumed = False
         self.history: list[dict[str, float]] = []
 
     def restore(self, model: keras.Model) -> int:
@@ -58,6 +60,7 @@ class Progress(keras.callbacks.Callback):
         model.load_weights(newest / _LATEST)
         for name, seed in state["seeds"].items():
             model.get_layer(name).seed_generator.state.assign(seed)
+        self._resumed = True
         logger.info("going on after epoch %d, from a checkpoint", len(self.history))
         return self._config.epochs if self._stopped() else len(self.history)
 
@@ -76,6 +79,9 @@ class Progress(keras.callbacks.Callback):
         entry = {name: float(value) for name, value in (logs or {}).items() if name != "val_rows"}
         entry["rows"] = int(entry["rows"])
         entry["seconds"] = round(time.perf_counter() - self._began, 3)
+        entry["learning_rate"] = float(self.model.optimizer.learning_rate)
+        if self._resumed:
+            entry["resumed"], self._resumed = 1, False
         self.history.append(entry)
         logger.info(
             "epoch %d/%d: loss %.4f, held-out loss %.4f, held-out accuracy %.3f",

@@ -10,6 +10,7 @@ import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from maskline.trainer.answers import note_answers
+from maskline.trainer.attention import note_attention
 from maskline.trainer.dataset import read_rows
 from maskline.trainer.export import export, keras_file, model_identity_of
 from maskline.trainer.fit import fit
@@ -18,6 +19,7 @@ from maskline.trainer.recipe import TrainingRecipe
 from maskline.trainer.signatures import ServedModel
 from maskline.transform.names import (
     ANSWERS_FILE,
+    ATTENTION_FILE,
     CHECKPOINTS,
     EVAL,
     EXTRA_FOLDER,
@@ -63,6 +65,7 @@ def run_fn(fn_args: FnArgs) -> None:
             start_from=keras_file(base) if base else None,
         )  # fmt: skip
         answers = note_answers(model, train, held_out, spec)
+        attention = note_attention(model, held_out, spec)
     served = ServedModel(model, tft.TFTransformOutput(fn_args.transform_output), spec)
     write_golden_rows(model, served, places["raw_eval"], f"{places['golden_rows']}/{GOLDEN_ROWS_FILE}")
     export(model, served, spec, fn_args.serving_model_dir, identity=identity)
@@ -74,4 +77,7 @@ def run_fn(fn_args: FnArgs) -> None:
         file.write(json.dumps(report, indent=1))
     with tf.io.gfile.GFile(f"{places['history']}/{ANSWERS_FILE}", "w") as file:
         file.write(answers.model_dump_json(indent=1))
+    if attention:
+        with tf.io.gfile.GFile(f"{places['history']}/{ATTENTION_FILE}", "w") as file:
+            file.write(attention.model_dump_json())
     shutil.rmtree(checkpoint)

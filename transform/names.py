@@ -76,6 +76,7 @@ QUARANTINE_REPORT_FILE: Final = "report.json"
 EVALUATION_FILE: Final = "metrics.json"
 HISTORY_FILE: Final = "history.json"
 ANSWERS_FILE: Final = "answers.json"  # what the trained model answers to held-out rows
+ATTENTION_FILE: Final = "attention.json"  # what positions of some held-out rows attend to
 GOLDEN_ROWS_FILE: Final = "golden.tfrecord.gz"
 FACTS_FILE: Final = "facts.json"  # what is known of a model, for programs
 CARD_FILE: Final = "MODEL_CARD.md"  # the same for people

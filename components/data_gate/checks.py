@@ -10,7 +10,7 @@ from maskline.components.data_gate.divergence import ALARMS, IdSample, chance
 from maskline.components.data_gate.resampling import Parts, shared_rows
 from maskline.components.data_gate.rules import SECTION, Rules
 from maskline.components.ingest.quarantine import IngestReport
-from maskline.components.verdict import Check, Outcome
+from maskline.components.verdict import Check, Outcome, Scale
 
 Dataset: TypeAlias = statistics_pb2.DatasetFeatureStatistics
 _EXAMPLES = 5  # offending values that a check names
@@ -157,6 +157,7 @@ def divergence_checks(
             asked=f"at most {limit + by_chance:.4f} is allowed, of which {by_chance:.4f} may be chance",
             measured=f"Jensen-Shannon divergence {divergence:.4f}",
             details=[*shifts, *_what_it_means(rules, kind, divergence - by_chance)],
+            scale=Scale(value=divergence, limit=limit + by_chance, at_least=False),
         )
 
 
@@ -222,6 +223,7 @@ def row_checks(rules: Rules, report: IngestReport, rows: int) -> Iterator[Check]
         asked=f"at most {limit:.2%} is allowed",
         measured=f"{bad:,} of {read:,} rows, {bad / max(1, read):.2%}" + (f" ({counted})" if counted else ""),
         details=[f"{row.file}: record {row.record}: {row.reason}" for row in report.examples[:_EXAMPLES]],
+        scale=Scale(value=bad / max(1, read), limit=limit, at_least=False),
     )
     yield rules.check(
         "lost_rows",

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from maskline.components.verdict import Check, Outcome
+from maskline.components.verdict import Check, Outcome, Scale
 from maskline.transform.features import SequenceSpec
 from maskline.transform.settings import Section, setting
 
@@ -90,6 +90,7 @@ class Rules(NamedTuple):
         asked: str,
         measured: str,
         details: Iterable[str] = (),
+        scale: Scale | None = None,
     ) -> Check:
         """One check of a kind that `Severities` names, which says what follows where it does not hold."""
         return Check(
@@ -100,6 +101,7 @@ class Rules(NamedTuple):
             measured=measured,
             outcome=Outcome.PASSED if holds else _OUTCOMES[self._severity(kind)],
             details=() if holds else tuple(details),
+            scale=scale,
         )
 
     def _severity(self, kind: str) -> Severity:

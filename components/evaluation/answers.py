@@ -17,8 +17,10 @@ from maskline.components.evaluation.report import (
     OVERALL,
     AtThreshold,
     ClassCounts,
+    ConfusionCell,
     EvaluationReport,
     LossDifference,
+    ReliabilityBin,
     SliceReport,
     Unread,
 )
@@ -134,7 +136,39 @@ def measure(
         for name, which in rows
     ]
     symbol = "" if positive is None else vocabulary[positive]
-    return EvaluationReport(slices=tuple(sorted(slices, key=lambda s: s.name)), positive=symbol)
+    return EvaluationReport(
+        slices=tuple(sorted(slices, key=lambda s: s.name)),
+        positive=symbol,
+        reliability={
+            model: tuple(_reliability(answers.probability, answers.answer == answered.label))
+            for model, answers in answered.models.items()
+        },
+        confusion=tuple(_cells(answered, vocabulary)),
+    )
+
+
+def _cells(answered: Answered, vocabulary: Sequence[str]) -> Iterator[ConfusionCell]:
+    found = _confusion(answered.label, answered.models[CANDIDATE].answer)
+    for label, answer, rows in zip(*(part.tolist() for part in found), strict=True):
+        yield ConfusionCell(label=vocabulary[label], answer=vocabulary[answer], rows=rows)
+
+
+def _bins(probability: Floats) -> Numbers:
+    """[rows] in which of `BINS` equal parts of 0 to 1 each probability is."""
+    return np.minimum((probability * BINS).astype(np.int64), BINS - 1)
+
+
+def _reliability(probability: Floats, right: NDArray[np.bool_]) -> Iterator[ReliabilityBin]:
+    places = _bins(probability)
+    for place in np.unique(places).tolist():
+        which = places == place
+        yield ReliabilityBin(
+            low=place / BINS,
+            high=(place + 1) / BINS,
+            rows=int(which.sum()),
+            probability=float(probability[which].mean()),
+            right=float(right[which].mean()),
+        )
 
 
 def _slice(
@@ -239,7 +273,7 @@ def _calibration(probability: Floats, right: NDArray[np.bool_]) -> tuple[float, 
     A row adds what its probability is above its answer (1 if right, else 0), or below it, as its bin is;
     which of the two a bin is, is taken as certain (the delta method).
     """
-    places = np.minimum((probability * BINS).astype(int), BINS - 1)
+    places = _bins(probability)
     gap = probability - right
     error = float(np.abs(np.bincount(places, gap, minlength=BINS)).sum() / len(gap))
     return error, math.sqrt(max(0.0, float(np.mean(gap**2)) - error**2) / len(gap))

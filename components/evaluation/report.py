@@ -77,6 +77,24 @@ class Unread(_Form):
         )
 
 
+class ReliabilityBin(_Form):
+    """Rows whose answer's probability is from `low` to `high`: its mean, and the share that is right."""
+
+    low: float
+    high: float
+    rows: int
+    probability: float
+    right: float
+
+
+class ConfusionCell(_Form):
+    """Rows with a label that got an answer; cells without rows are left out."""
+
+    label: str
+    answer: str
+    rows: int
+
+
 class SliceReport(_Form):
     """One slice, `operator=+` say; all rows are the slice `""`.
 
@@ -100,11 +118,14 @@ class SliceReport(_Form):
 class EvaluationReport(_Form):
     """All slices, that of all rows first.
 
-    `positive` is the rarer of two answers, empty where there are more.
+    `positive` is the rarer of two answers, empty where there are more. `reliability` has the bins of the
+    calibration error that hold rows, by model; `confusion` the candidate's confusion matrix.
     """
 
     slices: tuple[SliceReport, ...]
     positive: str = ""
+    reliability: dict[str, tuple[ReliabilityBin, ...]] = {}
+    confusion: tuple[ConfusionCell, ...] = ()
 
     @property
     def overall(self) -> SliceReport:

@@ -1,9 +1,10 @@
 """What an exported model must hold to be served: settings, and a judgement of what `probe` found. No TFX."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
-from maskline.components.verdict import Check, Outcome, Verdict
+from maskline.components.verdict import Check, Outcome, Scale, Verdict
 from maskline.transform.settings import Section, setting
 
 Figures = Mapping[str, Any]
@@ -59,7 +60,18 @@ def judge(answers: Figures, settings: ModelChecksSettings) -> Verdict:
     return Verdict(checks=tuple(found))
 
 
-def _check(name: str, asked: str, measured: str, sentence: str, *, holds: bool, subject: str = "") -> Check:
+def _check(
+    name: str,
+    asked: str,
+    measured: str,
+    sentence: str,
+    *,
+    holds: bool,
+    subject: str = "",
+    most: tuple[float, float] | None = None,
+) -> Check:
+    """A check; `most` is what was measured and what is allowed at most, where both are numbers."""
+    known = most and all(map(math.isfinite, most))
     return Check(
         name=name,
         subject=subject,
@@ -67,6 +79,7 @@ def _check(name: str, asked: str, measured: str, sentence: str, *, holds: bool, 
         measured=measured,
         outcome=Outcome.PASSED if holds else Outcome.BLOCKED,
         sentence=sentence,
+        scale=Scale(value=most[0], limit=most[1], at_least=False) if most and known else None,
     )
 
 
@@ -98,6 +111,7 @@ def _golden(distance: Mapping[str, float], settings: ModelChecksSettings, rows: 
             f"signature {signature} answers {rows:,} stored rows {as_before}, to {_allowed(far, settings)}",
             holds=holds,
             subject=signature,
+            most=(far, settings.tolerance),
         )
 
 
@@ -106,13 +120,14 @@ def _batch(far: float, settings: ModelChecksSettings, rows: int) -> Iterator[Che
     holds = far <= settings.tolerance
     same = "the same answer as" if holds else "another answer than"
     text = f"a row alone gets {same} in a batch, to {_allowed(far, settings)}"
-    yield _check("batch", asked, f"{far:.2g} away", text, holds=holds)
+    yield _check("batch", asked, f"{far:.2g} away", text, holds=holds, most=(far, settings.tolerance))
 
 
 def _padding(far: float, settings: ModelChecksSettings, rows: int) -> Iterator[Check]:
     asked = f"a longer row beside it changes no answer, to {settings.tolerance:g}"
     text = f"a longer row in the same batch changes logits by {_allowed(far, settings)}"
-    yield _check("padding", asked, f"{far:.2g} away", text, holds=far <= settings.tolerance)
+    most = (far, settings.tolerance)
+    yield _check("padding", asked, f"{far:.2g} away", text, holds=far <= settings.tolerance, most=most)
 
 
 def _allowed(far: float, settings: ModelChecksSettings) -> str:
@@ -161,14 +176,16 @@ def _latency(found: Mapping[str, float], settings: ModelChecksSettings, rows: in
         at = "at the median" if name == "p50" else "at the 95th percentile"
         text = f"one row is answered in {taken:.1f} ms {at} (allowed {limit:g} ms)"
         asked = f"at most {limit:g} ms for one row"
-        yield _check("latency", asked, f"{taken:.1f} ms", text, holds=taken <= limit, subject=name)
+        holds, most = taken <= limit, (taken, limit)
+        yield _check("latency", asked, f"{taken:.1f} ms", text, holds=holds, subject=name, most=most)
 
 
 def _memory(used: float, settings: ModelChecksSettings, rows: int) -> Iterator[Check]:
     asked = f"at most {settings.memory_mb:g} MiB, TensorFlow and all"
     text = f"a process that serves the model uses {used:,.0f} MiB, TensorFlow included"
     text += f" (allowed {settings.memory_mb:,.0f} MiB)"
-    yield _check("memory", asked, f"{used:.0f} MiB", text, holds=used <= settings.memory_mb)
+    most = (used, settings.memory_mb)
+    yield _check("memory", asked, f"{used:.0f} MiB", text, holds=used <= settings.memory_mb, most=most)
 
 
 _READERS: Mapping[str, Callable[[Any, ModelChecksSettings, int], Iterator[Check]]] = {

@@ -29,7 +29,7 @@ from maskline.components.release_gate.settings import (
     Requirement,
     Threshold,
 )
-from maskline.components.verdict import Check, Outcome, Verdict
+from maskline.components.verdict import Check, Outcome, Scale, Verdict
 
 _NAMES = {
     LIVE: "the live model",
@@ -66,6 +66,7 @@ def _accuracy(overall: SliceReport, rules: ReleaseGateSettings) -> Check:
         asked=f"at least {rules.min_accuracy:.4f} is needed",
         measured=f"{accuracy:.4f}",
         outcome=_blocked_unless(accuracy >= rules.min_accuracy),
+        scale=Scale(value=accuracy, limit=rules.min_accuracy, at_least=True),
     )
 
 
@@ -95,6 +96,9 @@ def _against_baselines(overall: SliceReport, rules: ReleaseGateSettings) -> Iter
             + f" ({overall.metrics[CANDIDATE]['accuracy']:.4f}, and {overall.metrics[name]['accuracy']:.4f})",
             outcome=outcome,
             details=() if outcome is Outcome.PASSED else _unsettled(overall, name, outcome),
+            scale=Scale(
+                value=pairs.difference, limit=rules.min_gain, at_least=True, low=found.low, high=found.high
+            ),
         )
 
 
@@ -159,6 +163,7 @@ def _paired(
         outcome=_blocked_unless(enough),
         # More rows would not help a model that is worse for certain.
         details=(few,) if found.rows_needed > pairs.rows and found.high > -margin else (),
+        scale=Scale(value=pairs.difference, limit=-margin, at_least=True, low=found.low, high=found.high),
     )
 
 
@@ -191,6 +196,7 @@ def _loss(overall: SliceReport, rules: ReleaseGateSettings) -> Check:
         measured=f"{abs(change.mean):.4f} {_direction(change.mean)}: {finding}, {rules.confidence:.0%}: "
         f"{low:+.4f} … {high:+.4f}",
         outcome=_blocked_unless(low <= rules.loss_margin),
+        scale=Scale(value=change.mean, limit=rules.loss_margin, at_least=False, low=low, high=high),
     )
 
 
@@ -212,6 +218,7 @@ def _answers(overall: SliceReport, rules: ReleaseGateSettings) -> Iterator[Check
             measured=f"{abs(pairs.difference):.4f} {_direction(pairs.difference)} on {pairs.rows:,} rows "
             f"(p {p:.2g})",
             outcome=_blocked_unless(not (pairs.difference < -margin and p < level)),
+            scale=Scale(value=pairs.difference, limit=-margin, at_least=True),
         )
 
 
@@ -238,6 +245,7 @@ def _slices(report: EvaluationReport, rules: ReleaseGateSettings) -> Iterator[Ch
                 f"(p {p:.2g})",
                 outcome=outcome,
                 details=details,
+                scale=Scale(value=pairs.difference, limit=-rules.slice_margin, at_least=True),
             )
         if part.metrics[CANDIDATE].get("accuracy") == 0:
             yield Check(
@@ -282,9 +290,11 @@ def _bars(part: SliceReport, threshold: Threshold, rules: ReleaseGateSettings) -
     shown = f"{value:.4f}{_interval(part, threshold, value, rules.confidence)}"
     bars = []
     if threshold.min is not None:
-        bars.append((name, shown, f"at least {threshold.min:.4f} is needed", value >= threshold.min))
+        scale = Scale(value=value, limit=threshold.min, at_least=True)
+        bars.append((name, shown, f"at least {threshold.min:.4f} is needed", value >= threshold.min, scale))
     if threshold.max is not None:
-        bars.append((name, shown, f"at most {threshold.max:.4f} is allowed", value <= threshold.max))
+        scale = Scale(value=value, limit=threshold.max, at_least=False)
+        bars.append((name, shown, f"at most {threshold.max:.4f} is allowed", value <= threshold.max, scale))
     live = _value(part, LIVE, threshold)
     if threshold.max_worse is not None and live is not None:
         change = value - live
@@ -292,8 +302,9 @@ def _bars(part: SliceReport, threshold: Threshold, rules: ReleaseGateSettings) -
         finding = "worse" if worse > 0 else "better" if worse < 0 else "the same"
         asked = f"up to {threshold.max_worse:.4f} worse is allowed"
         measured = f"{abs(change):.4f} {_direction(change)}: {finding}"
-        bars.append((f"{name} against the live model", measured, asked, worse <= threshold.max_worse))
-    for what, measured, asked, passed in bars:
+        scale = Scale(value=worse, limit=threshold.max_worse, at_least=False)
+        bars.append((f"{name} against the live model", measured, asked, worse <= threshold.max_worse, scale))
+    for what, measured, asked, passed, scale in bars:
         outcome, details = _outcome(part, rules, passed=passed)
         yield Check(
             kind="thresholds",
@@ -303,6 +314,7 @@ def _bars(part: SliceReport, threshold: Threshold, rules: ReleaseGateSettings) -
             asked=asked,
             outcome=outcome,
             details=details,
+            scale=scale,
         )
 
 

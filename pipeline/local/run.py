@@ -85,15 +85,23 @@ def run(loaded: Loaded, console: Console, *, accept_unknown_live: bool = False) 
             raise
         if isinstance(failure, InputError):
             console.note(f"log: {log}")
+            _report(config, name, log, console)
             raise failure
         releases.reconcile(connect(config.metadata_file), config.serving_dir)
-        history = History(config.metadata_file, config.serving_dir, read_only=True)
-        result = history.run(name)
+        result = History(config.metadata_file, config.serving_dir, read_only=True).run(name)
         console.summary(result, log, failure)
-        if failure or result.exit is Exit.ERROR:
-            return Exit.ERROR
-        History(config.metadata_file, config.serving_dir).finish(name, inputs_digest)
-        return result.exit
+        failed = bool(failure) or result.exit is Exit.ERROR
+        if not failed:
+            History(config.metadata_file, config.serving_dir).finish(name, inputs_digest)
+        _report(config, name, log, console)
+        return Exit.ERROR if failed else result.exit
+
+
+def _report(config: Settings, name: str, log: Path, console: Console) -> None:
+    """Makes the run's report, which cannot change what became of the run. No store is open: this forks."""
+    from maskline.pipeline.report.at_end import make_report
+
+    console.reported(make_report(config, name, log), log)
 
 
 def _prepare(config: Settings, console: Console, *, accepted: bool) -> UnknownLive | None:

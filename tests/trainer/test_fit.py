@@ -48,7 +48,7 @@ def test_same_seed_same_weights(tmp_path, xla):
     np.testing.assert_array_equal(weights(one), weights(two))
     assert (weights(one) != weights(other)).any()
     assert [set(entry) for entry in history] == [
-        {"loss", "accuracy", "val_loss", "val_accuracy", "rows", "seconds"}
+        {"loss", "accuracy", "val_loss", "val_accuracy", "rows", "seconds", "learning_rate"}
     ] * 2
 
 
@@ -95,7 +95,11 @@ def test_killed_training_goes_on_to_the_same_weights(tmp_path, monkeypatch, when
     monkeypatch.setattr(Progress, "_save", save)
     model, again = run(tmp_path, given)
     np.testing.assert_array_equal(weights(model), weights(undisturbed))
-    assert [entry["loss"] for entry in again] == [entry["loss"] for entry in history]
+    for figure in ("loss", "learning_rate"):
+        assert [entry[figure] for entry in again] == [entry[figure] for entry in history]
+    resumed = [number for number, entry in enumerate(again, start=1) if "resumed" in entry]
+    assert resumed == [4 if when == "after it" else 3]
+    assert not [entry for entry in history if "resumed" in entry]
 
 
 def test_damaged_checkpoint_is_dropped_and_training_goes_on_to_the_same_weights(

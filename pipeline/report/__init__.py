@@ -1,0 +1,1 @@
+"""A run as one page that a person can judge a model by: pictures, figures and words."""

@@ -1,0 +1,12 @@
+"""Where reports lie under a root."""
+
+from pathlib import Path
+
+from maskline.pipeline.settings.sections import Settings
+
+FOLDER = "reports"
+
+
+def path_of(config: Settings, run: str) -> Path:
+    """Where a run's report lies."""
+    return config.root / FOLDER / f"{run}.html"
