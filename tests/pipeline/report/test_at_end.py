@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from maskline.pipeline.console import Console
+from maskline.pipeline.local import run
 from maskline.pipeline.report import at_end, report
 from maskline.pipeline.report.at_end import make_report
 
@@ -56,3 +58,12 @@ def test_interrupt_ends_the_report_too(config, record, log, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         make_report(config, RUN, log)
     assert multiprocessing.active_children() == []
+
+
+def test_run_says_where_the_report_is_or_that_there_is_none(config, record, log, monkeypatch, capsys):
+    record(RUN)
+    run._report(config, RUN, log, Console(config))
+    assert capsys.readouterr().out == f"report: {config.root}/reports/{RUN}.html\n"
+    monkeypatch.setattr(report, "make", lambda *_, **__: 1 / 0)
+    run._report(config, RUN, log, Console(config))
+    assert " ".join(capsys.readouterr().out.split()) == f"warning: no report was made; {log} says why"
