@@ -17,14 +17,8 @@ from maskline.pipeline.commands.group import Group, WithExitStatuses, help_
 from maskline.pipeline.commands.import_ import import_
 from maskline.pipeline.commands.kubeflow import kubeflow
 from maskline.pipeline.commands.models import gc, models, rollback
-from maskline.pipeline.commands.options import (
-    config_option,
-    read_settings,
-    root_option,
-    root_options,
-    set_option,
-    settings_of_root,
-)
+from maskline.pipeline.commands.options import config_option, read_settings, root_option, set_option
+from maskline.pipeline.commands.predict import predict
 from maskline.pipeline.commands.report import report
 from maskline.pipeline.commands.schedule import schedule, tick
 from maskline.pipeline.commands.schema import schema
@@ -51,6 +45,7 @@ COMMANDS = (
     settings,
     schema,
     kubeflow,
+    predict,
     show,
     compare,
     report,
@@ -97,18 +92,6 @@ def run(
     loaded = read_settings(config_file, overrides, data=places["data_dir"], root=places["root"], span=span)
     click.echo(loaded.in_force)
     return run_locally(loaded, Console(loaded.settings), accept_unknown_live=accept_unknown_live)
-
-
-@cli.command()
-@root_options
-@click.argument("text", nargs=-1, required=True)
-def predict(config_file: Path | None, root: Path | None, text: tuple[str, ...]) -> None:
-    """Ask the live model, for example: maskline predict 'x=-12,y=24:y+x'."""
-    from maskline.pipeline.registry.predict import answer
-
-    settings = settings_of_root(config_file, root)
-    for line, (symbol, probability) in zip(text, answer(settings, text), strict=True):
-        click.echo(f"{line}\t{symbol}\t{probability:.3f}")
 
 
 def main() -> NoReturn:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, NamedTuple, Self
@@ -136,6 +136,11 @@ class Reason(StrEnum):
     NOT_AN_EXAMPLE = "not a tf.Example"
     SEQUENCE_EXAMPLE = "a tf.SequenceExample"
     AMBIGUOUS = "ambiguous encoding"
+    # Of rows that a model is asked about:
+    NOT_TEXT = "not UTF-8 text"
+    NOT_JSON = "not a JSON object"
+    SEGMENTS = "wrong number of segments"
+    REFUSED = "refused by the model"
 
 
 class RowProblem(NamedTuple):
@@ -196,6 +201,29 @@ def tokenize(text: str, spec: SequenceSpec) -> dict[str, list[int]]:
     Raises:
       InputError: wrong number of segments, a symbol outside the vocabulary, a row too long.
     """
+    found = _read_text(text, spec)
+    if isinstance(found, RowProblem):
+        raise InputError(f"{shown(text)}: {found.text}")
+    return found
+
+
+def text_problem(
+    text: str, spec: SequenceSpec, unknown: Callable[[str], str] | None = None
+) -> RowProblem | None:
+    """Says why the exported model refuses a text, or None; see `tokenize`.
+
+    Args:
+      text: as there.
+      spec: as there.
+      unknown: says that a symbol is not in the vocabulary; by default it names those that are nearest.
+    """
+    found = _read_text(text, spec, unknown)
+    return found if isinstance(found, RowProblem) else None
+
+
+def _read_text(
+    text: str, spec: SequenceSpec, unknown: Callable[[str], str] | None = None
+) -> dict[str, list[int]] | RowProblem:
     # As `tf.strings.split` does; `str.split` knows further spaces.
     found = re.findall(r"[^ \t\n\v\f\r]+", text) if spec.splits_on_spaces else list(text)
     segments: list[list[str]] = [[]]
@@ -205,23 +233,23 @@ def tokenize(text: str, spec: SequenceSpec) -> dict[str, list[int]]:
         else:
             segments[-1].append(symbol)
     if len(segments) != len(spec.features):
-        raise InputError(
-            f"{shown(text)}: has {len(segments)} segments; {len(spec.features)} are needed "
-            f"({', '.join(spec.features)}), with '{spec.separator}' between them"
+        return RowProblem(
+            Reason.SEGMENTS,
+            f"has {len(segments)} segments; {len(spec.features)} are needed "
+            f"({', '.join(spec.features)}), with '{spec.separator}' between them",
         )
     for symbol in found:
         if symbol == spec.padding:
             padding = f"{shown(symbol)} is the padding, which only fills up rows"
-            raise InputError(f"{shown(text)}: {padding}")
+            return RowProblem(Reason.OUTSIDE_VOCABULARY, padding)
         if symbol not in spec.ids:
-            raise InputError(f"{shown(text)}: {symbols.not_in_vocabulary(symbol, spec.vocabulary)}")
+            said = unknown(symbol) if unknown else symbols.not_in_vocabulary(symbol, spec.vocabulary)
+            return RowProblem(Reason.OUTSIDE_VOCABULARY, said)
     ids = {
         name: [spec.ids[symbol] for symbol in segment]
         for name, segment in zip(spec.features, segments, strict=True)
     }
-    if problem := row_problem(ids, spec.features, spec):
-        raise InputError(f"{shown(text)}: {problem.text}")
-    return ids
+    return row_problem(ids, spec.features, spec) or ids
 
 
 def example_text(spec: SequenceSpec) -> str:

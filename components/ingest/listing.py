@@ -71,7 +71,13 @@ class Listing(BaseModel):
 
 
 def list_shards(
-    folder: Path | str, pattern: str, *, presplit: bool = False, span: int = 0, version: int = 0
+    folder: Path | str,
+    pattern: str,
+    *,
+    presplit: bool = False,
+    span: int = 0,
+    version: int = 0,
+    given_as: str = "data.pattern",
 ) -> Listing:
     """Lists the shards in a folder; in its `train/` and `eval/` where the data are split already.
 
@@ -81,13 +87,14 @@ def list_shards(
       presplit: the folder holds `train/` and `eval/`.
       span: kept in the list, as is `version`.
       version: of the span.
+      given_as: where the pattern was given, for messages.
 
     Raises:
       InputError: there is no such directory or no shard in it; the pattern leaves the folder; what matches
         is not a regular file, or is reached by two names; a name cannot be printed.
     """
     base = Path(folder).absolute()
-    walk = _Walk(pattern)
+    walk = _Walk(pattern, given_as)
     shards = [shard for split in (SPLITS if presplit else ("",)) for shard in walk.shards(base, split)]
     return Listing(
         folder=str(base), shards=tuple(sorted(shards)), hidden=walk.hidden, span=span, version=version
@@ -101,9 +108,9 @@ class _Walk:
       hidden: names that would have been looked at but for the dot or the underscore that they begin with.
     """
 
-    def __init__(self, pattern: str) -> None:
-        self._text = pattern
-        self._names = _names(pattern)
+    def __init__(self, pattern: str, given_as: str) -> None:
+        self._text, self._given_as = pattern, given_as
+        self._names = _names(pattern, given_as)
         self._parts = [None if name == "**" else re.compile(fnmatch.translate(name)) for name in self._names]
         self._last = len(self._parts) - 1
         self._seen: dict[_Identity, Path] = {}
@@ -158,8 +165,8 @@ class _Walk:
         if stat.S_ISDIR(found.st_mode):
             if wanted and not any(self._takes_all(place) for place in inside):
                 raise InputError(
-                    f"{_shown(path)}: is a folder with a shard's name; move it, or let data.pattern reach "
-                    f"its files, as '{self._text}/*' does"
+                    f"{_shown(path)}: is a folder with a shard's name; move it, or let {self._given_as} "
+                    f"reach its files, as '{self._text}/*' does"
                 )
             if inside:
                 yield from self._below(path, f"{above}{path.name}/", inside, entered)
@@ -187,7 +194,7 @@ class _Walk:
             holds = "it holds train and eval; data.presplit=true takes them"
         if self.hidden:
             holds += f"; {hidden_note(self.hidden)}"
-        return f"{_shown(folder)}: no shard matches '{self._text}' (data.pattern); {holds}"
+        return f"{_shown(folder)}: no shard matches '{self._text}' ({self._given_as}); {holds}"
 
 
 def hidden_note(count: int) -> str:
@@ -195,14 +202,14 @@ def hidden_note(count: int) -> str:
     return f"{count:,} names that begin with '.' or '_' are not shards"
 
 
-def _names(pattern: str) -> list[str]:
+def _names(pattern: str, given_as: str) -> list[str]:
     """The parts of a pattern between slashes, without what says nothing."""
     names = list(PurePosixPath(pattern).parts)
     if pattern.startswith("/"):
-        raise InputError(f"data.pattern: '{pattern}' is absolute; give it relative to data.path")
+        raise InputError(f"{given_as}: '{pattern}' is absolute; give it relative to data.path")
     if ".." in names or pattern.endswith("/") or not names:
         raise InputError(
-            f"data.pattern: '{pattern}' names no files below data.path; give one such as '*.tfrecord'"
+            f"{given_as}: '{pattern}' names no files below data.path; give one such as '*.tfrecord'"
         )
     if names[-1] == "**":
         names.append("*")

@@ -26,18 +26,19 @@ class Row(NamedTuple):
     unnamed: tuple[tuple[str, str], ...] = ()
 
 
-def read_row(data: bytes, spec: SequenceSpec) -> Row:
+def read_row(data: bytes, spec: SequenceSpec, names: Sequence[str] = ()) -> Row:
     """Reads a serialized tf.Example as the served graph reads it.
 
     Args:
       data: the record as it was delivered. A good row that holds nothing else stays as it is, byte for byte.
       spec: names the features, and says what they may hold.
+      names: the features that are needed; by default the inputs and the label.
     """
     try:
         example = tf.train.Example.FromString(data)
     except DecodeError:
         return Row(RowProblem(Reason.NOT_AN_EXAMPLE, "is not a tf.Example"), data)
-    names = (*spec.features, spec.label)
+    names = names or (*spec.features, spec.label)
     features = example.features.feature
     example.DiscardUnknownFields()
     # What is written as protobuf itself would write it, every reader reads alike.

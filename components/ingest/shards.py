@@ -126,6 +126,11 @@ def _open(path: str) -> Iterator[tuple["_Content", IO[bytes]]]:
             yield stored, stored
 
 
+def begins_a_record(content: bytes) -> bool:
+    """Whether content begins as a TFRecord file does: with a length and its checksum."""
+    return _is_header(content[: _HEADER.size])
+
+
 def _is_header(data: bytes) -> bool:
     return len(data) == _HEADER.size and _HEADER.unpack(data)[1] == _masked_crc(data[:8])
 

@@ -11,17 +11,21 @@ from typing import IO
 from maskline.pipeline.errors import BusyError
 from maskline.transform.errors import cannot_write
 
+FILE = "lock"  # in the folder that is held
 PATIENCE = 2.0  # seconds; a rollback is over by then, a run is not
 _PAUSE = 0.05
 
 
 @contextmanager
-def hold(root: Path, *, patience: float = PATIENCE) -> Iterator[None]:
+def hold(
+    root: Path, *, patience: float = PATIENCE, advice: str = "give write access, or another --root"
+) -> Iterator[None]:
     """Holds the root's lock; the kernel gives it back however the process ends.
 
     Args:
       root: made where it is missing.
       patience: seconds to wait for another process.
+      advice: what to do where the root cannot be written.
 
     Raises:
       BusyError: another process holds it; names its id.
@@ -30,9 +34,9 @@ def hold(root: Path, *, patience: float = PATIENCE) -> Iterator[None]:
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
-        file = open(root / "lock", "a+")  # noqa: SIM115, closed below
+        file = open(root / FILE, "a+")  # noqa: SIM115, closed below
     except OSError as error:
-        raise cannot_write(root, error, "give write access, or another --root") from None
+        raise cannot_write(root, error, advice) from None
     with file:
         _take(file, root, patience)
         _sign(file)
@@ -63,12 +67,12 @@ def _sign(file: IO[str]) -> None:
 def holder(root: Path) -> int | None:
     """The id of the process that holds the root's lock, or None."""
     try:
-        with open(root / "lock") as file:
+        with open(root / FILE) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 text = file.read()
-                return int(text) if text.isdecimal() else holder_of(root / "lock")
+                return int(text) if text.isdecimal() else holder_of(root / FILE)
     except OSError:  # none, or none that may be read: nobody is known to work here
         pass
     return None
