@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import PATIENCE
+
 USER = "maskline"
 
 
@@ -54,7 +56,7 @@ class Server:
 
     def close(self) -> None:
         self._server.send_signal(self.stop)
-        self._server.wait(timeout=60)
+        self._server.wait(timeout=PATIENCE)
         shutil.rmtree(self._folder)
 
     def _start(self, server: list[object], ask: list[object]) -> None:
@@ -63,7 +65,7 @@ class Server:
             self._server = subprocess.Popen(
                 [*map(str, server)], stdout=log, stderr=log, user=self._user, cwd=self._folder
             )
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE
         while subprocess.call([*map(str, ask)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
             assert time.monotonic() < until, (self._folder / "log").read_text()
             time.sleep(0.1)

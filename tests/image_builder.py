@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import REPOSITORY, environment
+from tests.support import PATIENCE, REPOSITORY, environment
 
 BASE, IMAGE = "localhost/python:3.11", "localhost/maskline"
 PACKAGES = "python3.11,python3.11-venv,python3-pip,ca-certificates"
@@ -44,7 +44,7 @@ class Builder:
         store = str(self._folder / self._driver)
         command = ["buildah", "--root", store, "--runroot", f"{store}-run", "--storage-driver", self._driver]
         return subprocess.run(
-            [*command, *map(str, arguments)], capture_output=True, text=True, timeout=1800,
+            [*command, *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE,
             env={**environment(), "BUILDAH_ISOLATION": "chroot", "TMPDIR": str(self._folder)},
         )  # fmt: skip
 
@@ -52,7 +52,7 @@ class Builder:
         """Makes what stands for the official Python image, which no test may have to fetch."""
         made = subprocess.run(
             ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", root],
-            capture_output=True, text=True, timeout=900,
+            capture_output=True, text=True, timeout=PATIENCE,
         )  # fmt: skip
         if made.returncode:
             pytest.skip(f"no base image can be made here: debootstrap: {_last(made)}")

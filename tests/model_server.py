@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.support import PATIENCE
+
 
 class ModelServer:
     """Starts the process; `close` ends it."""
@@ -28,7 +30,7 @@ class ModelServer:
         return number, answer
 
     def close(self) -> None:
-        self._process.communicate(timeout=60)
+        self._process.communicate(timeout=PATIENCE)
 
     def _ask(self, **request: str) -> Any:
         assert self._process.stdin

@@ -77,10 +77,15 @@ def write_shard(
     return path
 
 
+# Seconds that a process may take. Only a hang takes so long; a busy machine is ten times slower.
+PATIENCE = 1800
+
 GOOD = {"defs": [3, 5, 11], "op": [3, 7, 4], "res": [12, 13]}
 
 
-def maskline(*arguments: Any, cwd: Path = REPOSITORY, timeout: int = 240) -> subprocess.CompletedProcess[str]:
+def maskline(
+    *arguments: Any, cwd: Path = REPOSITORY, timeout: int = PATIENCE
+) -> subprocess.CompletedProcess[str]:
     """Runs the command line in a process of its own, on the code that lies in `cwd`."""
     return subprocess.run(
         command(*arguments), cwd=cwd, capture_output=True, text=True, timeout=timeout, env=environment()

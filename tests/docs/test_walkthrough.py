@@ -8,7 +8,7 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.docs.notebook import NOTEBOOK, SCRIPT, notebook
-from tests.support import environment
+from tests.support import PATIENCE, environment
 
 
 def test_notebook_holds_the_cells_of_the_script():
@@ -23,8 +23,13 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def script(folder):
     return subprocess.run(
-        [sys.executable, SCRIPT], cwd=folder, env=environment(), capture_output=True, text=True, timeout=400
-    )
+        [sys.executable, SCRIPT],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )  # fmt: skip
 
 
 @pytest.mark.slow
@@ -42,7 +47,7 @@ def test_notebook_runs_too_and_trains_nothing_again(script, folder):
     """In the same folder, so that it shows what a second call does, and costs no second training."""
     cells = nbformat.read(NOTEBOOK, as_version=4)
     NotebookClient(
-        cells, timeout=300, kernel_name="python3", resources={"metadata": {"path": folder}}
+        cells, timeout=PATIENCE, kernel_name="python3", resources={"metadata": {"path": folder}}
     ).execute()
     printed = "".join(out.text for cell in cells.cells for out in cell.get("outputs", []))
     assert "Nothing changed since run " in printed

@@ -25,7 +25,7 @@ from tests.conftest import Finished
 from tests.docs.outputs import assert_documented
 from tests.kfp_cluster import Cluster, Execution
 from tests.kfp_server import KfpServer
-from tests.support import ANY_MODEL, GOOD, REPOSITORY, example, tfrecord, versions
+from tests.support import ANY_MODEL, GOOD, PATIENCE, REPOSITORY, example, tfrecord, versions
 
 pytestmark = pytest.mark.slow
 IMAGE = "registry.example/maskline@sha256:" + "0" * 64
@@ -100,7 +100,7 @@ def call(command: str, *options: str) -> Any:
 
 def kill_trainer(server: KfpServer) -> None:
     """SIGKILL in the middle of the first training."""
-    until = time.monotonic() + 400
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         for run in list(server.executions.values()):
             attempts = run.tasks["trainer"].attempts

@@ -9,7 +9,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support import QUICK, REPOSITORY, RESOLVERS, command, environment, maskline, show, states, versions
+from tests.support import (
+    PATIENCE,
+    QUICK,
+    REPOSITORY,
+    RESOLVERS,
+    command,
+    environment,
+    maskline,
+    show,
+    states,
+    versions,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +72,7 @@ def test_killed_anywhere_the_next_run_finishes(arguments, tmp_path):
             run.wait_for(point)
             time.sleep(1)  # into its middle; a busy machine takes as long to begin it
             children = run.kill()
-        _, alive = psutil.wait_procs(children, timeout=60)
+        _, alive = psutil.wait_procs(children, timeout=PATIENCE)
         assert not alive, "a killed run leaves no node at work"
         assert versions(root) == []
     interrupted = show(root)
@@ -88,7 +99,7 @@ def test_killed_node_fails_the_run_and_is_named(arguments, tmp_path):
         run.wait_for("Trainer: epoch 1/")
         [node] = psutil.Process(run.process.pid).children()
         os.kill(node.pid, signal.SIGKILL)
-        out, _ = run.process.communicate(timeout=120)
+        out, _ = run.process.communicate(timeout=PATIENCE)
         assert run.process.returncode == 1
     assert "Trainer's process was ended by signal 9" in out
     assert versions(tmp_path / "root") == []
@@ -111,9 +122,9 @@ def test_a_signal_ends_the_run_and_its_nodes_and_leaves_nothing(arguments, tmp_p
         children = psutil.Process(run.process.pid).children(recursive=True)
         assert list((tmp_path / "root/tmp").glob("*/maskline-rows-*"))
         run.process.send_signal(number)
-        run.process.communicate(timeout=120)
+        run.process.communicate(timeout=PATIENCE)
         assert run.process.returncode == 128 + number
-    _, alive = psutil.wait_procs(children, timeout=60)
+    _, alive = psutil.wait_procs(children, timeout=PATIENCE)
     assert not alive
     assert states(show(tmp_path / "root"))["Trainer"] == "CANCELED"
     assert not (tmp_path / "root/tmp").exists()

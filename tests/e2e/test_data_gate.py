@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.docs.outputs import assert_documented
-from tests.support import QUICK, REPOSITORY, environment, maskline, show, states, versions
+from tests.support import PATIENCE, QUICK, REPOSITORY, environment, maskline, show, states, versions
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +61,7 @@ def steps(folder) -> dict[str, Step]:
     run("mended", good, "--set", "data_gate.max_skew=0.02")
     stock = subprocess.run(
         [sys.executable, "-c", STOCK, root, drifted],
-        cwd=REPOSITORY, env=environment(), capture_output=True, text=True, timeout=240,
+        cwd=REPOSITORY, env=environment(), capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
     taken["stock runner"] = Step(stock.returncode, stock.stderr, show(root), versions(root))
     run("drift warns", drifted, "--set", "data_gate.severity.drift=warn")

@@ -13,7 +13,7 @@ SETTINGS = """
 root: here
 data: {path: shards, pattern: "part-*", eval_percent: 30}
 sequence:
-  features: [wanted, shape, colours]
+  features: [wanted, shape, text]
   label: answer
   length: 9
   vocabulary: words.txt
@@ -26,11 +26,11 @@ evaluation: {min_accuracy: 0.9}
 
 
 def row(rng):
-    """Is it a red circle that is wanted?"""
+    """Is it a red circle that is wanted? A feature may be called as an input of the exported model is."""
     wanted, shape = rng.choice([0, 1, 2]), rng.choice([5, 6])
     answer = 7 if (wanted, shape) == (0, 5) else 8
     colours = [rng.choice([0, 1, 2]) for _ in range(rng.randint(1, 4))]
-    return {"wanted": [wanted], "shape": [shape], "colours": colours, "answer": [answer]}
+    return {"wanted": [wanted], "shape": [shape], "text": colours, "answer": [answer]}
 
 
 def test_other_data_set_needs_no_code(tmp_path):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.docs.outputs import assert_documented
-from tests.support import GOOD, QUICK, example, maskline, show, states, tfrecord, versions
+from tests.support import GOOD, PATIENCE, QUICK, example, maskline, show, states, tfrecord, versions
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +54,7 @@ def steps(folder) -> dict[str, Step]:
 
     def run(name: str, *options: str) -> None:
         done = maskline("run", "--data", path, "--root", root, *QUICK, *WINDOW, *LENIENT,
-                        "--set", "data.on_corrupt=quarantine", *options, timeout=500)  # fmt: skip
+                        "--set", "data.on_corrupt=quarantine", *options, timeout=PATIENCE)  # fmt: skip
         taken[name] = Step(done.returncode, done.stdout + done.stderr, show(root), versions(root))
 
     deliver("good", 1)

@@ -29,7 +29,7 @@ from maskline.pipeline.settings.load import load
 from tests.buckets import KEY, SECRET, Bucket
 from tests.kubeflow.test_node import compiled, gated, start
 from tests.small_nodes import Broken, Many, launch
-from tests.support import QUICK, REPOSITORY, RESOLVERS, environment, versions
+from tests.support import PATIENCE, QUICK, REPOSITORY, RESOLVERS, environment, versions
 
 
 class Finished(NamedTuple):
@@ -58,7 +58,7 @@ def finished(s3, postgres, shards, tmp_path_factory) -> Finished:
     done = subprocess.run(
         [sys.executable, "-m", "tests.kubeflow.one_import", *map(str, arguments)], cwd=REPOSITORY,
         env=environment() | postgres.credentials | s3.env | {"TMPDIR": str(folder / "tmp")},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=400,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-5000:]
     ended: dict[str, dict[str, list]] = {"first": {}, "second": {}}
@@ -132,12 +132,12 @@ def test_killed_attempt_s_half_upload_is_gone_after_the_next(s3, tmp_path, postg
     parameter = RuntimeParameter("files", ptype=int, default=1000)
     text = compiled(f"{s3.url}/killed", Many(files=parameter))
     process = start(text, tmp_path, "Many", address, **postgres.credentials, **s3.env)
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while not (left := [file for file in s3.files("killed/Many/out") if "/out/" in file]):
         assert process.poll() is None, process.stdout.read()
         assert time.monotonic() < until
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == -signal.SIGKILL
     assert len(s3.files("killed/Many/out")) < 1000
     assert launch(text, "Many", "run-1", store, "files=2") == NodeEnd(0, "COMPLETE")
@@ -206,7 +206,7 @@ def refusal(root: str, folder: Path, **env: str) -> str:
     """How a pod ends that shall work in a bucket."""
     text = json.dumps({"pipelineRoot": root})
     process = start(text, folder, "Trainer", "postgresql://nowhere:1/x", **env)
-    out, _ = process.communicate(timeout=100)
+    out, _ = process.communicate(timeout=PATIENCE)
     [line] = map(json.loads, out.splitlines())
     assert (process.returncode, line["state"], line["event"]) == (2, "REFUSED", "ended")
     assert "\n" not in line["reason"]
@@ -270,6 +270,6 @@ def test_values_of_secrets_are_struck_from_the_log(tmp_path):
         text, tmp_path, "A", "x", "", "--secret", "AWS_SECRET_ACCESS_KEY",
         AWS_SECRET_ACCESS_KEY=SECRET, PYTHONPATH=f"{tmp_path}:{REPOSITORY}",
     )  # fmt: skip
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=PATIENCE)
     assert '"log": "***"' in out
     assert SECRET not in out

@@ -21,7 +21,7 @@ from maskline.pipeline.cluster.node import Launch, NodeEnd, bind
 from maskline.pipeline.cluster.store import Store, open_store
 from maskline.transform.errors import InputError
 from tests.small_nodes import Broken, Gate, Reader, Sleeper, Writer, launch
-from tests.support import REPOSITORY, environment
+from tests.support import PATIENCE, REPOSITORY, environment
 
 NODE = REPOSITORY / "kubeflow" / "node.py"
 
@@ -138,7 +138,7 @@ def test_sigterm_ends_it_and_another_attempt_takes_it_up(tmp_path, database, add
         if json.loads(line)["log"] == "asleep":
             break
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 143
     last = json.loads(out.splitlines()[-1])
     assert (last["event"], last["state"], last["reason"]) == ("ended", "STOPPED", "ended by SIGTERM")
@@ -157,7 +157,7 @@ def executions_of(pipeline: str, config: mlmd.ConnectionConfig) -> list[mlmd.Exe
 
 def test_refused_before_anything_is_loaded(tmp_path):
     process = start("{}", tmp_path, "Trainer", "postgresql://nowhere:1/x", "0" * 64)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     [line] = map(json.loads, out.splitlines())
     assert "the image holds another pipeline (44136fa355b3) than was submitted" in line["log"]
@@ -187,6 +187,6 @@ def test_missing_ir_is_named(tmp_path):
 def test_password_is_struck_from_whatever_is_logged(tmp_path):
     # Words of the refusal itself stand for a password that strays into a message.
     process = start("{}", tmp_path, "A", "x", "0" * 64, MASKLINE_METADATA_PASSWORD="holds another")
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=PATIENCE)
     assert "the image *** pipeline" in out
     assert "another" not in out

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from maskline.transform.names import Exit
-from tests.support import REPOSITORY, environment
+from tests.support import PATIENCE, REPOSITORY, environment
 
 # A command beside the real ones, which does what the test says.
 SCRIPT = """
@@ -30,7 +30,7 @@ ACCENT, NOT_UTF8 = "✓ café", "\\udcff"
 def run(body: str, *, name: str = "work", **options) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         [sys.executable, "-c", SCRIPT.format(body), name],
-        cwd=REPOSITORY, timeout=60, **{"capture_output": True, "env": environment(), **options},
+        cwd=REPOSITORY, timeout=PATIENCE, **{"capture_output": True, "env": environment(), **options},
     )  # fmt: skip
 
 
@@ -76,7 +76,7 @@ class Waiting:
     def end(self, *signals: signal.Signals) -> tuple[int, str]:
         for number in signals:
             self.process.send_signal(number)
-        _, words = self.process.communicate(timeout=60)
+        _, words = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, words
 
 

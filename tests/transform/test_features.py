@@ -31,7 +31,7 @@ def test_reference_language():
             {"features": ("defs", "examples")},
             "features: 'examples' is the name of an input of exported",
         ),
-        ({"label": "text"}, "label: 'text' is the name of an input of exported models; rename the feature"),
+        ({"label": "examples"}, "label: 'examples' is the name of an input of exported models; rename"),
         ({"lenght": 3}, "Extra inputs are not permitted"),
         ({"length": 0}, "greater than or equal to 1"),
         ({"features": ()}, "at least 1 item"),

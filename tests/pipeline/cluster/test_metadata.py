@@ -15,7 +15,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from maskline.pipeline.cluster.metadata import connection
 from maskline.pipeline.cluster.store import Store, open_store
 from maskline.transform.errors import InputError
-from tests.support import REPOSITORY, environment
+from tests.support import PATIENCE, REPOSITORY, environment
 
 WHO = {"MASKLINE_METADATA_USER": "u", "MASKLINE_METADATA_PASSWORD": "p"}
 CONNECT = """
@@ -65,7 +65,7 @@ def connect_at_once(server, address: str) -> list[int]:
         )
         for _ in range(8)
     ]  # fmt: skip
-    return [pod.wait(timeout=120) for pod in pods]
+    return [pod.wait(timeout=PATIENCE) for pod in pods]
 
 
 def test_first_connections_at_once_fail_on_an_empty_database(database):

@@ -38,9 +38,9 @@ def test_rows_of_a_csv_file_are_symbols_of_the_written_vocabulary(tmp_path):
     file = write_csv(tmp_path / "a.csv")
     made = import_rows([file], tmp_path / "out", Options(text=("text",), label="intent", rows_per_shard=2))
     assert list(rows_of(tmp_path / "out", made.settings)) == [
-        {"text_": ["book", "a", "<unk>", "<unk>"], "intent": ["book"]},
-        {"text_": ["<unk>", "<unk>", "<unk>"], "intent": ["weather"]},
-        {"text_": ["book", "a", "<unk>"], "intent": ["book"]},
+        {"text": ["book", "a", "<unk>", "<unk>"], "intent": ["book"]},
+        {"text": ["<unk>", "<unk>", "<unk>"], "intent": ["weather"]},
+        {"text": ["book", "a", "<unk>"], "intent": ["book"]},
     ]
     assert made.vocabulary == ("<pad>", "<sep>", "<unk>", "book", "weather", "a")
     assert (made.shards, made.length) == (2, 4)

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support import REPOSITORY, environment
+from tests.support import PATIENCE, REPOSITORY, environment
 
 SCRIPT = """
 import sys
@@ -38,7 +38,7 @@ def test_resolver_that_raises_fails_the_run_by_name_and_nothing_behind_it_begins
     """TFX only logs what a resolver raises, and goes on."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(tmp_path)],
-        cwd=REPOSITORY, capture_output=True, text=True, timeout=120, env=environment(),
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE, env=environment(),
     )  # fmt: skip
     lines = done.stdout.splitlines()
     assert "✓ Gate" in done.stdout, done.stderr
@@ -78,7 +78,7 @@ for how in sys.argv[3:]:
 def test_what_ended_a_node_is_told_in_words(tmp_path: Path, small_disk: Path):
     done = subprocess.run(
         [sys.executable, "-c", ENDINGS, small_disk, tmp_path, "status", "signal", "memory", "full"],
-        cwd=REPOSITORY, capture_output=True, text=True, timeout=120, env=environment(),
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE, env=environment(),
     )  # fmt: skip
     told = dict(line.split(": ", 1) for line in done.stdout.splitlines() if "Error: " in line)
     assert told["status"] == (

@@ -15,7 +15,7 @@ from maskline.pipeline.schedule.loop import When, run_schedule
 from maskline.pipeline.settings.load import load
 from maskline.transform.errors import InputError
 from maskline.transform.names import Exit
-from tests.support import GOOD, environment, write_shard
+from tests.support import GOOD, PATIENCE, environment, write_shard
 
 START = datetime(2026, 11, 27, 2, 59, tzinfo=UTC)
 
@@ -171,7 +171,7 @@ def test_scheduler_s_own_process_ends_at_sigterm_and_holds_little(tmp_path):
         assert "tensorflow" not in modules
         assert int(status.split("VmRSS:")[1].split()[0]) < 80 * 1024, "KiB"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 143
+        assert process.wait(timeout=PATIENCE) == 143
     finally:
         process.kill()
         process.communicate()
