@@ -1,4 +1,4 @@
-"""Asks the trained model for all held-out rows: counts, confusions, and the rows that it gets wrong."""
+"""Applies the trained model to all held-out rows: counts, confusions, and the rows that it gets wrong."""
 
 import heapq
 from collections import Counter
@@ -12,16 +12,16 @@ from maskline.transform.answers import AnswerSummary, Confusion, WrongRow
 from maskline.transform.features import SequenceSpec
 
 _AT_ONCE = 1024  # rows in memory at a time
-_CONFUSIONS, _WRONG_ROWS = 50, 200  # that are kept
+_CONFUSIONS, _WRONG_ROWS = 50, 200  # numbers to keep
 
 
 def note_answers(model: keras.Model, train: Rows, held_out: Rows, spec: SequenceSpec) -> AnswerSummary:
-    """Counts the rows of both splits and collects the wrong answers to the held-out ones.
+    """Counts the rows of both splits, and collects the held-out rows that the model gets wrong.
 
     Args:
-      model: as trained, ids [rows, length] to logits [rows, ids].
-      train: rows that were learned from.
-      held_out: rows that were not.
+      model: the trained model, from ids [rows, length] to logits [rows, ids].
+      train: the training rows.
+      held_out: the eval rows.
       spec: symbols and padding.
     """
     confused: Counter[tuple[int, int]] = Counter()
@@ -76,6 +76,6 @@ def _lengths(rows: Rows, spec: SequenceSpec) -> dict[int, int]:
 
 
 def _text(row: NDArray[np.integer], spec: SequenceSpec) -> str:
-    """The row as `maskline predict` takes it."""
+    """Returns the row as text that `maskline predict` accepts."""
     between = " " if spec.splits_on_spaces else ""
     return between.join(spec.vocabulary[i] for i in row if i != spec.pad_id)

@@ -1,4 +1,4 @@
-"""Writes a model such that equal models make equal files, as far as TensorFlow and Keras allow."""
+"""Writes models so that equal models give equal files, as far as TensorFlow and Keras allow."""
 
 import json
 import tempfile
@@ -14,16 +14,16 @@ import tensorflow as tf
 from keras.src.backend.tensorflow.export import TFExportArchive
 from tensorflow.core.protobuf import fingerprint_pb2
 
-_FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can say
+_FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file can hold
 
 
 class OrderedArchive(TFExportArchive):
-    """Writes a SavedModel of which every file is the same for the same model.
+    """Writes a SavedModel whose files are the same for the same model.
 
-    Keras lists variables by their addresses in memory, which change from process to process, and with them
-    the order in the checkpoint: here it is by name. TensorFlow draws the UUID in `fingerprint.pb` by chance:
-    here it is made of the other hashes in that file. The graph in `saved_model.pb` is the same where that
-    of Transform, which is copied into it, is the same.
+    Keras orders variables by their addresses in memory, which change from process to process, and so does
+    the order in its checkpoint. Here the order is by name. TensorFlow chooses the UUID in `fingerprint.pb`
+    at random. Here it is computed from the other hashes in that file. The graph in `saved_model.pb` is the
+    same if Transform's graph, which is copied into it, is the same.
     """
 
     def write_out(self, filepath: str, options: Any = None, verbose: bool = False) -> None:
@@ -45,7 +45,7 @@ class OrderedArchive(TFExportArchive):
 
 
 def write_keras_file(model: keras.Model, target: str) -> None:
-    """Saves a model without its optimizer as a `.keras` file, without the time of day in it.
+    """Saves a model as a `.keras` file that contains neither the optimizer nor the current time.
 
     Args:
       model: functional.

@@ -1,4 +1,4 @@
-"""Checkpoints of one training on disk: each is whole, synced and checked before it is used. No TensorFlow."""
+"""Checkpoints of one training on disk: written completely, synced, and verified when read. No TensorFlow."""
 
 import hashlib
 import logging
@@ -10,18 +10,18 @@ from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
-_SUMS = "SHA256SUMS"  # in the format of `sha256sum`, so that anybody can check a checkpoint
-_KEPT = 2  # the newest, and the one before in case the disk damages the newest
+_SUMS = "SHA256SUMS"  # in the format of `sha256sum`, which can verify a checkpoint too
+_KEPT = 2  # the newest, and the one before it in case the newest gets damaged
 
 
 class Checkpoints:
     """A folder of numbered checkpoints, each a folder of files.
 
-    A checkpoint is written beside its place, synced (files and folder) and renamed. It carries the checksum
-    of each of its files. Whatever a power cut or a disk makes of it is seen when it is read.
+    A checkpoint is written under another name, synced (files and folder) and renamed. It contains the
+    checksum of each of its files, so that damage by a power cut or a disk is noticed when it is read.
 
     Args:
-      folder: for the checkpoints of one training, and of no other; made if it does not exist.
+      folder: for the checkpoints of one training only; created if it does not exist.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -29,7 +29,7 @@ class Checkpoints:
         folder.mkdir(parents=True, exist_ok=True)
 
     def newest(self) -> Path | None:
-        """The newest checkpoint that is undamaged. Removes damaged ones, and says so in the log."""
+        """Returns the newest undamaged checkpoint. Removes damaged ones, and logs that."""
         for path in reversed(self._all()):
             if not (fault := _fault_of(path)):
                 return path
@@ -41,8 +41,8 @@ class Checkpoints:
         """Writes a checkpoint, then removes those that are no longer needed.
 
         Args:
-          number: of the epoch, from 1.
-          fill: writes the files into the folder that it is given.
+          number: the epoch's number, from 1.
+          fill: a function that writes the files into a given folder.
         """
         place = self._folder / f"{number:05d}"
         partial = place.with_suffix(".partial")
@@ -64,7 +64,7 @@ class Checkpoints:
 
 
 def _fault_of(checkpoint: Path) -> str:
-    """What is wrong with a checkpoint; empty if nothing is."""
+    """Says what is wrong with a checkpoint; an empty string means nothing is."""
     try:
         sums = dict(line.split("  ")[::-1] for line in (checkpoint / _SUMS).read_text().splitlines())
         for name, expected in sums.items():

@@ -1,4 +1,4 @@
-"""Rows of ids on disk, and stacks of batches of them, in an order that content and seed alone decide."""
+"""Reads rows into a sorted file, and makes shuffled stacks of batches. Rows and seed decide the order."""
 
 import hashlib
 import tempfile
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from maskline.transform.features import ROW, TARGET, SequenceSpec
 
 _AT_ONCE = 8192  # rows in memory at a time
-_PILES = 256  # that rows are dealt into before sorting; only one is in memory at a time
+_PILES = 256  # files that rows are divided among before sorting; only one is in memory at a time
 
 
 class Rows(NamedTuple):
@@ -29,7 +29,7 @@ class Rows(NamedTuple):
     y: NDArray[np.integer]
 
     def digest(self) -> str:
-        """SHA-256 of the rows in their order."""
+        """Returns the SHA-256 of the rows in their order, in hexadecimal."""
         sha = hashlib.sha256()
         for start in range(0, len(self.y), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
@@ -38,18 +38,18 @@ class Rows(NamedTuple):
 
 
 def read_rows(patterns: Sequence[str], spec: SequenceSpec, folder: Path) -> Rows:
-    """Reads the examples that Transform wrote, once, into a sorted file that is mapped into memory.
+    """Reads the examples that Transform wrote into a sorted file, which is mapped into memory.
 
-    Beam writes records in an order that changes from run to run; sorting makes training repeatable.
-    However many rows there are, a few thousand are in memory; of the file, the system caches what fits.
+    Beam writes records in an order that changes from run to run; sorting makes training repeatable. Only a
+    few thousand rows are in memory at a time, besides what the system caches of the file.
 
     Args:
       patterns: glob patterns of gzip TFRecord files of tf.Examples with `x` and `y`.
       spec: the length of a row and the number of ids.
-      folder: where the file goes; it must outlive the rows.
+      folder: for the file; it must exist as long as the rows are used.
 
     Returns:
-      all rows.
+      all rows, sorted.
     """
     files = sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern))
     dtype = np.min_scalar_type(spec.size - 1)
@@ -65,13 +65,13 @@ def read_rows(patterns: Sequence[str], spec: SequenceSpec, folder: Path) -> Rows
             table[start : start + len(rows)] = rows[np.lexsort(rows.T[::-1])]
             start += len(rows)
         table.flush()
-    # Mapped again: the system may drop pages that are only read, and then memory stays flat.
+    # Mapped again, for reading only: the system can drop such pages when memory is short.
     table = np.memmap(file, dtype, "r", shape=shape)
     return Rows(table[:, :-1], table[:, -1])
 
 
 def _tables(files: list[str], length: int, dtype: np.dtype[Any]) -> Iterator[NDArray[np.integer]]:
-    """[rows, length + 1] at a time, the target last."""
+    """Yields tables of [rows, length + 1]; the last column is the target."""
     parse = {
         ROW: tf.io.FixedLenFeature([length], tf.int64),
         TARGET: tf.io.FixedLenFeature([], tf.int64),
@@ -82,7 +82,7 @@ def _tables(files: list[str], length: int, dtype: np.dtype[Any]) -> Iterator[NDA
 
 
 def _deal(tables: Iterator[NDArray[np.integer]], folder: Path) -> int:
-    """Deals rows into files by a hash of their content, equal rows into the same; gives their number."""
+    """Divides rows among files by a hash, so that equal rows meet in one file. Returns the number of rows."""
     count = 0
     for table in tables:
         factors = np.random.default_rng(0).integers(2**32, size=table.shape[1], dtype=np.uint32)
@@ -95,7 +95,7 @@ def _deal(tables: Iterator[NDArray[np.integer]], folder: Path) -> int:
 
 
 def batches_of(rows: Rows, *, batch_size: int, lengths: Sequence[int], pad_id: int = 0) -> NDArray[np.int64]:
-    """Batches in one epoch of `stacks`, for each of the lengths."""
+    """Counts the batches that `stacks` yields in one epoch, for each of the lengths."""
     fitting = np.zeros(len(lengths), np.int64)
     for start in range(0, len(rows.y), _AT_ONCE):
         bucket_of = _bucket_of(rows.x[start : start + _AT_ONCE], lengths, pad_id)
@@ -117,21 +117,21 @@ def stacks(
     epoch: Callable[[], int],
     pad_id: int = 0,
 ) -> tf.data.Dataset:
-    """Stacks of shuffled batches for one epoch, each epoch in another order.
+    """Makes a dataset of stacks of shuffled batches; one iteration is one epoch.
 
-    Every row comes exactly once in an epoch. Rows that fill no batch of their length join those of the next
-    longer one, and the last batch of all may be smaller: it is filled up with rows of weight 0. The order of
-    an epoch is computed from seed and epoch, not kept, so that training can go on where it was stopped.
+    An epoch contains every row exactly once. Rows that do not fill a batch of their length join those of
+    the next longer length. The last batch of all may be smaller; it is filled up with rows of weight 0. The
+    order is computed from seed and epoch rather than stored, so that training can continue after a kill.
 
     Args:
-      rows: what to train on.
-      steps: batches in a stack.
-      batch_size: examples in each batch.
-      lengths: rising; rows are batched with those that fit into the same length, and cut to it. The last
-        is the rows' own length.
-      seed: same seed, same order in each epoch.
-      epoch: tells the epoch; asked whenever the dataset is begun anew.
-      pad_id: the id of padding.
+      rows: the rows to train on.
+      steps: number of batches in a stack.
+      batch_size: number of rows in a batch.
+      lengths: lengths of the buckets, ascending. Rows that fit into the same length are batched together
+        and cut to it. The last is the rows' own length.
+      seed: with the same seed, each epoch has the same order.
+      epoch: returns the current epoch; called at the start of each iteration.
+      pad_id: the padding id.
 
     Returns:
       dataset of (x [steps, batch, length] int32, y [steps, batch] int32, weights [steps, batch] float32,
@@ -175,9 +175,9 @@ _Stack = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32], int]
 
 
 def _stack(rows: Rows, length: int, steps: int, batch_size: int) -> _Stack:
-    """Rows as one stack; batches that they do not reach are zero and not counted."""
+    """Makes one stack of the rows. The batches that they do not fill are zero and not counted."""
     count, real = -(-len(rows.y) // batch_size), len(rows.y)
-    # A batch that is not full goes on with real rows of weight 0: every model has finite answers to those.
+    # A batch is filled up with real rows of weight 0, as on those every model's outputs are finite.
     full = _taken(rows, np.arange(count * batch_size) % real)
     x, y = np.zeros((steps, batch_size, length), np.int32), np.zeros((steps, batch_size), np.int32)
     x[:count] = full.x[:, :length].reshape(count, batch_size, length)
@@ -195,7 +195,7 @@ def _joined(some: Rows, more: Rows) -> Rows:
 
 
 def in_order(rows: Rows, *, batch_size: int = 4096) -> tf.data.Dataset:
-    """All rows, once, as they lie: (x [batch, length] int32, y [batch] int32)."""
+    """Makes a dataset of all rows in their order: (x [batch, length] int32, y [batch] int32)."""
 
     def parts() -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
         for start in range(0, len(rows.y), batch_size):
@@ -209,13 +209,13 @@ def in_order(rows: Rows, *, batch_size: int = 4096) -> tf.data.Dataset:
 
 
 def _shuffled(count: int, seed: int, epoch: int) -> Iterator[NDArray[np.int64]]:
-    """The numbers of all rows in the order of an epoch, some thousands at a time."""
+    """Yields the indices of all rows in the order of an epoch, some thousands at a time."""
     for start in range(0, count, _AT_ONCE):
         places = tf.range(start, min(start + _AT_ONCE, count), dtype=tf.int64)
-        # A permutation that is computed place by place: shuffling a list would hold a number for each row.
+        # Computes the permutation index by index; a shuffled list would need memory for every row.
         yield tf.random.experimental.index_shuffle(places, [seed, epoch], count - 1).numpy()
 
 
 def _bucket_of(x: NDArray[np.integer], lengths: Sequence[int], pad_id: int) -> NDArray[np.intp]:
-    """For each row, the index of the first length that holds it."""
+    """Returns, for each row, the index of the first length that it fits into."""
     return np.searchsorted(lengths, (x != pad_id).sum(axis=1))

@@ -1,4 +1,4 @@
-"""Writes the trained model as a SavedModel that carries its own identity and its Keras original."""
+"""Writes the trained model as a SavedModel that contains its identity and its Keras original."""
 
 import json
 from pathlib import Path
@@ -13,27 +13,27 @@ from maskline.transform.names import IDENTITY_FILE, KERAS_FILE
 
 
 def model_identity_of(saved_model: str) -> str:
-    """The identity that an exported model carries."""
+    """Reads the identity of an exported model."""
     with tf.io.gfile.GFile(f"{saved_model}/{IDENTITY_FILE}") as file:
         return json.loads(file.read())["identity"]
 
 
 def keras_file(saved_model: str) -> str:
-    """Where an exported model keeps its Keras original, from ids to logits."""
+    """Returns the path of an exported model's Keras original, which takes ids and gives logits."""
     return f"{saved_model}/{KERAS_FILE}"
 
 
 def export(
     model: keras.Model, served: ServedModel, spec: SequenceSpec, folder: str, *, identity: str
 ) -> None:
-    """Saves `model` behind its signatures.
+    """Saves a model with its signatures.
 
     Args:
-      model: the trained model; it also goes beside them as it is, for a warm start.
-      served: its signatures.
+      model: the trained model; it is also saved as a Keras file, for a warm start.
+      served: the same model with its signatures.
       spec: names, symbols and length.
       folder: the SavedModel's directory.
-      identity: see `TrainingRecipe.identity`; written into `assets.extra`, which travels with the model.
+      identity: see `TrainingRecipe.identity`; written into `assets.extra`, which is part of the model.
     """
     served.archive().write_out(folder, verbose=False)
     extra = Path(folder) / Path(IDENTITY_FILE).parent

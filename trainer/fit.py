@@ -1,4 +1,4 @@
-"""Fits a model. Knows Keras; knows nothing of TFX or files of examples."""
+"""Fits a model with Keras. It uses neither TFX nor files of examples."""
 
 import logging
 import tempfile
@@ -30,58 +30,59 @@ def fit(
     checkpoints: Path,
     start_from: str | None = None,
 ) -> tuple[keras.Model, list[dict[str, float]]]:
-    """Builds the model and fits it, repeatably for a seed; goes on where a killed training stopped.
+    """Builds the model and fits it; continues a killed training. The same seed gives the same weights.
 
     Args:
-      train: rows to learn from.
+      train: rows to train on.
       held_out: rows to measure on after each epoch.
       spec: length and vocabulary.
-      settings: sizes, epochs, seed.
-      log_dir: where TensorBoard's logs go.
-      checkpoints: a folder of this training's own: same rows, settings and source, same folder.
-      start_from: a `.keras` file whose weights to begin with.
+      settings: of the model and of its training.
+      log_dir: the folder for TensorBoard's logs.
+      checkpoints: the folder for this training's checkpoints. The same rows, settings and source must get
+        the same folder, and other trainings another one.
+      start_from: a `.keras` file with the weights to start from.
 
     Returns:
       the model and, for each epoch, what `Progress.history` holds; `rows` is the
       number of rows that the epoch trained on, which is all of them.
 
     Raises:
-      InputError: a split has no rows, the loss is not finite, padding reaches an answer, or the weights
-        to begin with are of another model.
+      InputError: a split has no rows, the loss is not finite, padding changes an output, or the weights to
+        start from do not fit the model.
     """
-    config = settings.training
-    lengths = _lengths(spec, config)
+    training = settings.training
+    lengths = _lengths(spec, training)
     if not len(held_out.y):
         raise InputError("split 'eval' holds no rows: give more data or change data.eval_percent")
     if not len(train.y):
         raise InputError("split 'train' holds no rows: give more data or change data.eval_percent")
-    batch_size = min(config.batch_size, len(train.y))
+    batch_size = min(training.batch_size, len(train.y))
     steps = int(batches_of(train, batch_size=batch_size, lengths=lengths, pad_id=spec.pad_id).sum())
-    xla = _with_xla(settings, steps * config.epochs)
+    xla = _with_xla(settings, steps * training.epochs)
     model = _built(spec, settings, xla)
     if start_from:
         _take_weights(model, start_from)
     _check_masks(model, train, spec, settings)
-    stepping = _compiled(model, config, steps, xla)
-    progress = Progress(checkpoints, config)
+    stepping = _compiled(model, training, steps, xla)
+    progress = Progress(checkpoints, training)
     first_epoch = progress.restore(stepping)
     at_first = stepping.evaluate(in_order(held_out), verbose=0, return_dict=True)
     logger.info("before epoch %d: held-out loss %.4f", first_epoch + 1, at_first["loss"])
     stepping.fit(
         stacks(
             train,
-            steps=min(config.steps_per_call, steps),
+            steps=min(training.steps_per_call, steps),
             batch_size=batch_size,
             lengths=lengths,
-            seed=config.seed,
+            seed=training.seed,
             epoch=lambda: progress.epoch,
             pad_id=spec.pad_id,
         ),
-        epochs=config.epochs,
+        epochs=training.epochs,
         initial_epoch=first_epoch,
         validation_data=in_order(held_out),
         callbacks=[
-            _TensorBoard(model, str(log_dir), histogram_freq=int(config.histograms)),
+            _TensorBoard(model, str(log_dir), histogram_freq=int(training.histograms)),
             progress,
         ],
         shuffle=False,  # the dataset shuffles
@@ -93,7 +94,7 @@ def fit(
 
 
 class _TensorBoard(keras.callbacks.TensorBoard):
-    """Draws the functional model's layers: Keras draws no model of another class, and says nothing."""
+    """Draws the layers of the functional model. Keras draws none for a model of another class."""
 
     def __init__(self, drawn: keras.Model, log_dir: str, **arguments: Any) -> None:
         super().__init__(log_dir, **arguments)
@@ -105,41 +106,41 @@ class _TensorBoard(keras.callbacks.TensorBoard):
 
 
 def learning_rate(
-    config: TrainingSettings, steps: int
+    training: TrainingSettings, steps: int
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """Adam's step size over a whole training.
+    """Returns Adam's learning rate as a schedule over the whole training.
 
     Cosine annealing without restarts (Loshchilov and Hutter, 2017, "SGDR", equation 5), after a linear
     rise.
 
     Args:
-      config: schedule, warmup and the highest rate.
-      steps: of all epochs together.
+      training: schedule, warmup and the highest rate.
+      steps: number of steps in all epochs together.
     """
-    if config.schedule == "constant":
-        return config.learning_rate
-    rising = round(config.warmup * steps)
+    if training.schedule == "constant":
+        return training.learning_rate
+    rising = round(training.warmup * steps)
     if not rising:
-        return keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
+        return keras.optimizers.schedules.CosineDecay(training.learning_rate, steps)
     return keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, steps - rising), warmup_target=config.learning_rate, warmup_steps=rising
+        0.0, max(1, steps - rising), warmup_target=training.learning_rate, warmup_steps=rising
     )
 
 
 def _built(spec: SequenceSpec, settings: TrainerSettings, xla: bool) -> keras.Model:
     keras.utils.set_random_seed(settings.training.seed)
     if settings.training.threads != 1 and not xla:
-        # Parallel reductions may differ in the last bit from run to run. One thread has none, and Keras
-        # would leave XLA out, with a warning only, where this is on.
+        # Parallel reductions may differ in the last bit from run to run; one thread does none. Where this is
+        # on, Keras would not compile with XLA, and would only warn.
         tf.config.experimental.enable_op_determinism()
     return build_model(spec, settings.model)
 
 
-def _compiled(model: keras.Model, config: TrainingSettings, steps: int, xla: bool) -> SteppingModel:
-    """The same layers, compiled, in a model that trains on stacks of batches."""
+def _compiled(model: keras.Model, training: TrainingSettings, steps: int, xla: bool) -> SteppingModel:
+    """Puts the layers into a model that trains on stacks of batches, and compiles it."""
     stepping = SteppingModel(model.input, model.output, name=model.name)
     stepping.compile(
-        optimizer=keras.optimizers.Adam(learning_rate(config, steps * config.epochs)),
+        optimizer=keras.optimizers.Adam(learning_rate(training, steps * training.epochs)),
         loss=keras.losses.SparseCategoricalCrossentropy(
             from_logits=True, reduction="mean_with_sample_weight"
         ),
@@ -151,19 +152,19 @@ def _compiled(model: keras.Model, config: TrainingSettings, steps: int, xla: boo
 
 
 def _with_xla(settings: TrainerSettings, steps: int) -> bool:
-    """Compiling takes as long as about a thousand small steps; XLA's random numbers are slow on a CPU."""
+    """Decides whether XLA pays: compiling costs about 1,000 small steps, and its random numbers are slow."""
     if settings.training.xla == "auto":
         return steps >= 1000 and not settings.model.dropout
     return settings.training.xla == "on"
 
 
-def _lengths(spec: SequenceSpec, config: TrainingSettings) -> tuple[int, ...]:
-    """The lengths that rows are cut to, rising; the last holds every row."""
-    return (*sorted({length for length in config.length_buckets if length < spec.length}), spec.length)
+def _lengths(spec: SequenceSpec, training: TrainingSettings) -> tuple[int, ...]:
+    """Returns the lengths of the buckets in ascending order; every row fits into the last."""
+    return (*sorted({length for length in training.length_buckets if length < spec.length}), spec.length)
 
 
 def _check_masks(model: keras.Model, train: Rows, spec: SequenceSpec, settings: TrainerSettings) -> None:
-    """Refuses a model through which padding reaches the answer, unless its settings ask for that."""
+    """Refuses a model in which padding changes the output, unless its settings ask for that."""
     sample = train.x[:64].astype("int32")
     padding = sample == spec.pad_id
     if padding.all() or not padding.any():

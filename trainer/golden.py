@@ -1,4 +1,4 @@
-"""Golden rows: raw examples and what the model answered to them before it was exported."""
+"""Golden rows: raw examples, with the logits that the model gave for them before it was exported."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ COUNT = 256
 
 
 def write_golden_rows(model: keras.Model, served: ServedModel, files: Sequence[str], target: str) -> None:
-    """Writes examples with their logits, so that anyone can check the exported model against them.
+    """Writes examples with their logits, which the exported model must reproduce.
 
     Args:
-      model: as trained.
-      served: gives Transform's graph.
+      model: the trained model, before the export.
+      served: the same model with Transform's graph.
       files: glob patterns of gzip TFRecord files of raw tf.Examples, with labels.
       target: the file to write: gzip TFRecord of tf.Examples with `example` (bytes) and `logits` (floats).
     """

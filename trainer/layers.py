@@ -1,7 +1,7 @@
-"""Layers that do the work of the model. `keras.ops` alone, so that any Keras backend runs them.
+"""The layers of the model. They use `keras.ops` only, so they run on any Keras backend.
 
-Axes in names: b batch, s or q or k sequence position (q asks, k answers), d width.
-A mask is boolean [b, s], true where a position is real; what a layer does with it is `MaskedLayer`'s.
+Axes in names: b batch, s sequence position, q query position, k key position, d width.
+A mask is boolean [b, s], true at real positions. `MaskedLayer` says what the layers do with it.
 """
 
 from typing import Any, Literal
@@ -27,14 +27,14 @@ MaskAxis = Literal["keys", "queries", "none"]
 
 @keras.saving.register_keras_serializable("maskline")
 class MaskedEmbedding(MaskedLayer):
-    """Looks ids up in a table, adds what is learned for each position, and zeroes masked positions.
+    """Embeds ids, adds a learned embedding of each position, and zeroes masked positions.
 
     Args:
       size: number of ids.
-      width: numbers for each id.
-      positions: the longest row that has embedded positions; 0 embeds none, and any length will do.
-        They start at zero, so that those never trained on stay neutral.
-      initializer: of the table.
+      width: embedding dimension.
+      positions: number of position embeddings, which is the longest row allowed. With 0 there are none,
+        and rows may have any length. They start at zero, so positions never trained on have no effect.
+      initializer: of the embedding table.
 
     Input: [b, s] integer. Output: [b, s, width] in the compute dtype.
 
@@ -50,29 +50,31 @@ class MaskedEmbedding(MaskedLayer):
         self.initializer = keras.initializers.get(initializer)
 
     def build(self, input_shape: Any) -> None:
-        """Makes the table, [size, width], and the positions, [positions, width]."""
+        """Creates the table, [size, width], and the position embeddings, [positions, width]."""
         self.table = self.add_weight(
             shape=(self.size, self.width), initializer=self.initializer, name="table"
         )
         if self.positions:
-            self.places = self.add_weight(
+            self.position_table = self.add_weight(
                 shape=(self.positions, self.width), initializer="zeros", name="positions"
             )
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
-        """Returns the rows of the table, zero where masked."""
+        """Returns the embeddings, zero where masked."""
         outputs_bsd = ops.take(self.table, inputs, axis=0)
         if self.positions:
-            outputs_bsd = outputs_bsd + self._places(inputs)
+            outputs_bsd = outputs_bsd + self._position_embeddings(inputs)
         return zero_masked(outputs_bsd, mask)
 
-    def _places(self, inputs: Any) -> Any:
+    def _position_embeddings(self, inputs: Any) -> Any:
         length = inputs.shape[1]
-        if length is None:  # known only when the graph runs; a longer row gathers out of range
-            return ops.take(self.places, ops.arange(ops.shape(inputs)[1]), axis=0)
+        if length is None:  # the length is known only when the graph runs; `take` refuses a longer row then
+            return ops.take(self.position_table, ops.arange(ops.shape(inputs)[1]), axis=0)
         if length > self.positions:
-            raise ValueError(f"layer '{self.name}': rows of {length} ids, positions for {self.positions}")
-        return self.places[:length]
+            raise ValueError(
+                f"layer '{self.name}': rows of {length} ids, but embeddings of {self.positions} positions"
+            )
+        return self.position_table[:length]
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """[b, s, width]."""
@@ -90,13 +92,13 @@ class MaskedEmbedding(MaskedLayer):
 
 @keras.saving.register_keras_serializable("maskline")
 class MaskedConvolution(MaskedLayer):
-    """Adds to each position what a convolution sees around it; padding looks like the edge of the row.
+    """A convolution with a residual connection, to which padding looks like the end of the row.
 
-    The weights begin near zero, so that at first each position is what its id says, and what is around
-    it comes in as far as that helps.
+    The weights start near zero, so the output is at first nearly the input, and training adds context as
+    far as it helps.
 
     Args:
-      kernel: positions that it sees, an odd number: as many before as after.
+      kernel: size of the kernel in positions. It is odd, so the kernel is centred on its position.
 
     Input and output: [b, s, d] floating point.
     """
@@ -106,7 +108,7 @@ class MaskedConvolution(MaskedLayer):
         self.kernel = kernel
 
     def build(self, input_shape: Any) -> None:
-        """Makes the weights, [kernel, d, d], and the bias, [d]."""
+        """Creates the weights, [kernel, d, d], and the bias, [d]."""
         width = input_shape[-1]
         near_zero = keras.initializers.VarianceScaling(1e-2, "fan_avg")
         self.weights_kde = self.add_weight(
@@ -119,10 +121,10 @@ class MaskedConvolution(MaskedLayer):
         length, width = ops.shape(inputs)[1:]
         reach = self.kernel // 2
         padded = ops.pad(inputs, ((0, 0), (reach, reach), (0, 0)))
-        # One product over neighbors laid side by side: in a compiled loop on a CPU, XLA takes ten times as
+        # One matrix product over concatenated neighbors. In a compiled loop on a CPU, XLA takes ten times as
         # long for a convolution.
-        seen = ops.concatenate([padded[:, i : i + length] for i in range(self.kernel)], axis=-1)
-        return inputs + ops.matmul(seen, ops.reshape(self.weights_kde, (-1, width))) + self.bias
+        windows = ops.concatenate([padded[:, i : i + length] for i in range(self.kernel)], axis=-1)
+        return inputs + ops.matmul(windows, ops.reshape(self.weights_kde, (-1, width))) + self.bias
 
     def get_config(self) -> dict[str, Any]:
         """Mirrors `__init__`."""
@@ -131,16 +133,16 @@ class MaskedConvolution(MaskedLayer):
 
 @keras.saving.register_keras_serializable("maskline")
 class MaskedNormalization(MaskedLayer):
-    """Scales each position to a root mean square of 1, then each number by a learned gain.
+    """RMS normalization: scales each position to a root mean square of 1, then by a learned gain.
 
     Zhang and Sennrich, 2019, "Root Mean Square Layer Normalization". Keras' own `RMSNormalization` drops
-    the mask.
+    the mask, so it cannot be used here.
 
     Input and output: [b, s, d] floating point.
     """
 
     def build(self, input_shape: Any) -> None:
-        """Makes the gain, [d]."""
+        """Creates the gain, [d]."""
         self.gain = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="gain")
 
     def transform(self, inputs: Any, mask: Any) -> Any:
@@ -153,16 +155,17 @@ class MaskedSelfAttention(MaskedLayer):
     """Self-attention that neither reads nor writes masked positions.
 
     Scaled dot-product attention (Vaswani et al., 2017, "Attention Is All You Need", section 3.2) with
-    square projections and no bias. Masked keys get weight exactly zero; masked queries come out as zero,
-    so that nothing downstream can read them. A row that is all padding comes out as zeros.
+    square projections and no bias. Masked keys get a weight of exactly zero. The output is zero at masked
+    queries, so that no later layer can read them; for a row that is all padding it is zero everywhere.
 
     Args:
       residual: adds the input to the output.
-      initializer: of the query and key projections. With "identity", positions attend from the first
-        step to those that hold alike vectors, and need not find that out.
-      mask_axis: "keys". The reference publishes "queries", which has no effect: it adds the same number
-        to all scores of a query, and softmax cancels it. "none" for comparison.
-      rezero: zeroes masked positions before and after. False is for comparison, as the reference does.
+      initializer: of the query and key projections. With "identity", positions attend to similar vectors
+        from the first step, before anything is learned.
+      mask_axis: the axis of the scores that is masked, "keys". The published reference masks "queries",
+        which has no effect: it adds the same number to all scores of a query, and softmax cancels it.
+        "queries" and "none" are here for comparison.
+      rezero: zeroes masked positions of input and output. False is for comparison with the reference.
 
     Input and output: [b, s, d] floating point.
     """
@@ -181,7 +184,7 @@ class MaskedSelfAttention(MaskedLayer):
         self.initializer = keras.initializers.get(initializer)
 
     def build(self, input_shape: Any) -> None:
-        """Makes the three projections, [d, d] each."""
+        """Creates the three projections, [d, d] each."""
         width = input_shape[-1]
         initializers = {"query": self.initializer, "key": self.initializer, "value": "glorot_uniform"}
         self.query, self.key, self.value = (
@@ -200,14 +203,14 @@ class MaskedSelfAttention(MaskedLayer):
         return inputs + mixed_bqd if self.residual else mixed_bqd
 
     def attention(self, inputs: Any, mask: Any) -> Any:
-        """How much each position attends to each other one.
+        """Computes the attention weights: how much each position attends to each other.
 
         Args:
           inputs: [b, s, d], zero where masked.
           mask: [b, s] boolean or None.
 
         Returns:
-          [b, q, k]; each query's weights add up to 1.
+          [b, q, k]; the weights of each query sum to 1.
         """
         query_bqd, key_bkd = ops.matmul(inputs, self.query), ops.matmul(inputs, self.key)
         scores_bqk = ops.matmul(query_bqd, ops.transpose(key_bkd, (0, 2, 1)))
@@ -231,13 +234,13 @@ class MaskedSelfAttention(MaskedLayer):
 
 @keras.saving.register_keras_serializable("maskline")
 class FlattenRows(MaskedLayer):
-    """Lays each row's positions side by side, and ends the mask on purpose.
+    """Flattens each row, and ends the mask on purpose.
 
-    After this no axis of positions is left for a mask to speak of. Masked positions are zeroed
-    first, so what is dense on top reads nothing of them.
+    The output has no axis of positions, so a mask would have no meaning. Masked positions are zeroed first,
+    so the dense layers that follow read nothing from them.
 
     Args:
-      rezero: False leaves them as they are, for comparison: the reference does.
+      rezero: False does not zero them, which is for comparison with the reference.
 
     Input: [b, s, d]. Output: [b, s·d].
     """
@@ -269,14 +272,13 @@ class FlattenRows(MaskedLayer):
 
 @keras.saving.register_keras_serializable("maskline")
 class MaskedPooling(MaskedLayer):
-    """Learned queries gather from the real positions of each row; ends the mask on purpose.
+    """Pools the real positions of each row by attention with learned queries, and ends the mask on purpose.
 
-    Pooling by attention with learned queries (Lee et al., 2019, "Set Transformer", section 3.2): each
-    query averages the positions with weights of its own, so rows of any length come out with one size.
-    A row that is all padding comes out as zeros.
+    Lee et al., 2019, "Set Transformer", section 3.2. Each query takes a weighted average of the positions,
+    so the output has the same size for rows of any length. It is zero for a row that is all padding.
 
     Args:
-      queries: how many.
+      queries: number of queries.
 
     Input: [b, s, d] floating point. Output: [b, queries·d].
     """
@@ -288,12 +290,12 @@ class MaskedPooling(MaskedLayer):
         self.queries = queries
 
     def build(self, input_shape: Any) -> None:
-        """Makes the queries, [d, queries]."""
-        self.asked = self.add_weight(shape=(input_shape[-1], self.queries), name="queries")
+        """Creates the queries, [d, queries]."""
+        self.query = self.add_weight(shape=(input_shape[-1], self.queries), name="queries")
 
     def transform(self, inputs: Any, mask: Any) -> Any:
         """[b, queries·d]."""
-        scores_bqk = ops.transpose(ops.matmul(inputs, self.asked), (0, 2, 1))
+        scores_bqk = ops.transpose(ops.matmul(inputs, self.query), (0, 2, 1))
         if mask is not None:
             scores_bqk = ops.where(mask[:, None, :], scores_bqk, lowest_score(scores_bqk.dtype))
         pooled_bqd = ops.matmul(ops.softmax(scores_bqk, axis=-1), inputs)

@@ -1,26 +1,26 @@
-"""What the mask lint finds: a place, what happens there, and what to do about it."""
+"""A finding of the mask lint: the layer, what happens there, and what to do about it."""
 
 from typing import Literal, NamedTuple
 
 Kind = Literal["dropped", "leaks", "unmasked"]
 
 _TEXTS: dict[Kind, str] = {
-    "dropped": "drops the mask, and what stands in padding goes on: zero it first, or use a layer that heeds "
-    "masks",
-    "leaks": "keeps the mask, yet padding reaches real positions: mask the keys, or zero padding before they "
-    "mix",
-    "unmasked": "makes no mask, and its answers change with the padding: make one, as by "
-    "Embedding(mask_zero=True), and use layers that heed it",
+    "dropped": "drops the mask and passes on the values of padding: zero them first, or use a layer that "
+    "supports masks",
+    "leaks": "keeps the mask, yet padding reaches real positions: mask the keys, or zero padding before "
+    "positions are mixed",
+    "unmasked": "makes no mask, and its outputs change with the padding: make one, for example with "
+    "Embedding(mask_zero=True), and use layers that support it",
 }
 
 
 class MaskFinding(NamedTuple):
-    """One place that lets padding through; as text, one line that says what happens and what to do.
+    """A layer that lets padding through. `str` gives one line that says what happens and what to do.
 
-    `layer` is its name after those of the models around it, as in "encoder/reshape". `kind` is "dropped"
-    where the output has no mask and depends on padding, "leaks" where it has one and real positions of it do,
-    and "unmasked" where the whole model makes no mask and its answers change. `layer_type` is the class of
-    the layer, operation or model.
+    `layer` is its name, with the names of the enclosing models before it, as in "encoder/reshape". `kind` is
+    "dropped" if its output has no mask and depends on padding, "leaks" if its output has a mask and real
+    positions depend on padding, and "unmasked" if the whole model makes no mask and its outputs change.
+    `layer_type` is the name of the class of the layer, operation or model.
     """
 
     layer: str

@@ -1,7 +1,7 @@
-"""Judges whether padding reaches the answers of a Keras model, and names the layers that let it through.
+"""Finds out whether padding changes the outputs of a Keras model, and names the layers responsible.
 
-The verdict comes from the whole model: what stands in padding is changed, padding is taken away, and the real
-outputs are compared. The walk through the layers only names the place. Trains nothing, changes nothing.
+The verdict comes from the whole model: it changes the values of padding, removes padding, and compares the
+real outputs. The walk through the layers only names the place. It neither trains nor changes the model.
 """
 
 from typing import Any, NamedTuple
@@ -20,8 +20,8 @@ class MaskReport(NamedTuple):
     """What padding does in a model.
 
     Attributes:
-      findings: places from which it reaches an answer.
-      notes: places that let it through, though it reaches no answer: information, nothing to fix.
+      findings: layers from which it reaches an output.
+      notes: layers that let it through although it reaches no output. There is nothing to fix.
     """
 
     findings: list[MaskFinding]
@@ -29,7 +29,7 @@ class MaskReport(NamedTuple):
 
 
 def mask_findings(model: keras.Model, inputs: Any, padding_id: float | None = None) -> list[MaskFinding]:
-    """Names the places from which padding reaches an answer; see `mask_report`.
+    """Names the layers from which padding reaches an output; see `mask_report`.
 
     Examples:
       >>> ids = keras.Input((4,), dtype="int32")
@@ -42,30 +42,30 @@ def mask_findings(model: keras.Model, inputs: Any, padding_id: float | None = No
 
 
 def mask_report(model: keras.Model, inputs: Any, padding_id: float | None = None) -> MaskReport:
-    """Judges whether padding reaches an answer, by three trials on the whole model, in inference.
+    """Finds out whether padding reaches an output, by experiments on the whole model in inference mode.
 
-    1. The embeddings of padding ids become loud noise of either sign: in each weight [n, d] whose rows belong
-       to ids, the rows of the padding ids. Answers to rows without padding tell such a weight from others.
-    2. Where there is no such weight, the inputs are changed at padding, and all masks are kept.
-    3. Rows are asked alone, with and without the padding at their end. A model for rows of one length is
-       taken as far as its layers go.
+    1. It replaces the embeddings of the padding ids by strong noise, positive and negative. A weight [n, d]
+       is an embedding of ids if outputs for rows without padding depend on the rows of the real ids only.
+    2. If there is no such weight, it changes the inputs at padding and keeps all masks.
+    3. It runs single rows with and without the padding at their end. If the model takes rows of one length
+       only, this goes as far as its layers accept the shorter row.
 
-    Answers are compared at real positions where they have positions, and as a whole where they have none.
-    Weights of zero hide what goes through them. Random numbers that are not from Keras' generators look like
-    a change.
+    It compares outputs at real positions if they have positions, and as a whole if they have none. A weight
+    of zero hides what passes through it. Random numbers that do not come from Keras' generators look like a
+    change.
 
     Args:
-      model: any Keras model. Layers are named in functional and sequential ones, and in such models inside
-        them; any other is one place.
+      model: any Keras model. Layers are named in functional and sequential models, also where these are
+        nested; any other model counts as one layer.
       inputs: a sample with padding, in the structure, shapes and dtypes that the model accepts.
-      padding_id: the id, or in each feature the number, that is padding. By default it is found: by a mask
-        among the inputs (boolean, or with "mask" in its name), by the masks that the model makes, or zero.
+      padding_id: the id, or the number in each feature, that is padding. By default it is found: from a mask
+        among the inputs (boolean, or with "mask" in its name), from the masks that the model makes, or zero.
 
     Returns:
-      findings and notes, one for each place and kind, in the order of the run.
+      findings and notes, one for each layer and kind, in the order of execution.
 
     Raises:
-      ValueError: the sample has no padding, or nothing else.
+      ValueError: the sample contains no padding, or only padding.
     """
     build(model, inputs)
     clean = run(model, inputs)
@@ -89,7 +89,7 @@ def _names(model: keras.Model, inputs: Any) -> list[str]:
 
 
 def _precision(model: keras.Model) -> str:
-    """The coarsest of the layers' compute dtypes."""
+    """Returns the least precise of the layers' compute dtypes."""
     dtypes = {layer.compute_dtype for layer in model._flatten_layers()}
     return next((dtype for dtype in ("bfloat16", "float16") if dtype in dtypes), "float32")
 

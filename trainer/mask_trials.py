@@ -1,4 +1,4 @@
-"""Trials that tell whether padding reaches an answer of a model, and where it leaves its positions."""
+"""Experiments that show whether padding reaches an output of a model, and at which layer."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,20 +11,20 @@ from maskline.trainer.mask_finding import MaskFinding
 from maskline.trainer.mask_walk import Call, Walk, array, graph_of, run
 from maskline.trainer.padding import Array, PaddedSample, Shortened
 
-# How far answers may be apart, relative to the largest. At equal shapes, sums are nearly always equal too.
+# How far outputs may differ, relative to the largest. With equal shapes, sums are nearly always equal too.
 _SAME_SHAPE = {"float16": 2e-3, "bfloat16": 2e-2}
 _OTHER_SHAPE = {"float16": 1e-2, "bfloat16": 5e-2}
-_LOUD = 10.0  # noise, in multiples of what is real: louder than a maximum, and float16 can hold sums of it
+_LOUD = 10.0  # the noise, in multiples of real values: more than any maximum, and float16 can hold its sums
 
 
 class Trials:
-    """The trials of one model on one sample.
+    """The experiments with one model on one sample.
 
     Args:
-      model: built.
-      sample: inputs of which something is padding.
-      clean: the model's run on the sample as it is.
-      precision: the coarsest dtype in which the model computes.
+      model: a model that is built.
+      sample: inputs that contain padding.
+      clean: the model's run on the unchanged sample.
+      precision: the least precise dtype in which the model computes.
     """
 
     def __init__(self, model: keras.Model, sample: PaddedSample, clean: Walk, precision: str) -> None:
@@ -34,7 +34,7 @@ class Trials:
         self.noisy: list[Walk] = []
 
     def findings(self) -> list[MaskFinding]:
-        """By all trials, each place once."""
+        """Returns the findings of all experiments, each once."""
         found: list[MaskFinding] = []
         self.noisy = list(self.noisy_runs())
         for noisy in self.noisy:
@@ -45,7 +45,7 @@ class Trials:
         return list(dict.fromkeys(found))
 
     def noisy_runs(self) -> Iterator[Walk]:
-        """The sample with other values in padding."""
+        """Yields runs of the model with other values at padding."""
         padding, real = self.sample.ids()
         has_tables = False
         if padding and real:
@@ -55,7 +55,7 @@ class Trials:
                 values = array(ops.copy(table))
                 swapped = [(table, _with_rows(table, values, padding, sign)) for sign in (1, -1)]
                 if self.differ(answers, run(self.model, full, weights=swapped[:1])):
-                    continue  # rows without padding read it too: no embeddings of ids, or tied ones
+                    continue  # rows without padding depend on it too: not an embedding of ids, or a tied one
                 moved = [(table, _with_rows(table, values, real, 1))]
                 if not self.differ(answers, run(self.model, full, weights=moved)):
                     continue
@@ -68,10 +68,10 @@ class Trials:
                 yield run(self.model, other, like=self.clean)
 
     def tables(self, highest: int) -> list[Any]:
-        """Weights that may hold a row for each id.
+        """Returns the weights that may hold a row for each id.
 
-        The rows of a kernel belong to units. One whose unit is 0 for all rows without padding would pass for
-        the embedding of the padding id, and what it adds to rows with padding for a leak.
+        The rows of a kernel belong to units, not ids. If a unit is 0 for all rows without padding, its row
+        would look like the embedding of the padding id, and what it adds to rows with padding like a leak.
         """
         return [
             v for v in self.model.variables
@@ -80,12 +80,12 @@ class Trials:
         ]  # fmt: skip
 
     def differ(self, one: Walk, other: Walk) -> bool:
-        """Whether answers to rows without padding differ."""
+        """Returns whether outputs for rows without padding differ."""
         pairs = zip(one.outputs or [], other.outputs or [], strict=True)
         return any(_changed(array(x), array(y), None, self.same_shape) for x, y in pairs)
 
     def answers_changed(self, other: Walk) -> bool:
-        """Whether real answers differ from those to the sample."""
+        """Returns whether real outputs differ from those for the sample."""
         return any(
             _changed(array(x), array(y), self.real(x, self.clean, only_positions=True), self.same_shape)
             for x, y in zip(self.clean.outputs or [], other.outputs or [], strict=True)
@@ -94,13 +94,13 @@ class Trials:
     def real(
         self, x: Any, of: Walk, *, reals: Sequence[Array] | None = None, only_positions: bool = False
     ) -> Array:
-        """Of a tensor, the entries that padding must not change: boolean, in its shape."""
+        """Returns which entries of a tensor padding must not change: boolean, in the tensor's shape."""
         return _real_entries(
             tuple(x.shape), of.mask_of(x), self.sample.reals if reals is None else reals, only_positions
         )
 
     def places(self, noisy: Walk) -> list[MaskFinding]:
-        """Where changed padding leaves its positions on the way to an answer."""
+        """Names the layers where changed values of padding reach real positions on the way to an output."""
         if not self.clean.calls:
             return [MaskFinding(self.model.name, "dropped", type(self.model).__name__)]
         found, reached = [], _Reached(self.clean)
@@ -116,15 +116,15 @@ class Trials:
             if self.answers_changed(alone):
                 found.append(_finding(before, changed))
                 reached.add(before.outputs, changed)
-        # What only moves axes about is seen as a change by nobody but the answer.
+        # An operation that only moves axes changes no real entry that could be recognized, but the output.
         return found or [_finding(self.clean.calls[-1], [True])]
 
     def places_of_length(self, short: Shortened) -> list[MaskFinding]:
-        """Where the number of padded positions makes a difference on the way to an answer."""
+        """Names the layers where the number of padded positions changes real values, up to an output."""
         row = run(self.model, short.row.packed())
         try:
             other = run(self.model, short.row.packed(short.arrays))
-        except Exception:  # a model with a call of its own, which takes no other length
+        except Exception:  # a model that overrides `call` and takes no other length
             return []
         if row.outputs is None:
             return []
@@ -164,15 +164,15 @@ class Trials:
     def length_changed(
         self, short: Shortened, x: Any, y: Any, of: Walk, reals: Sequence[Array], only_positions: bool = False
     ) -> bool:
-        """Whether real entries of a tensor differ between a row with padding and without."""
+        """Returns whether real entries of a tensor differ between a row with padding and without."""
         long, few = array(x), array(y)
         if (places := short.aligned(long, few)) is None:
-            return False  # what does not correspond cannot be compared; what is made of it can
+            return False  # these cannot be compared, but what is computed from them can
         real = self.real(x, of, reals=reals, only_positions=only_positions)
         return _changed(long[places], few, real[places], self.other_shape)
 
     def notes(self) -> list[MaskFinding]:
-        """Where masks end though values at padding go on."""
+        """Names the layers that drop the mask while the values of padding go on."""
         found = []
         for noisy in self.noisy:
             for before, after in zip(self.clean.calls, noisy.calls, strict=True):
@@ -187,7 +187,7 @@ class Trials:
 
 
 class _Reached:
-    """The tensors of a run that padding has reached."""
+    """The set of tensors of a run that padding has reached."""
 
     def __init__(self, of: Walk) -> None:
         self.of = of
@@ -217,7 +217,7 @@ def _real_entries(
         rows, length = real.shape
         if shape[0] != rows:
             continue
-        # Scores have positions on two axes. An answer has them on its first, or has none.
+        # Scores have positions on two axes. An output has them on its first axis, or has none.
         axes = [axis for axis in range(1, len(shape)) if shape[axis] == length]
         for axis in [axis for axis in axes if axis == 1] if only_positions else axes:
             keep &= real.reshape(rows, *(length if a == axis else 1 for a in range(1, len(shape))))
@@ -231,7 +231,7 @@ def _changed(output: Array, other: Array, real: Array | None, tolerance: float) 
         output, other = output[real], other[real]
     if output.dtype != "float64":
         return not np.array_equal(output, other)
-    # Rounding is no change; NaN where a number was is one.
+    # Rounding is no change. A NaN in the place of a number is one.
     rounding = tolerance * np.abs(output).max(initial=0, where=np.isfinite(output))
     return not np.isclose(other, output, rtol=0, atol=rounding, equal_nan=True).all()
 

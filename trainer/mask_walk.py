@@ -1,4 +1,4 @@
-"""Runs a Keras model operation by operation, and records what each was given and gave. Judges nothing."""
+"""Runs a Keras model operation by operation, and records the inputs and outputs of each."""
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-# Private, as Keras 3 gives them no public name: a mask is an attribute of the tensor that it speaks of, and
-# Functional alone can run its graph one operation at a time.
+# Private, as Keras 3 has no public names for them: a mask is an attribute of its tensor, and only Functional
+# can run its graph one operation at a time.
 from keras.src.backend import get_keras_mask, set_keras_mask
 from keras.src.models.functional import Functional
 
@@ -22,10 +22,10 @@ class Call(NamedTuple):
     """One operation of a run.
 
     Attributes:
-      name: the layer's name after those of the models around it, as in "encoder/reshape".
-      layer_type: its class.
-      inputs: the tensors that it was given.
-      outputs: the tensors that it gave.
+      name: the layer's name, with the names of the enclosing models before it, as in "encoder/reshape".
+      layer_type: the name of its class.
+      inputs: its input tensors.
+      outputs: its output tensors.
       masks: for each output, its Keras mask as an array, or None.
     """
 
@@ -40,9 +40,9 @@ class Walk(NamedTuple):
     """A run of a model.
 
     Attributes:
-      outputs: the model's, flat; None where an operation failed.
-      calls: its operations in their order; none for a model that has a `call` of its own.
-      same: by id, tensors that are copies of others: the id of the original.
+      outputs: the model's outputs as a flat list; None if an operation failed.
+      calls: its operations in their order; empty for a model that overrides `call`.
+      same: maps the `id` of a tensor that is a copy to the `id` of its original.
     """
 
     outputs: list[Any] | None
@@ -50,7 +50,7 @@ class Walk(NamedTuple):
     same: dict[int, int]
 
     def mask_of(self, tensor: Any) -> Array | None:
-        """The Keras mask that a tensor got where it was made; attention takes masks off its inputs later."""
+        """Returns the Keras mask that a tensor was made with; attention later removes those of its inputs."""
         for call in self.calls:
             for output, mask in zip(call.outputs, call.masks, strict=True):
                 if output is tensor and mask is not None:
@@ -66,15 +66,15 @@ def run(
     like: Walk | None = None,
     replaced: Mapping[int, Sequence[Any]] | None = None,
 ) -> Walk:
-    """Runs a model in inference and leaves its state, and the inputs, as they were.
+    """Runs a model in inference mode, without changing its state or the inputs.
 
     Args:
-      model: any; one that is functional or sequential is run operation by operation.
-      inputs: as the model takes them.
-      weights: variables, and the values to use in their place.
-      like: an earlier run on inputs of the same shapes, whose masks are kept: Keras' masks and all boolean
-        tensors. What stands in padding can be changed so without making it real.
-      replaced: by their number in the run, operations whose outputs are replaced by these.
+      model: any model; a functional or sequential one is run operation by operation.
+      inputs: the model's inputs.
+      weights: variables, with the values to use instead of theirs.
+      like: an earlier run on inputs of the same shapes. Its Keras masks and all its boolean tensors are used
+        again, so that changed values of padding remain padding.
+      replaced: maps the number of an operation in the run to outputs to use instead of its own.
     """
     walk = _Walk(like, replaced or {})
     with _quiet(), keras.StatelessScope(state_mapping=list(weights)):
@@ -82,7 +82,7 @@ def run(
             return Walk(tensors(model(inputs, training=False)), [], {})
         try:
             outputs = tensors(walk.through(graph, inputs))
-        except Exception:  # whatever an operation raises on rows of a length that it was not made for
+        except Exception:  # an operation may raise anything on rows of a length that it does not support
             if like is not None or replaced:
                 raise
             outputs = None
@@ -90,32 +90,32 @@ def run(
 
 
 def build(model: keras.Model, inputs: Any) -> None:
-    """Makes the model's variables if it has not made them yet."""
+    """Creates the model's variables if they do not exist yet."""
     if not model.built:
         with _quiet():
             model(inputs, training=False)
 
 
 def graph_of(op: Any) -> Any:
-    """The graph that an operation runs, or None if it is anything but a functional or sequential model."""
-    # Only where `call` is Keras' own: one that is overridden may do more than run the graph.
+    """Returns the graph of a functional or sequential model, and None for any other operation."""
+    # Only if `call` is Keras' own: an overridden one may do more than run the graph.
     graph = op._functional if type(op).call is keras.Sequential.call else op
     return graph if isinstance(graph, Functional) and type(graph).call is Functional.call else None
 
 
 def tensors(values: Any) -> list[Any]:
-    """All tensors in a structure."""
+    """Returns all tensors in a structure."""
     return [x for x in tree.flatten(values) if ops.is_tensor(x)]
 
 
 def array(x: Any) -> Array:
-    """A tensor's values; floats, of whatever precision, as float64."""
+    """Returns a tensor's values; floats of any precision as float64."""
     floating = keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype))
     return np.asarray(ops.convert_to_numpy(x), "float64" if floating else None)
 
 
 def fitting_mask(x: Any) -> Array | None:
-    """The Keras mask of a tensor, if it speaks of the tensor's leading axes."""
+    """Returns the Keras mask of a tensor if its shape is that of the tensor's leading axes."""
     mask = get_keras_mask(x)
     if mask is None or tuple(mask.shape) != tuple(x.shape)[: len(mask.shape)]:
         return None
@@ -125,7 +125,7 @@ def fitting_mask(x: Any) -> Array | None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
-        # Keras warns of a lost mask at every call, also where it does no harm: a finding says it better.
+        # Keras warns of a lost mask at every call, also where it does no harm. Findings report it instead.
         warnings.filterwarnings("ignore", "Layer .* destroy the mask information", UserWarning)
         yield
 
@@ -137,14 +137,14 @@ class _Walk:
         self.like, self.replaced = like, replaced
         self.calls: list[Call] = []
         self.same: dict[int, int] = {}
-        self.kept: list[Any] = []  # ids are of tensors that live
+        self.kept: list[Any] = []  # keeps tensors alive, so that no two of them have the same `id`
 
     def through(self, graph: Any, inputs: Any, mask: Any = None, path: str = "") -> Any:
-        # As Functional.call does, which sets masks again because a cast loses them.
+        # Functional.call does the same: it sets masks again because a cast loses them.
         given = tensors(inputs)
         masks = tree.flatten(tree.map_structure(get_keras_mask, inputs) if mask is None else mask)
         inputs = graph._standardize_inputs(inputs)
-        if not path:  # The caller's tensors: a layer that returns its input would put its mask on them.
+        if not path:  # Copies: a layer that returns its input would set its mask on the caller's tensors.
             inputs = [x if x is None else ops.copy(x) for x in inputs]
         for x, its_mask in zip(inputs, masks, strict=False):
             if its_mask is not None:

@@ -1,6 +1,6 @@
-"""Where masks come from and what each of our layers does with them. `keras.ops` alone.
+"""Creates masks, and defines what every masked layer does with one. Uses `keras.ops` only.
 
-A mask is boolean [b, s] (batch, sequence position), true where a position is real.
+A mask is boolean [b, s] (batch, sequence position), true at real positions.
 """
 
 from typing import Any
@@ -10,11 +10,11 @@ from keras import ops
 
 
 class MaskedLayer(keras.layers.Layer):
-    """Base of our layers: nothing in a masked position gets in, and nothing comes out of one.
+    """Base class of the masked layers, which neither read masked positions nor write to them.
 
-    The mask comes and goes by Keras' own mechanism. Masked positions are zeroed before `transform`, so
-    that not even NaN there reaches an answer or a gradient, and zeroed again after it. The mask passes on
-    unchanged, unless the subclass sets `ends_mask` because its output has no positions any more.
+    Keras' own mechanism carries the mask. Masked positions are zeroed before `transform`, so that even a NaN
+    there reaches neither an output nor a gradient, and zeroed again after it. The layer passes the mask on
+    unchanged, unless its class sets `ends_mask` because its output has no positions.
     """
 
     ends_mask = False
@@ -24,7 +24,7 @@ class MaskedLayer(keras.layers.Layer):
         self.supports_masking = True
 
     def transform(self, inputs: Any, mask: Any) -> Any:
-        """What the layer does, on inputs that are zero where masked.
+        """Computes the outputs from inputs that are zero where masked; subclasses implement it.
 
         Args:
           inputs: [b, s, d] floating point.
@@ -36,25 +36,25 @@ class MaskedLayer(keras.layers.Layer):
         raise NotImplementedError
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
-        """`transform` between two zeroings."""
+        """Zeroes masked positions, applies `transform`, and zeroes them again."""
         outputs = self.transform(zero_masked(inputs, mask), mask)
         return outputs if self.ends_mask else zero_masked(outputs, mask)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """The mask of the output, [b, s] boolean or None."""
+        """Returns the mask of the output, [b, s] boolean or None."""
         return None if self.ends_mask else mask
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """The input's shape."""
+        """Returns the input's shape."""
         return input_shape
 
 
 @keras.saving.register_keras_serializable("maskline")
 class PaddingMask(MaskedLayer):
-    """Passes ids on and makes the mask: a position is real where its id is not the padding id.
+    """Creates the mask: a position is real where its id is not the padding id. Returns the ids unchanged.
 
     Args:
-      pad_id: the id of padding.
+      pad_id: the padding id.
 
     Input and output: [b, s] integer.
     """
@@ -77,25 +77,25 @@ class PaddingMask(MaskedLayer):
 
 
 def zero_masked(values: Any, mask: Any) -> Any:
-    """Zeroes masked positions, whatever stands there.
+    """Replaces the values at masked positions by zeros.
 
     Args:
       values: [b, s, d].
       mask: [b, s] boolean or None.
 
     Returns:
-      [b, s, d]; `values` itself without a mask.
+      [b, s, d]; `values` itself if `mask` is None.
     """
     if mask is None:
         return values
-    # A product would keep NaN and infinity alive: where it is.
+    # Multiplying by the mask would keep NaN and infinity, as 0 times either is NaN.
     return ops.where(mask[..., None], values, ops.zeros_like(values))
 
 
 def lowest_score(dtype: Any) -> float:
-    """A score that softmax turns into zero and that is finite in `dtype`, with room to spare.
+    """Returns a score of which softmax makes zero and which is well inside the finite range of `dtype`.
 
-    The lowest finite number itself would become -inf as soon as anything is added to it, and a row whose
-    keys are all -inf is NaN.
+    The lowest finite number would become -inf as soon as something is subtracted from it, and softmax over
+    scores that are all -inf is NaN.
     """
     return -3e4 if keras.backend.standardize_dtype(dtype) == "float16" else -1e38

@@ -1,4 +1,4 @@
-"""Builds the masked Keras model. The `reference` preset has the names and sizes of the reference table."""
+"""Builds the masked Keras model. With the `reference` preset, layers and sizes are those of the reference."""
 
 import keras
 
@@ -15,55 +15,55 @@ from maskline.trainer.settings import ModelSettings
 from maskline.transform.features import ROW, SequenceSpec
 
 
-def build_model(spec: SequenceSpec, config: ModelSettings) -> keras.Model:
-    """Builds the model; weights are drawn from Keras' global seed.
+def build_model(spec: SequenceSpec, settings: ModelSettings) -> keras.Model:
+    """Builds the model, with weights from Keras' global random seed.
 
     Args:
       spec: length, vocabulary and padding id.
-      config: what it is made of.
+      settings: layers and sizes.
 
     Returns:
       a model from [batch, length] integer ids to [batch, vocabulary] float32 logits. With
-      `config.any_length`, rows have any length from 1 to `spec.length`.
+      `settings.any_length`, rows have any length from 1 to `spec.length`.
     """
-    ids = keras.Input((None if config.any_length else spec.length,), dtype="int32", name=ROW)
+    ids = keras.Input((None if settings.any_length else spec.length,), dtype="int32", name=ROW)
     y = PaddingMask(spec.pad_id, name="masking")(ids)
     y = MaskedEmbedding(
         spec.size,
-        config.width,
-        positions=spec.length if config.any_length else 0,
-        # Identity attention tells like from unlike at once if ids differ by more than their surroundings.
+        settings.width,
+        positions=spec.length if settings.any_length else 0,
+        # With identity attention, equal ids attend to each other at once if embeddings are far apart.
         initializer=keras.initializers.RandomNormal(stddev=0.5)
-        if config.attention_init == "identity"
-        else config.attention_init,
+        if settings.attention_init == "identity"
+        else settings.attention_init,
         name="embed",
     )(y)
-    y = _dropped(y, config.dropout, 0)
-    if config.kernel:
-        y = MaskedConvolution(config.kernel, name="convolve")(y)
-    if config.normalize:
+    y = _dropped(y, settings.dropout, 0)
+    if settings.kernel:
+        y = MaskedConvolution(settings.kernel, name="convolve")(y)
+    if settings.normalize:
         y = MaskedNormalization(name="normalize")(y)
     y = MaskedSelfAttention(
-        residual=config.residual,
-        initializer=config.attention_init,
-        mask_axis=config.attention_mask,
-        rezero=config.rezero,
+        residual=settings.residual,
+        initializer=settings.attention_init,
+        mask_axis=settings.attention_mask,
+        rezero=settings.rezero,
         name="reflect",
     )(y)
-    if config.normalize:
+    if settings.normalize:
         y = MaskedNormalization(name="normalize_1")(y)
-    if config.queries:
-        y = MaskedPooling(config.queries, name="pool")(y)
+    if settings.queries:
+        y = MaskedPooling(settings.queries, name="pool")(y)
     else:
-        y = FlattenRows(rezero=config.rezero, name="reshape")(y)
-    for index, units in enumerate(config.hidden):
-        y = _dropped(y, config.dropout, index + 1)
+        y = FlattenRows(rezero=settings.rezero, name="reshape")(y)
+    for index, units in enumerate(settings.hidden):
+        y = _dropped(y, settings.dropout, index + 1)
         y = keras.layers.Dense(units, activation="relu", name=f"dense_{index}" if index else "dense")(y)
-    y = _dropped(y, config.dropout, len(config.hidden) + 1)
+    y = _dropped(y, settings.dropout, len(settings.hidden) + 1)
     logits = keras.layers.Dense(spec.size, name="dbd", dtype="float32")(y)
     return keras.Model(ids, logits, name="maskline")
 
 
 def _dropped(values: keras.KerasTensor, rate: float, index: int) -> keras.KerasTensor:
-    # Named, since Keras numbers on from model to model, and a checkpoint tells layers by name.
+    # A name of its own: Keras' numbers continue from model to model, and checkpoints find layers by name.
     return keras.layers.Dropout(rate, name=f"dropout_{index}")(values) if rate else values

@@ -1,4 +1,4 @@
-"""Where the padding of a sample is, and the same sample with other padding. NumPy and the inputs alone."""
+"""Finds the padding of a sample, and makes the same sample with other padding. It runs no model."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -11,13 +11,13 @@ Array = NDArray[Any]
 
 
 class PaddedSample(NamedTuple):
-    """Inputs of a model, with what is known of their padding.
+    """Inputs of a model, and where they are padding.
 
     Attributes:
-      structure: the inputs as given; its arrays are replaced by those below.
-      arrays: its arrays, in the order of `keras.tree.flatten`.
-      padding: for each array, [b, s] boolean, true at padding; None for one that has no padding.
-      is_mask: for each array, whether it is itself a mask, true (or 1) where a position is real.
+      structure: the inputs as given; only their structure is used.
+      arrays: the arrays, in the order of `keras.tree.flatten`.
+      padding: for each array, [b, s] boolean, true at padding; None for an array without padding.
+      is_mask: for each array, whether it is a mask, which is true (or 1) at real positions.
     """
 
     structure: Any
@@ -27,16 +27,16 @@ class PaddedSample(NamedTuple):
 
     @property
     def reals(self) -> list[Array]:
-        """For each array with padding, [b, s] boolean, true where a position is real."""
+        """Returns, for each array with padding, [b, s] boolean, true at real positions."""
         return [~padding for padding in self.padding if padding is not None]
 
     def packed(self, arrays: Sequence[Array] | None = None) -> Any:
-        """The arrays, or others in their place, as tensors in the structure that the model takes."""
+        """Returns the arrays, or others instead of them, as tensors in the model's input structure."""
         flat = [ops.convert_to_tensor(x, x.dtype) for x in (self.arrays if arrays is None else arrays)]
         return tree.pack_sequence_as(self.structure, flat)
 
     def ids(self) -> tuple[set[int], set[int]]:
-        """The padding ids, and the real ids."""
+        """Returns the padding ids and the real ids."""
         padding: set[int] = set()
         real: set[int] = set()
         for x, hidden in zip(self.arrays, self.padding, strict=True):
@@ -46,7 +46,7 @@ class PaddedSample(NamedTuple):
         return padding, real - padding
 
     def noisy(self, sign: int, scale: float) -> list[Array]:
-        """The arrays with noise in padded floats and real ids in padded integers; masks stay as they are."""
+        """Returns the arrays with noise at padded floats and real ids at padded integers; masks are kept."""
         random, arrays = np.random.default_rng(0), []
         for x, hidden in zip(self.arrays, self.padding, strict=True):
             x = x.copy()
@@ -59,7 +59,7 @@ class PaddedSample(NamedTuple):
         return arrays
 
     def full(self) -> list[Array]:
-        """The arrays with real values in place of all padding, and masks that are true everywhere."""
+        """Returns the arrays with real values instead of padding, and with masks that are true everywhere."""
         random, arrays = np.random.default_rng(1), []
         for x, hidden, is_mask in zip(self.arrays, self.padding, self.is_mask, strict=True):
             x = np.ones_like(x) if is_mask else x.copy()
@@ -70,7 +70,7 @@ class PaddedSample(NamedTuple):
         return arrays
 
     def shortened(self) -> Iterator["Shortened"]:
-        """Rows of the sample, each alone, with and without the padding at its end (or at its start)."""
+        """Yields single rows of the sample, with and without the padding at the end (or at the start)."""
         seen: list[Array] = []
         for hidden in self.padding:
             if hidden is None or any(np.array_equal(hidden, other) for other in seen):
@@ -79,7 +79,7 @@ class PaddedSample(NamedTuple):
             ends = _run_length(hidden[:, ::-1])
             left = not ends.any()
             ends = _run_length(hidden) if left else ends
-            # Not to a length of 1, which operations take for an axis to repeat.
+            # Not to a length of 1, as operations would broadcast such an axis.
             lengths = np.maximum(hidden.shape[1] - ends, 2)
             rows = np.flatnonzero((lengths < hidden.shape[1]) & ~hidden.all(axis=1))
             rows = rows[np.argsort(lengths[rows], kind="stable")]
@@ -90,7 +90,7 @@ class PaddedSample(NamedTuple):
         alone, short = [], []
         for x, padding in zip(self.arrays, self.padding, strict=True):
             one = x[row : row + 1]
-            # Masks, segment ids and the like are cut along with the row that they speak of.
+            # Masks, segment ids and other inputs of the same length are cut along with the row.
             along = padding is None or np.array_equal(padding, hidden)
             cut = along and x.ndim > 1 and x.shape[1] == hidden.shape[1]
             alone.append(one)
@@ -100,13 +100,13 @@ class PaddedSample(NamedTuple):
 
 
 class Shortened(NamedTuple):
-    """A row with its padding, and without the padding at one of its ends.
+    """A row with its padding, and the same row without the padding at one of its ends.
 
     Attributes:
       row: the row, a batch of one.
-      arrays: the same row, shorter.
-      length: of the shorter row.
-      left: whether padding was at the start.
+      arrays: the same row without padding.
+      length: length of the shorter row.
+      left: whether the padding was at the start.
     """
 
     row: PaddedSample
@@ -115,7 +115,7 @@ class Shortened(NamedTuple):
     left: bool
 
     def aligned(self, long: Array, short: Array) -> tuple[slice, ...] | None:
-        """Where values of the shorter row stand among those of the longer; None if they do not correspond."""
+        """Returns where the shorter row's values are in the longer row; None if they do not correspond."""
         if long.ndim != short.ndim:
             return None
         places = []
@@ -131,17 +131,17 @@ def sample_of(
 ) -> PaddedSample:
     """Finds the padding of inputs.
 
-    A mask among the inputs tells it: one that is boolean, or has "mask" in its name. Otherwise
-    `padding_id` does, or the masks that the model makes, or zeros at the ends of rows.
+    It is taken from a mask among the inputs, which is boolean or has "mask" in its name; otherwise from
+    `padding_id`, from the masks that the model makes, or from zeros at the ends of rows.
 
     Args:
-      inputs: what the model takes: integers [b, s, …], floats [b, s, d], and anything else.
-      names: of the arrays in `inputs`.
-      masks: [b, s] boolean, those that the model makes of these inputs.
-      padding_id: what stands in padding; None to find it.
+      inputs: the model's inputs: integers [b, s, …], floats [b, s, d], and others, which have no padding.
+      names: names of the arrays in `inputs`.
+      masks: the masks that the model makes from these inputs, [b, s] boolean each.
+      padding_id: the value of padding; None to find it.
 
     Raises:
-      ValueError: nothing is padding, or everything.
+      ValueError: the inputs contain no padding, or only padding.
     """
     flat = tree.flatten(inputs)
     arrays = [np.asarray(ops.convert_to_numpy(ops.convert_to_tensor(x))) for x in flat]
@@ -154,8 +154,8 @@ def sample_of(
         padding.append(hidden if usable else None)
     if all(hidden is None for hidden in padding):
         raise ValueError(
-            "the sample has no padding, or nothing else: give rows of which some are padded, "
-            "and padding_id where padding is neither masked by the model nor zero"
+            "the sample contains no padding, or only padding: give rows of which some are padded, "
+            "and padding_id if padding is neither masked by the model nor zero"
         )
     return PaddedSample(inputs, arrays, padding, is_mask)
 
@@ -169,11 +169,11 @@ def _hidden(
         if mask.shape == x.shape[:2]:
             return ~mask
     if x.dtype.kind == "f" and x.ndim < 3 and padding_id is None:
-        return None  # numbers, one a row and column: nothing says that columns are positions
+        return None  # floats [b, s] may be features rather than positions
     if padding_id is not None:
         return _everywhere(x == padding_id)
     for mask in masks:
-        # A mask belongs to an input if it hides all of one value, and nothing else.
+        # A mask belongs to an input if it hides exactly the positions that hold one value.
         if mask.shape != x.shape[:2]:
             continue
         values = np.unique(x[~mask])
@@ -184,10 +184,10 @@ def _hidden(
 
 
 def _everywhere(equal: Array) -> Array:
-    """[b, s]: whether it holds for all that stands at a position."""
+    """Returns, [b, s], whether all values at a position are true."""
     return np.asarray(equal.all(axis=tuple(range(2, equal.ndim))))
 
 
 def _run_length(hidden: Array) -> Array:
-    """How many positions at the start of each row are padding."""
+    """Counts the padded positions at the start of each row."""
     return np.where(hidden.all(axis=1), hidden.shape[1], np.argmin(hidden, axis=1))

@@ -1,4 +1,4 @@
-"""How far a training has come: history, best weights, and checkpoints to go on from after a kill."""
+"""Keeps the progress of a training: history, best weights, and checkpoints to continue from after a kill."""
 
 import json
 import logging
@@ -17,41 +17,41 @@ from maskline.transform.errors import InputError
 logger = logging.getLogger(__name__)
 
 _STATE = "state.json"
-_GONE = "a checkpoint was removed or damaged while training ran; start again to go on from the last good one"
+_GONE = "a checkpoint was removed or damaged during training; run again to continue from the last good one"
 _LATEST, _BEST = "latest.weights.h5", "best.weights.h5"
 
 
 class Progress(keras.callbacks.Callback):
-    """Logs a line an epoch, keeps history and best weights, and checkpoints after every epoch.
+    """Logs a line for each epoch, keeps history and best weights, and writes a checkpoint after every epoch.
 
-    Keras' own `EarlyStopping` and `BackupAndRestore` do not know of each other: after a kill the first
-    forgets which epoch was best. Here all of it is in each checkpoint.
+    Keras' own `EarlyStopping` and `BackupAndRestore` do not work together: after a kill, the first no longer
+    knows which epoch was best. Here each checkpoint holds all of that.
 
     Args:
-      folder: for the checkpoints of this training, and of no other.
-      config: epochs, patience and whether best weights are kept.
+      folder: for the checkpoints of this training only.
+      training: epochs, patience and whether best weights are kept.
 
     Attributes:
-      epoch: that is trained now, from 0.
+      epoch: the current epoch, from 0.
       history: for each epoch, loss, accuracy, val_loss, val_accuracy, rows, seconds and the learning rate of
-        its last step; `resumed` is 1 in the first epoch after a checkpoint was taken up.
+        its last step; `resumed` is 1 in the first epoch after a checkpoint was restored.
     """
 
-    def __init__(self, folder: Path, config: TrainingSettings) -> None:
+    def __init__(self, folder: Path, training: TrainingSettings) -> None:
         super().__init__()
-        self._checkpoints, self._config = Checkpoints(folder), config
+        self._checkpoints, self._training = Checkpoints(folder), training
         self.epoch = 0
         self._resumed = False
         self.history: list[dict[str, float]] = []
 
     def restore(self, model: keras.Model) -> int:
-        """Takes up the newest checkpoint that is undamaged, if there is one.
+        """Restores the newest undamaged checkpoint, if there is one.
 
         Args:
-          model: compiled; gets the weights and the optimizer's state.
+          model: compiled; receives the weights and the optimizer's state.
 
         Returns:
-          the epoch to go on with; 0 without a checkpoint.
+          the epoch to continue with; 0 without a checkpoint.
         """
         if (newest := self._checkpoints.newest()) is None:
             return 0
@@ -61,8 +61,8 @@ class Progress(keras.callbacks.Callback):
         for name, seed in state["seeds"].items():
             model.get_layer(name).seed_generator.state.assign(seed)
         self._resumed = True
-        logger.info("going on after epoch %d, from a checkpoint", len(self.history))
-        return self._config.epochs if self._stopped() else len(self.history)
+        logger.info("continuing after epoch %d, from a checkpoint", len(self.history))
+        return self._training.epochs if self._stopped() else len(self.history)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Starts the epoch's clock."""
@@ -70,11 +70,11 @@ class Progress(keras.callbacks.Callback):
         self._began = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Stops at a loss that is NaN or infinite: training cannot recover from it."""
+        """Ends the training if the loss is NaN or infinite, as it cannot recover."""
         self._refuse_unless_finite(logs, "loss", f"by call {batch + 1}")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Logs, and writes the checkpoint."""
+        """Logs the epoch, and writes the checkpoint."""
         self._refuse_unless_finite(logs, "val_loss", "on the eval split")
         entry = {name: float(value) for name, value in (logs or {}).items() if name != "val_rows"}
         entry["rows"] = int(entry["rows"])
@@ -85,7 +85,7 @@ class Progress(keras.callbacks.Callback):
         self.history.append(entry)
         logger.info(
             "epoch %d/%d: loss %.4f, held-out loss %.4f, held-out accuracy %.3f",
-            epoch + 1, self._config.epochs, entry["loss"], entry["val_loss"], entry["val_accuracy"],
+            epoch + 1, self._training.epochs, entry["loss"], entry["val_loss"], entry["val_accuracy"],
         )  # fmt: skip
         self._save()
         if self._stopped():
@@ -93,12 +93,12 @@ class Progress(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def finish(self, model: keras.Model) -> int:
-        """Gives `model` the weights that are kept.
+        """Loads the weights to keep into `model`.
 
         Returns:
-          the epoch, from 1, that they are of.
+          the epoch that they are from, counted from 1.
         """
-        if not self._config.best_weights:
+        if not self._training.best_weights:
             return len(self.history)
         best = self._best_epoch()
         if best < len(self.history):
@@ -112,7 +112,7 @@ class Progress(keras.callbacks.Callback):
         if not math.isfinite(logs[name]):
             raise InputError(
                 f"training: the loss became {logs[name]} in epoch {len(self.history) + 1}, {where}; "
-                f"lower training.learning_rate (it is {self._config.learning_rate:g})"
+                f"lower training.learning_rate (it is {self._training.learning_rate:g})"
             )
 
     def _save(self) -> None:
@@ -135,11 +135,11 @@ class Progress(keras.callbacks.Callback):
         return losses.index(min(losses)) + 1
 
     def _stopped(self) -> bool:
-        patience = self._config.patience
+        patience = self._training.patience
         return bool(patience) and len(self.history) - self._best_epoch() >= patience
 
 
 def _seeds(model: keras.Model) -> dict[str, list[int]]:
-    """Where each random layer's numbers have got to; Keras leaves that out of saved weights."""
+    """Returns the state of each layer's random generator, which Keras does not save with the weights."""
     layers = (layer for layer in model.layers if hasattr(layer, "seed_generator"))
     return {layer.name: keras.ops.convert_to_numpy(layer.seed_generator.state).tolist() for layer in layers}

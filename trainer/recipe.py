@@ -1,4 +1,4 @@
-"""What a training is made of. It names the model; where its outputs go is no part of it. No TensorFlow."""
+"""Everything that a training depends on, besides its rows; the model is named by it. No TensorFlow."""
 
 import hashlib
 import json
@@ -10,10 +10,10 @@ from maskline.transform.features import SequenceSpec
 
 
 class TrainingRecipe(BaseModel):
-    """All that decides what a model becomes, besides the rows and the weights it begins with.
+    """Everything that decides which model a training gives, besides the rows and the initial weights.
 
-    `sequence` is the language of the data, `settings` those of model and training,
-    `fingerprint` the digest of the source and of the packages behind it.
+    `sequence` describes the features and symbols, `settings` the model and its training, and `fingerprint`
+    is the digest of the source and of the installed packages. Where outputs go is not part of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -23,15 +23,15 @@ class TrainingRecipe(BaseModel):
     fingerprint: str
 
     def identity(self, *, train: str, held_out: str, base: str = "") -> str:
-        """The model's name: SHA-256 of the recipe, the rows and the base model.
+        """Returns the model's identity: the SHA-256 of the recipe, the rows and the base model.
 
-        Training is repeatable, so the same rows, settings, seed, source and packages give the same model.
-        A second training on them, after a crash say, is therefore known to give the same model.
+        Training is repeatable, so the same rows, settings, seed, source and packages give the same model. A
+        second training on them, for example after a crash, has the same identity.
 
         Args:
-          train: digest of the rows to learn from.
+          train: digest of the training rows.
           held_out: digest of the rows that choose the epoch.
-          base: identity of the model whose weights the training begins with; empty for none.
+          base: identity of the model whose weights the training starts from; empty for none.
 
         Returns:
           64 hexadecimal digits.

@@ -1,4 +1,4 @@
-"""Settings of the model and of its training. No TensorFlow here: the command line reads this too."""
+"""Settings of the model and of its training. No TensorFlow, because the command line imports this."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -12,10 +12,10 @@ from maskline.transform.settings import Section, refusal, setting
 MAX_WEIGHTS = 1_000_000_000  # 4 GB, and three times that while Adam trains them
 Preset = Literal["default", "reference", "length-free"]
 
-# Values that a preset sets, where it differs from the defaults below. What is given beside it wins.
+# The values of a preset that differ from the defaults below. Keys given beside the preset take precedence.
 PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "default": {},
-    # The table, the mask and the training of the script that the project grew from.
+    # Layers, mask and training as published in the reference.
     "reference": {
         "model": {
             "width": 15,
@@ -131,7 +131,7 @@ class TrainingSettings(Section):
 
 
 class TrainerSettings(Section):
-    """What `run_fn` receives in `custom_config`, beside the sequence spec."""
+    """The settings that `run_fn` receives in `custom_config`, in addition to the sequence spec."""
 
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
@@ -139,7 +139,7 @@ class TrainerSettings(Section):
     @model_validator(mode="before")
     @classmethod
     def _preset(cls, values: Any) -> Any:
-        """Puts a preset's values under those given; leaves what is malformed to be refused."""
+        """Adds the preset's values where none are given. Malformed values stay, for the fields to refuse."""
         if not isinstance(values, dict):
             return values
         under = preset_values(values)
@@ -152,7 +152,7 @@ class TrainerSettings(Section):
 
 
 def preset_values(values: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    """What the preset that `values` name sets, by section; nothing where they are malformed."""
+    """Returns the values of the preset named in `values`, by section; empty if `values` are malformed."""
     model = values.get("model")
     if not isinstance(model, Mapping) or not isinstance(values.get("training", {}), Mapping):
         return {}

@@ -1,4 +1,4 @@
-"""The three ways to ask an exported model. Transform's graph is inside; nothing is left to clients."""
+"""The signatures of an exported model. They contain Transform's graph, so clients need not preprocess."""
 
 import keras
 import tensorflow as tf
@@ -8,28 +8,28 @@ from maskline.trainer.archive import OrderedArchive
 from maskline.transform import sequences
 from maskline.transform.features import ROW, SequenceSpec
 
-_LEEWAY = 8  # times the longest row: spaces between symbols, and more that other checks refuse in words
+_LEEWAY = 8  # times the longest row: room for spaces between symbols, and for what other checks refuse
 
 
 class ServedModel:
-    """The trained model behind endpoints that take raw input.
+    """The trained model, with signatures that take raw input.
 
     Args:
-      model: [batch, length] ids to [batch, vocabulary] logits.
-      transform: Transform's output, read from its artifact.
+      model: from [batch, length] ids to [batch, vocabulary] logits.
+      transform: the output of the component Transform.
       spec: names, symbols and length.
     """
 
     def __init__(self, model: keras.Model, transform: tft.TFTransformOutput, spec: SequenceSpec) -> None:
         self._spec = spec
         self._model = model
-        # The saved graph itself, rather than TFT's Keras layer around it: half the time to save and to
-        # load, and no second Keras in the model.
+        # The saved graph itself, not TFT's Keras layer around it: this halves the time to save and to load,
+        # and keeps a second Keras out of the model.
         self._transform = tf.saved_model.load(transform.transform_savedmodel_dir)
         self._symbols = tf.constant(spec.vocabulary)
         symbol = max(len(symbol.encode()) for symbol in spec.vocabulary)
         self._longest_text = _LEEWAY * spec.length * (symbol + 1)
-        # An id takes ten bytes at most; features that are not read may be larger than those that are.
+        # An id takes ten bytes at most. Features that are not read may be larger than those that are.
         self._longest_example = max(1 << 20, _LEEWAY * spec.length * 10)
         self._ids = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
@@ -39,10 +39,11 @@ class ServedModel:
         )
 
     def archive(self) -> keras.export.ExportArchive:
-        """Everything that is needed to answer, ready to be written as a SavedModel.
+        """Returns model and signatures, ready to be written as a SavedModel.
 
-        Keras' own archive: a plain `tf.saved_model.save` of a Keras 3 model answers in Python, while a
-        model server finds its variables uninitialized. It also leaves the optimizer's variables behind.
+        After a plain `tf.saved_model.save` of a Keras 3 model, a model server finds its variables
+        uninitialized, though Python does not. Keras' own archive does not have this problem, and leaves out
+        the optimizer's variables.
         """
         archive = OrderedArchive()
         for resource in (self._model, self._transform, self._ids):
@@ -94,7 +95,7 @@ class ServedModel:
         return dict(self._transform.transform_fn(self._parse(examples, names)))
 
     def _cut(self, ids: tf.Tensor) -> tf.Tensor:
-        """Leaves out columns that are padding in every row, where the model takes rows of any length."""
+        """Removes columns that are padding in every row, if the model takes rows of any length."""
         if self._model.input_shape[1] is not None:
             return ids
         real = tf.reduce_sum(tf.cast(tf.not_equal(ids, self._spec.pad_id), tf.int32), axis=1)
@@ -115,8 +116,7 @@ class ServedModel:
             return symbols.with_values(tf.identity(ids))
 
     def _answer(self, raw: dict[str, tf.SparseTensor]) -> dict[str, tf.Tensor]:
-        # Transform's graph wants every feature of the schema. An id that is allowed stands in for the
-        # label, and what becomes of it is dropped.
+        # Transform's graph needs every feature of the schema: the separator's id stands in for the label.
         rows = raw[self._spec.features[0]].dense_shape[0]
         raw = raw | {self._spec.label: sequences.column(self._spec.separator_id, rows)}
         logits = self._model(self._cut(self._transform.transform_fn(raw)[ROW]), training=False)

@@ -1,4 +1,4 @@
-"""Counts a model's parameters and the memory of training from the settings alone. No TensorFlow."""
+"""Computes a model's parameters and the memory of training from the settings alone. No TensorFlow."""
 
 from itertools import pairwise
 
@@ -7,11 +7,11 @@ from maskline.transform.features import SequenceSpec
 
 _FLOAT = 4  # bytes
 _COPIES = 4  # of each parameter: itself, its gradient, and Adam's two moments
-_PASSES = 2  # what the forward pass keeps for the backward pass, and the backward pass's own
+_PASSES = 2  # the activations that the forward pass keeps, and the gradients of the backward pass
 
 
 def parameters(spec: SequenceSpec, settings: TrainerSettings) -> int:
-    """How many parameters `maskline.trainer.model.build_model` makes."""
+    """Counts the parameters of the model that `maskline.trainer.model.build_model` builds."""
     model, width = settings.model, settings.model.width
     count = width * (spec.size + (spec.length if model.any_length else 0))
     if model.kernel:
@@ -24,7 +24,7 @@ def parameters(spec: SequenceSpec, settings: TrainerSettings) -> int:
 
 
 def memory(spec: SequenceSpec, settings: TrainerSettings) -> int:
-    """Bytes that training takes at least: its parameters, and what one batch is made into."""
+    """Estimates the least bytes that training takes, for the parameters and for one batch's activations."""
     model, rows = settings.model, settings.training.batch_size
     row = spec.length * (4 * model.width + spec.length) + sum(model.hidden) + spec.size
     return _FLOAT * (_COPIES * parameters(spec, settings) + _PASSES * rows * row)

@@ -1,4 +1,4 @@
-"""Training in a compiled loop: several optimizer steps in one call of TensorFlow."""
+"""Trains in a compiled loop, which takes several optimizer steps in one call of TensorFlow."""
 
 from typing import Any
 
@@ -7,15 +7,15 @@ import tensorflow as tf
 
 
 class SteppingModel(keras.Model):
-    """A functional model whose `fit` takes stacks of batches, one optimizer step for each batch in them.
+    """A functional model whose `fit` takes stacks of batches, with one optimizer step for each batch.
 
-    Keras' own `steps_per_execution` enters compiled code anew for each step, which costs more than a small
-    step does. Here the loop itself is compiled, under XLA too. `fit` reads tuples of x [steps, batch, …],
+    Keras' own `steps_per_execution` enters compiled code for each step anew, which takes longer than a small
+    step. Here the loop itself is compiled, with XLA too. `fit` reads tuples of x [steps, batch, …],
     y [steps, batch], weights [steps, batch] and the number of steps to take; `evaluate` reads x and y.
-    Rows of weight 0 have no effect, and the history counts those of weight 1 as `rows`.
+    Rows of weight 0 have no effect. The metric `rows` counts the rows of weight 1.
 
-    Compile it with a loss that is a mean over weights, and build the optimizer and metrics first, since no
-    variable can be made inside the loop.
+    Compile it with a loss that is a weighted mean, and build the optimizer and metrics before fitting,
+    because the loop cannot create variables.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -23,7 +23,7 @@ class SteppingModel(keras.Model):
         self.rows = keras.metrics.Sum(name="rows", dtype="float64")
 
     def train_step(self, data: tuple[Any, Any, Any, Any]) -> dict[str, Any]:
-        """Takes the steps of one stack."""
+        """Takes one optimizer step for each batch of a stack."""
         x, y, weights, count = data
 
         def body(step: Any) -> list[Any]:

@@ -32,19 +32,19 @@ from maskline.transform.names import (
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Reads the transformed examples, fits, and exports.
+    """Reads the transformed examples, fits the model, and exports it.
 
     Args:
       fn_args: `custom_config` holds `recipe` (a `TrainingRecipe` as JSON, which alone names the model),
         `checkpoints` (a folder for all trainings) and `places` (see `maskline.components.trainer`).
 
-    The model goes to `serving_model_dir`, TensorBoard's logs to `model_run_dir`, the history and the
-    golden rows to their places.
+    It writes the model to `serving_model_dir`, TensorBoard's logs to `model_run_dir`, and the history and
+    the golden rows to the places given.
     """
     recipe = TrainingRecipe.model_validate_json(fn_args.custom_config[RECIPE])
     places, checkpoints = fn_args.custom_config[PLACES], fn_args.custom_config[CHECKPOINTS]
     spec, settings = recipe.sequence, recipe.settings
-    # Ops this small lose more by handing work to other threads than they win.
+    # For operations this small, handing work to other threads costs more than it gains.
     tf.config.threading.set_intra_op_parallelism_threads(settings.training.threads)
     base = fn_args.base_model
     with tempfile.TemporaryDirectory(prefix="maskline-rows-") as folder:
@@ -69,7 +69,7 @@ def run_fn(fn_args: FnArgs) -> None:
     served = ServedModel(model, tft.TFTransformOutput(fn_args.transform_output), spec)
     write_golden_rows(model, served, places["raw_eval"], f"{places['golden_rows']}/{GOLDEN_ROWS_FILE}")
     export(model, served, spec, fn_args.serving_model_dir, identity=identity)
-    # They travel with the model, so that an earlier version can prove itself before it goes live again.
+    # They are part of the model, so that an earlier version can be checked before it goes live again.
     golden = f"{places['golden_rows']}/{GOLDEN_ROWS_FILE}"
     tf.io.gfile.copy(golden, f"{fn_args.serving_model_dir}/{EXTRA_FOLDER}/{GOLDEN_ROWS_FILE}")
     report = {"identity": identity, "parameters": model.count_params(), "rows": rows, "history": history}

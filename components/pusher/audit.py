@@ -1,4 +1,4 @@
-"""The audit log: every change of what is live, a line of JSON each, only ever appended to."""
+"""The audit log: one line of JSON for every change of the live version. Lines are only ever appended."""
 
 import errno
 import getpass
@@ -10,18 +10,18 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from maskline.transform.names import AUDIT_FILE
 
-# How earlier releases of maskline marked an override: in the reason itself.
+# Earlier releases of maskline marked an override by this prefix of its reason.
 _OVERRIDE_PREFIX = "blessed on purpose: "
 
 
 class Change(BaseModel):
-    """A change of what is live: when, by whom, `from` which version `to` which, and why.
+    """A change of the live version: when, by whom, from which version to which, and why.
 
-    `identity` names the model by what it was trained from, `model_id` is its Model artifact in the
-    metadata store, `manifest` the SHA-256 of the version's manifest. `override` is true where a person
-    released the model against ReleaseGate. `unknown_live` says what was wrong with the live model where a
-    person accepted that the new one was not compared with it. `before` stands for `from`, which is a
-    keyword in Python.
+    In JSON, `before` is called `from`, which is a keyword in Python. `identity` is the model's identity,
+    `model_id` the id of its artifact in the metadata store, and `manifest` the SHA-256 of the version's
+    manifest. `override` is true if a person released the model although ReleaseGate had blocked it.
+    `unknown_live` says what was wrong with the live model if a person accepted that the new model was not
+    compared with it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
@@ -48,20 +48,20 @@ class Change(BaseModel):
 
     @property
     def reason(self) -> str:
-        """Why, in words, for people."""
+        """The reason in words, which also say whether it was an override."""
         return f"released against the gate: {self.why}" if self.override else self.why
 
 
 def changes(folder: Path) -> list[Change]:
-    """Every change of what was live in a serving directory, oldest first.
+    """Returns every change of the live version of a serving directory, oldest first.
 
-    A line that cannot be read is skipped, so that the way back stays open; `problems` names it.
+    Lines that cannot be read are skipped, so that rolling back remains possible; `problems` names them.
     """
     return _read(folder)[0]
 
 
 def problems(folder: Path) -> list[str]:
-    """One line for each complete line of the log that cannot be read."""
+    """Returns a message for each complete line of the log that cannot be read."""
     return _read(folder)[1]
 
 
@@ -82,10 +82,10 @@ def _read(folder: Path) -> tuple[list[Change], list[str]]:
 
 
 def append(folder: Path, change: Change) -> None:
-    """Adds a line and writes it through to the disk; on a full disk the log stays as it was.
+    """Appends a line and syncs it to the disk. If the disk is full, the log stays unchanged.
 
     Raises:
-      OSError: it could not be written.
+      OSError: the line could not be written.
     """
     line = change.model_dump_json(by_alias=True, exclude_defaults=True).encode() + b"\n"
     with open(folder / AUDIT_FILE, "ab", buffering=0) as file:
@@ -96,7 +96,7 @@ def append(folder: Path, change: Change) -> None:
 
 
 def is_torn(folder: Path) -> bool:
-    """Whether the last line was not written to its end: the disk was full, or the machine went down."""
+    """Returns whether the last line is incomplete, because the disk was full or the machine stopped."""
     try:
         return _lines(folder / AUDIT_FILE)[-1] != b""
     except OSError:
@@ -104,21 +104,21 @@ def is_torn(folder: Path) -> bool:
 
 
 def mend(folder: Path) -> None:
-    """Cuts off a torn last line: what it says did not happen."""
+    """Removes an incomplete last line. The change that it announces did not happen."""
     file = folder / AUDIT_FILE
     os.truncate(file, file.stat().st_size - len(_lines(file)[-1]))
 
 
 def user() -> str:
-    """The name of the user whose process this is."""
+    """Returns the name of the user who runs this process."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # in a container there may be no name for the number
+    except (KeyError, OSError):  # in a container, the user's number may have no name
         return str(os.getuid())
 
 
 def _lines(file: Path) -> list[bytes]:
-    """All lines; the last one is empty where the log is whole."""
+    """Returns all lines; the last one is empty unless the log ends in an incomplete line."""
     try:
         return file.read_bytes().split(b"\n")
     except FileNotFoundError:

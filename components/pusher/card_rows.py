@@ -1,4 +1,4 @@
-"""The model card's sections on rows: which data, how many of each kind, and where the model is wrong."""
+"""The model card's sections about rows: how many of each kind, and which the model gets wrong."""
 
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
@@ -6,11 +6,11 @@ from itertools import accumulate
 from maskline.components.evaluation.report import CANDIDATE, OVERALL, EvaluationReport
 from maskline.transform.answers import AnswerSummary
 
-_LABELS, _SLICES, _CONFUSIONS, _WRONG_ROWS = 30, 5, 10, 10  # that the card has, at most
+_LABELS, _SLICES, _CONFUSIONS, _WRONG_ROWS = 30, 5, 10, 10  # the most that the card lists
 
 
 def labels(answers: AnswerSummary) -> Iterator[str]:
-    """Rows of each answer, by split."""
+    """Makes a table of the rows of each label, by split."""
     splits = list(answers.labels)
     counts = list(answers.labels.values())
     frequent = sorted(
@@ -25,20 +25,20 @@ def labels(answers: AnswerSummary) -> Iterator[str]:
 
 
 def lengths(answers: AnswerSummary) -> str:
-    """Lengths of the joined rows, in a sentence."""
+    """Describes the lengths of the joined rows in a sentence."""
     told = []
     for split, counts in answers.lengths.items():
         if counts:
             middle, high = (_quantile(counts, share) for share in (0.5, 0.95))
             told.append(
-                f"{split} rows hold {min(counts)} to {max(counts)} symbols, half of them at most {middle}, "
-                f"95% at most {high}"
+                f"{split} rows have {min(counts)} to {max(counts)} symbols, half of them at most {middle} "
+                f"and 95% of them at most {high}"
             )
     return f"Lengths: {'; '.join(told)}."
 
 
 def worst_slices(report: EvaluationReport) -> Iterator[str]:
-    """The slices with the lowest accuracy."""
+    """Names the slices with the lowest accuracy."""
     parts = sorted(
         (part for part in report.slices if part.name != OVERALL),
         key=lambda part: part.metrics[CANDIDATE]["accuracy"],
@@ -47,15 +47,15 @@ def worst_slices(report: EvaluationReport) -> Iterator[str]:
         yield "No slices are defined."
         return
     worst = (f"`{p.name}` {p.metrics[CANDIDATE]['accuracy']:.1%} of {p.rows:,} rows" for p in parts[:_SLICES])
-    yield f"Lowest accuracy by slice: {', '.join(worst)}."
+    yield f"The slices with the lowest accuracy: {', '.join(worst)}."
 
 
 def wrong(answers: AnswerSummary) -> Iterator[str]:
-    """The most frequent confusions, and the wrong answers that the model is most confident of."""
+    """Makes tables of the most frequent confusions and of the most confident wrong answers."""
     if not answers.wrong:
-        yield f"It answered all {answers.rows:,} held-out rows right."
+        yield f"Its answers to all {answers.rows:,} held-out rows are right."
         return
-    yield f"It answered {answers.wrong:,} of {answers.rows:,} held-out rows wrong."
+    yield f"Its answers to {answers.wrong:,} of {answers.rows:,} held-out rows are wrong."
     yield ""
     yield "The most frequent confusions:"
     yield ""
@@ -63,7 +63,7 @@ def wrong(answers: AnswerSummary) -> Iterator[str]:
     for confusion in answers.confusions[:_CONFUSIONS]:
         yield _row(f"`{confusion.label}`", f"`{confusion.answer}`", f"{confusion.rows:,}")
     yield ""
-    yield "Wrong answers that it was most confident of; some of these labels may be wrong:"
+    yield "The most confident wrong answers (in some of these rows the label itself may be wrong):"
     yield ""
     yield from _header("row", "label", "its answer", "probability")
     for row in answers.wrong_rows[:_WRONG_ROWS]:
@@ -71,7 +71,7 @@ def wrong(answers: AnswerSummary) -> Iterator[str]:
 
 
 def _quantile(counts: Mapping[int, int], share: float) -> int:
-    """The smallest length that at least this share of the rows does not exceed."""
+    """Returns the smallest length that at least this share of the rows does not exceed."""
     needed = share * sum(counts.values())
     ordered = sorted(counts)
     return next(

@@ -1,4 +1,4 @@
-"""What is known of a published model: facts for programs, a card for people. Neither TFX nor TensorFlow."""
+"""Describes a published model: facts for programs, a card for people. Neither TFX nor TensorFlow."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,10 +33,10 @@ class _Form(BaseModel):
 
 
 class Data(_Form):
-    """Rows that went in: the `span` in words, empty where the data have none; rows of each split.
+    """The data that a model was trained on: the `span` in words, which may be empty, and rows of each split.
 
-    `path` is what the settings name, `files` a digest of the list of shards with sizes and times; both are
-    empty where they are not known.
+    `path` is the path in the settings, `files` a digest of the list of shards with their sizes and times.
+    Both are empty if they are not known.
     """
 
     span: str = ""
@@ -48,11 +48,12 @@ class Data(_Form):
 
 
 class Facts(_Form):
-    """All that goes with a model.
+    """All facts about a model.
 
-    `metrics` are the candidate's over all eval rows, `gates` the verdicts by gate, `configuration` the
-    settings, `code` SHA-256 of source and packages by what they made, `stack` versions by package.
-    `answers` has rows by label and length, and what the model answers wrong; earlier versions have none.
+    `metrics` are those of the model on all eval rows, `gates` the verdicts by gate, `configuration` the
+    settings, `code` the SHA-256 of source and packages by what they made, and `stack` the versions by
+    package. `answers` has the rows by label and length and the rows that the model gets wrong; models of
+    earlier releases have none.
     """
 
     data: Data
@@ -67,16 +68,16 @@ class Facts(_Form):
 
 
 def stack() -> dict[str, str]:
-    """The versions of Python and of the packages that made the model."""
+    """Returns the versions of Python and of the packages that the model was made with."""
     return {"python": python_version()} | {name: metadata.version(name) for name in STACK}
 
 
 def card(facts: Facts, change: Change) -> str:
-    """The model card, in Markdown.
+    """Writes the model card, in Markdown.
 
     Args:
-      facts: of the model.
-      change: the line of the audit log that says how it was published.
+      facts: facts about the model.
+      change: the line of the audit log about its publication.
     """
     sections = {
         "Intended use": _use(facts),
@@ -95,7 +96,7 @@ def card(facts: Facts, change: Change) -> str:
         f"Published as version {change.to} at {change.time:%Y-%m-%d %H:%M:%S} UTC by {change.who}: "
         f"{change.reason}.{before} {quality(facts.evaluation)}",
         "",
-        f"Its identity, which names what it was trained from, is `{change.identity}`.",
+        f"Its identity, a hash of everything that it was trained from, is `{change.identity}`.",
     ]
     for title, text in sections.items():
         lines += ["", f"## {title}", "", *text]
@@ -109,25 +110,26 @@ def _spec(facts: Facts) -> SequenceSpec:
 def _use(facts: Facts) -> Iterator[str]:
     spec = _spec(facts)
     yield (
-        f"Predicts the first symbol of `{spec.label}` from {_listed(spec.features)}, joined by "
-        f"`{spec.separator}`: rows of up to {spec.length} symbols out of {spec.size}. It takes tf.Examples "
-        "(`serving_default`) and texts (`serving_text`), and gives logits, the symbol and its probability."
+        f"The model predicts the first symbol of `{spec.label}` from {_listed(spec.features)}, joined by "
+        f"`{spec.separator}`. A row has up to {spec.length} symbols of a vocabulary of {spec.size}. The "
+        "model takes tf.Examples (`serving_default`) or texts (`serving_text`), and returns the logits, the "
+        "symbol and its probability."
     )
-    yield "It is for rows of the kind that it was trained and evaluated on, and for no other."
+    yield "Use it only for rows of the kind that it was trained and evaluated on."
 
 
 def _limits(facts: Facts) -> Iterator[str]:
     overall = facts.evaluation.overall
     yield (
-        f"- About {1 - facts.metrics['accuracy']:.0%} of the answers are wrong, by {overall.rows:,} rows "
-        "that were held out; the probability that comes with an answer is off by "
+        f"- On {overall.rows:,} held-out rows, {1 - facts.metrics['accuracy']:.0%} of its answers are wrong, "
+        "and its probabilities are off by "
         f"{facts.metrics['calibration_error']:.3f} on average (expected calibration error)."
     )
     yield (
-        "- Intervals tell what chance did in drawing these rows. They do not tell what other data or "
-        "another seed would have given."
+        "- The intervals below show the uncertainty of measuring on these rows. They do not include the "
+        "effect of other data or of another seed."
     )
-    yield "- It gives one symbol, not the whole answer. Longer rows and other symbols it refuses."
+    yield "- It predicts one symbol, not the whole answer. It refuses longer rows and unknown symbols."
     for gate, verdict in facts.gates.items():
         for check in verdict.checks:
             if check.outcome in (Outcome.WARNED, Outcome.BLOCKED):
@@ -138,13 +140,13 @@ def _data(facts: Facts) -> Iterator[str]:
     data = facts.data
     span = f"{data.span}. " if data.span else ""
     rows = " + ".join(f"{count:,} {split}" for split, count in data.rows.items())
-    yield f"{span}Rows: {rows}. Read were {data.read:,}, of which {data.set_aside:,} were set aside as bad."
+    yield f"{span}Rows: {rows}. Of {data.read:,} rows that were read, {data.set_aside:,} were quarantined."
     if data.path:
         files = f"; SHA-256 of the list of shards, with sizes and times: `{data.files}`" if data.files else ""
         yield f"They were read from `{data.path}`{files}."
     for check in facts.gates["DataGate"].checks if data.set_aside and "DataGate" in facts.gates else ():
         for line in check.details if check.name == "bad rows" else ():
-            yield f"- Set aside: {line}"
+            yield f"- Quarantined: {line}"
     if facts.answers:
         yield ""
         yield card_rows.lengths(facts.answers)
@@ -161,22 +163,22 @@ def _wrong(facts: Facts) -> Iterator[str]:
 
 def _chosen(facts: Facts) -> Iterator[str]:
     if facts.configuration["training"].get("best_weights"):
-        yield "Its weights are those of the epoch with the lowest loss on held-out rows."
+        yield "The weights are those of the epoch with the lowest loss on held-out rows."
     else:
-        yield "Its weights are those of the last epoch."
+        yield "The weights are those of the last epoch."
     if set(facts.data.rows) <= {TRAIN, EVAL}:
         yield (
-            "The same held-out rows that choose the epoch decided the release, so what was measured on them "
-            "is somewhat better than new rows will show."
+            "The held-out rows that chose the epoch also decided the release, so the metrics on them are "
+            "somewhat better than they will be on new rows."
         )
 
 
 def _metrics(report: EvaluationReport) -> Iterator[str]:
     names = [name for name in report.overall.metrics[CANDIDATE] if name != "example_count"]
-    yield f"In brackets: {_CONFIDENCE:.0%} intervals."
+    yield f"Brackets contain {_CONFIDENCE:.0%} confidence intervals."
     yield ""
     titles = ["slice", "rows", *(name.replace("_", " ") for name in names)]
-    titles += ["accuracy less that of the live model"]
+    titles += ["accuracy minus that of the live model"]
     yield _row(titles)
     yield _row(["---"] * len(titles))
     for part in report.slices:
@@ -191,9 +193,10 @@ def _metrics(report: EvaluationReport) -> Iterator[str]:
 
 
 def _measured(part: SliceReport, name: str) -> str:
-    """A share has Wilson's interval (1927, JASA 22), which holds for small counts too; a mean, the normal.
+    """Formats a metric with its interval, if it has one.
 
-    A metric that is neither has none here.
+    A share has Wilson's interval (1927, JASA 22), which is valid for small counts too. A mean has the normal
+    interval. Other metrics have none.
     """
     value = part.metrics[CANDIDATE].get(name)
     if value is None:
@@ -221,7 +224,7 @@ def _with_interval(value: str, low: float, high: float, *, sign: str = "") -> st
 def _gates(gates: Mapping[str, Verdict]) -> Iterator[str]:
     yield _row(["gate", "check", "measured", "asked", "outcome"])
     yield _row(["---"] * 5)
-    # What failed comes first: a card of a model that a person released has something to say there.
+    # Failed checks come first, as in the card of a model that a person released in spite of them.
     for gate, verdict in sorted(gates.items(), key=lambda item: item[1].passed):
         for check in sorted(verdict.checks, key=lambda check: check.outcome is not Outcome.BLOCKED):
             name = check.sentence
@@ -233,17 +236,17 @@ def _gates(gates: Mapping[str, Verdict]) -> Iterator[str]:
 def _made(facts: Facts) -> Iterator[str]:
     training = facts.configuration["training"]
     yield (
-        f"{facts.parameters:,} parameters, seed {training['seed']}; rows are split by a hash of their "
-        "bytes, with no seed."
+        f"The model has {facts.parameters:,} parameters and was trained with seed {training['seed']}. Rows "
+        "are split by a hash of their bytes, without a seed."
     )
     yield ""
-    yield "SHA-256 of source and packages, first 16 digits: " + _listed(
+    yield "SHA-256 of source and packages (the first 16 digits): " + _listed(
         f"{what} {digest}" for what, digest in facts.code.items()
     )
     yield ""
     yield "Versions: " + ", ".join(f"{name} {version}" for name, version in facts.stack.items()) + "."
     yield ""
-    yield "Its settings; places of files and the engine are left out, and the data gate's rules stand above."
+    yield "Settings, without those of file paths, of the engine and of DataGate, whose checks are above:"
     yield ""
     yield from ("```json", json.dumps(facts.configuration, indent=1), "```")
 

@@ -1,7 +1,7 @@
-"""The directory of versions that a model server reads: published whole, logged, repaired. No TensorFlow.
+"""Publishes versions in the serving directory, logs them, and repairs the directory. No TensorFlow.
 
-A server polls the directory and serves the highest number in it. It ignores names that are not numbers:
-the lock, the audit log, and what is still being copied or removed. What a version is, `contents` says.
+A model server polls the directory and serves the highest number in it. It ignores names that are not
+numbers: the lock, the audit log, and folders that are being copied or removed. `contents` reads the versions.
 """
 
 import fcntl
@@ -52,26 +52,26 @@ def publish(
 ) -> Version:
     """Makes a model live: copies it into the serving directory under the next number, and logs it.
 
-    It is copied under a name that no server takes for a version and written through to the disk, with a
-    manifest of its files; then the change is logged; then the copy is renamed, in one step. Killed before
-    it was logged, nothing happened; killed after, `repair` renames it. One publisher works at a time;
-    another waits. A number is never given twice, even where its version was removed.
+    The copy first has a name that no server takes for a version. It is synced to the disk with a manifest of
+    its files, then the change is logged, and then the copy is renamed. If the process is killed before the
+    change is logged, nothing has happened; if it is killed later, `repair` renames the copy. Only one
+    publisher works at a time, and others wait. No number is used twice, even if its version was removed.
 
     Args:
       saved_model: the exported model.
-      folder: the serving directory; made where it is missing.
+      folder: the serving directory; created if it does not exist.
       why: the reason, for the audit log.
-      model_id: its Model artifact in the metadata store.
-      facts: what is known of the model; it goes with it, and as a card. An earlier version brings its own,
-        and gets a card that says how it came back.
-      override: a person released it against ReleaseGate.
-      unknown_live: what was wrong with the live model where a person accepted that; for the audit log.
+      model_id: the id of its Model artifact in the metadata store.
+      facts: facts about the model, which are stored with it and shown in its model card. An earlier version
+        contains its own facts; it gets a new card, which says how it became live again.
+      override: whether a person released it although ReleaseGate had blocked it.
+      unknown_live: what was wrong with the live model, if a person accepted that; for the audit log.
 
     Returns:
       the new version.
 
     Raises:
-      InputError: the directory cannot be written; what was live is live.
+      InputError: the directory cannot be written. The live version has not changed.
     """
     facts = facts or _facts_within(saved_model)
     with _changing(folder):
@@ -90,17 +90,17 @@ def publish(
             _flush(folder, deep=False)
             audit.append(folder, change)
         except OSError:
-            shutil.rmtree(incoming, ignore_errors=True)  # gives a full disk its space back
+            shutil.rmtree(incoming, ignore_errors=True)  # frees the space on a full disk
             raise
         _go_live(folder, change.to)
     return Version(change.to, folder / str(change.to), change.identity)
 
 
 def repair(folder: Path) -> None:
-    """Finishes what a killed publisher left: half a copy goes, a copy that was logged goes live.
+    """Repairs what a killed publisher left: removes an unlogged copy, and makes a logged copy live.
 
-    Also logs versions that other hands put there. Writes only where there is something to repair; call it
-    before asking what is live.
+    It also logs versions that something else put into the directory. It writes only if there is something to
+    repair. Call it before asking which version is live.
 
     Raises:
       InputError: the directory cannot be written.
@@ -111,7 +111,7 @@ def repair(folder: Path) -> None:
 
 
 def remove(folder: Path, number: int) -> None:
-    """Removes a version, in one step for whoever polls the directory.
+    """Removes a version. It disappears in one step for a server that polls the directory.
 
     Raises:
       InputError: the version is live, or the directory cannot be written.
@@ -127,27 +127,27 @@ def remove(folder: Path, number: int) -> None:
 
 @contextmanager
 def _changing(folder: Path) -> Iterator[None]:
-    """Keeps other publishers out, and says in one line what the disk refused."""
+    """Locks out other publishers, and turns an `OSError` into a message of one line."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / LOCK_FILE, "a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # given back by the kernel, however this ends
+            fcntl.flock(file, fcntl.LOCK_EX)  # the kernel releases it, even if the process is killed
             yield
     except OSError as error:
         raise InputError(
-            f"{folder}: cannot be written ({error.strerror}); what was live is live. "
+            f"{folder}: cannot be written ({error.strerror}); the live version has not changed. "
             "Make room or give write access, then run again"
         ) from error
 
 
 def _facts_within(saved_model: Path) -> Facts | None:
-    """What an earlier version brings; None where it was exported just now."""
+    """Returns the facts that an earlier version contains; None for a model that was just exported."""
     try:
         return Facts.model_validate_json((saved_model / FACTS_PATH).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (ValidationError, OSError):  # the way back is open to models of other releases of maskline too
-        logger.warning("%s: of another form than today's; its model card stays as it was", saved_model)
+    except (ValidationError, OSError):  # models of other releases of maskline can become live again too
+        logger.warning("%s: written by another release of maskline; its card is not updated", saved_model)
         return None
 
 
@@ -164,11 +164,11 @@ def _next_change(folder: Path, why: str, identity: str) -> Change:
 
 
 def remember(folder: Path, number: int) -> None:
-    """Keeps a number that was given once from being given again, where directory and log have lost it.
+    """Makes sure that a version number is not used again after directory and audit log were lost.
 
     Args:
-      folder: the serving directory; made where it is missing.
-      number: the highest that the metadata store knows.
+      folder: the serving directory; created if it does not exist.
+      number: the highest version in the metadata store.
 
     Raises:
       InputError: the directory cannot be written.
@@ -196,7 +196,7 @@ def _repair(folder: Path) -> None:
 
 
 def unlogged(folder: Path) -> list[Change]:
-    """The changes that are missing from the log: versions that came by other hands, or before it."""
+    """Returns changes that are missing from the log, for versions that something else put there."""
     logged = {change.to for change in audit.changes(folder)}
     found, before = [], None
     for number, path, identity in versions(folder):
@@ -230,7 +230,7 @@ def _write(file: Path, text: str) -> None:
 
 
 def _flush(path: Path, *, deep: bool = True) -> None:
-    """Writes a file or directory through to the disk, and before it what lies in it."""
+    """Syncs a file or directory to the disk; with `deep`, first everything inside it."""
     if deep and path.is_dir():
         for inner in path.iterdir():
             _flush(inner)

@@ -1,4 +1,4 @@
-"""Reads from the metadata store what a run did. Imports neither TFX nor TensorFlow."""
+"""Reads the record of a run from the metadata store. Imports neither TFX nor TensorFlow."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -41,12 +41,12 @@ from maskline.transform.names import (
 _T = TypeVar("_T")
 _State = mlmd.Execution.State
 DONE = ("COMPLETE", "CACHED")
-# In the name of a run that ingested an older span for another run: its name stands before, the span behind.
+# A run that ingests an older span for another run is named RUN-span-NUMBER, after the run that it serves.
 OF_SPAN = "-span-"
 
 
 class Component(BaseModel):
-    """What one component did in a run."""
+    """The record of one component in a run."""
 
     name: str
     state: str
@@ -63,7 +63,7 @@ class TrainedSpan(BaseModel):
 
 
 class Run(BaseModel):
-    """What one run did."""
+    """The record of one run. Fields that a run did not reach have their defaults."""
 
     run: str
     components: list[Component]
@@ -89,35 +89,35 @@ class Run(BaseModel):
 
     @property
     def log_name(self) -> str:
-        """The file of its log, which it may share with the run that it served."""
+        """The name of its log file. A run that serves another one writes to that run's log."""
         return f"{self.run.split(OF_SPAN)[0]}.log"
 
     @property
     def blocked(self) -> bool:
-        """True where the data gate stopped the run: what follows it was skipped."""
+        """Whether DataGate stopped the run. The components after it were skipped."""
         return Node.DATA_GATE in self.verdicts and not self.verdicts[Node.DATA_GATE].passed
 
     @property
     def ended(self) -> bool:
-        """True where every component, up to the last or to the gate that stopped the run, is done."""
+        """Whether every component is done, up to the last one or to the gate that stopped the run."""
         states = {component.name: component.state for component in self.components}
         return (Node.PUSHER in states or self.blocked) and all(state in DONE for state in states.values())
 
     @property
     def exit(self) -> Exit:
-        """The run's outcome, from the recorded states alone."""
+        """The run's exit status, computed from the record alone."""
         if not self.ended:
             return Exit.ERROR
         return Exit.OK if self.blessed or self.override else Exit.BLOCKED
 
 
 class History:
-    """The runs that a metadata store remembers.
+    """The runs that are recorded in a metadata store.
 
     Args:
-      metadata_file: the SQLite store; made where it is missing.
+      metadata_file: the SQLite store; created if it does not exist.
       serving_dir: the directory of released versions.
-      read_only: look at a store that a run may be writing to.
+      read_only: only read the store, since a run may be writing to it.
 
     Raises:
       InputError: the store cannot be read or written.
@@ -129,21 +129,25 @@ class History:
         self._store = connect(metadata_file, read_only=read_only)
 
     def latest(self) -> Run | None:
-        """The newest run, or None before the first."""
+        """Returns the newest run, or None if there is no run yet."""
         contexts = self._runs()
         return self._read(contexts[-1]) if contexts else None
 
     def run(self, name: str) -> Run:
-        """A run by its name; without components where it came to none."""
+        """Returns a run by its name. If the store does not know the name, the run has no components."""
         context = next((c for c in self._runs() if c.name == name), None)
         return self._read(context) if context else Run(run=name, components=[])
 
     def names(self) -> list[str]:
-        """The names of all runs, oldest first."""
+        """Returns the names of all runs, oldest first."""
         return [context.name for context in self._runs()]
 
     def unchanged(self, inputs: str) -> Run | None:
-        """The newest run, if it depended on `inputs`, came to its end and all it made is still there."""
+        """Returns the newest run if it had the same `inputs`, has ended, and its outputs still exist.
+
+        Args:
+          inputs: digest of everything that a run depends on.
+        """
         contexts = self._runs()
         if not contexts or contexts[-1].custom_properties[RUN_INPUTS].string_value != inputs:
             return None
@@ -153,13 +157,13 @@ class History:
         return run if there and not run.live_problem and not run.lost else None
 
     def finish(self, run: str, inputs: str) -> None:
-        """Notes on a run that has come to its end what it depended on."""
+        """Records that a run has ended, and the digest of everything that it depended on."""
         context = self._store.get_context_by_type_and_name(RUN_CONTEXT, run)
         context.custom_properties[RUN_INPUTS].string_value = inputs
         self._store.put_contexts([context])
 
     def close_abandoned(self, *, canceled: bool = False) -> None:
-        """Marks executions of killed runs as failed, or as canceled; call it only while no run works."""
+        """Marks executions of killed runs as failed, or as canceled. Call it only while no run is active."""
         running = [e for e in self._store.get_executions() if e.last_known_state == _State.RUNNING]
         for execution in running:
             execution.last_known_state = _State.CANCELED if canceled else _State.FAILED
@@ -197,7 +201,7 @@ class History:
         return next(c.name.split(".")[-1] for c in contexts if c.type == NODE_CONTEXT)
 
     def _outputs(self, execution: mlmd.Execution, kind: int = mlmd.Event.OUTPUT) -> list[mlmd.Artifact]:
-        """What an execution gave out; `kind` is another for a resolver."""
+        """Returns the output artifacts of an execution; for a resolver, `kind` is `INTERNAL_OUTPUT`."""
         events = self._store.get_events_by_execution_ids([execution.id])
         made = [e.artifact_id for e in events if e.type == kind]
         return self._store.get_artifacts_by_id(made)
@@ -235,7 +239,7 @@ class History:
         for artifact in _of_type(outputs.get(Node.MODEL_CHECKS), ArtifactType.INFRA_BLESSING):
             run.blessed = run.blessed and artifact.custom_properties[BLESSED].int_value == 1
         for artifact in _of_type(outputs.get(Node.EVALUATOR), ArtifactType.EVALUATION):
-            # Before the Evaluator has ended there is none.
+            # The file does not exist before the Evaluator has ended.
             if (self._place(artifact) / EVALUATION_FILE).exists():
                 run.evaluation = self._or_lost(run, read_evaluation, self._place(artifact))
                 run.metrics = run.evaluation.metrics if run.evaluation else {}
@@ -262,17 +266,17 @@ class History:
             run.live_problem = f"{problem}; {live.way_on(contents)}"
 
     def _place(self, artifact: mlmd.Artifact) -> Path:
-        """Where an artifact's files lie; its URI is relative to the root, or absolute in an older store."""
+        """Returns the artifact's path. Its URI is relative to the root, or absolute in an older store."""
         return self._root / artifact.uri
 
     def _or_lost(self, run: Run, read: Callable[[Path], _T], path: Path) -> _T | None:
-        """Reads a file of the run, or notes that it is gone or damaged: the next run makes it again."""
+        """Reads a file of the run. If it is missing or damaged, adds it to `run.lost` and returns None."""
         try:
             return read(path)
         except (OSError, ValueError, DecodeError) as error:
             done = {component.state for component in run.components}
             if not run.ended and "RUNNING" in done and isinstance(error, FileNotFoundError):
-                return None  # it is being written
+                return None  # the file is still being written
             run.lost.append(str(path))
             return None
 

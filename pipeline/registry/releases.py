@@ -58,7 +58,7 @@ def make_live(
       the new version, which is live.
 
     Raises:
-      InputError: the directory cannot be written; what was live is live.
+      InputError: the directory cannot be written. The live version has not changed.
     """
     facts = None
     if store is not None:

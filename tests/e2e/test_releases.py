@@ -217,7 +217,7 @@ def test_rollback_publishes_the_earlier_model_again(steps, root):
     card = (root / "serving/maskline/4" / CARD_FILE).read_text()
     assert "Published as version 4 at " in card.splitlines()[2]
     assert log[-1]["why"] in card.splitlines()[2]
-    assert "accuracy less that of the live model |" in card
+    assert "accuracy minus that of the live model |" in card
 
 
 def test_model_that_was_rolled_back_from_is_not_published_again_though_the_gates_bless_it(steps):

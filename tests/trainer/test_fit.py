@@ -118,7 +118,7 @@ def test_damaged_checkpoint_is_dropped_and_training_goes_on_to_the_same_weights(
     assert (
         "the checkpoint of epoch 4 is damaged (state.json is not as it was written): dropped" in caplog.text
     )
-    assert "going on after epoch 3, from a checkpoint" in caplog.text
+    assert "continuing after epoch 3, from a checkpoint" in caplog.text
     np.testing.assert_array_equal(weights(model), weights(undisturbed))
 
 

@@ -131,7 +131,7 @@ def test_normalization_scales_to_one():
 def test_pooling_averages_real_positions():
     layer = MaskedPooling(2)
     layer.build(X.shape)
-    layer.asked.assign(np.zeros((5, 2)))  # queries that ask for nothing in particular
+    layer.query.assign(np.zeros((5, 2)))  # a query that prefers no position
     out = np.asarray(layer(X, mask=MASK))
     np.testing.assert_allclose(out[0], np.tile(X[0, :3].mean(0), 2), rtol=1e-5)
     np.testing.assert_array_equal(out[2], 0)
@@ -141,9 +141,9 @@ def test_positions_are_added_and_end():
     layer = MaskedEmbedding(6, 5, positions=4)
     layer.build((None, 4))
     before = np.asarray(layer(np.array([[1, 1, 1]])))
-    layer.places.assign(np.arange(20.0).reshape(4, 5))
+    layer.position_table.assign(np.arange(20.0).reshape(4, 5))
     np.testing.assert_allclose(layer(np.array([[1, 1, 1]])), before + np.arange(15.0).reshape(3, 5))
-    with pytest.raises(ValueError, match="rows of 5 ids, positions for 4"):
+    with pytest.raises(ValueError, match="rows of 5 ids, but embeddings of 4 positions"):
         layer(np.ones((1, 5), int))
 
 

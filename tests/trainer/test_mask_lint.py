@@ -334,12 +334,12 @@ def test_the_run_is_in_inference_whatever_the_graph_says():
 
 def test_findings_say_what_to_do():
     assert str(MaskFinding("encoder/reshape", "dropped", "Reshape")) == (
-        "layer 'encoder/reshape' (Reshape) drops the mask, and what stands in padding goes on: "
-        "zero it first, or use a layer that heeds masks"
+        "layer 'encoder/reshape' (Reshape) drops the mask and passes on the values of padding: "
+        "zero them first, or use a layer that supports masks"
     )
     assert str(MaskFinding("mixed", "leaks", "MaskOnQueries")) == (
         "layer 'mixed' (MaskOnQueries) keeps the mask, yet padding reaches real positions: "
-        "mask the keys, or zero padding before they mix"
+        "mask the keys, or zero padding before positions are mixed"
     )
 
 
@@ -350,8 +350,8 @@ def test_a_model_without_masks_is_a_finding_of_its_own_where_its_answers_change(
     [finding] = mask_findings(model, IDS)
     assert finding == MaskFinding("bare", "unmasked", "Functional")
     assert str(finding) == (
-        "model 'bare' (Functional) makes no mask, and its answers change with the padding: make one, as by "
-        "Embedding(mask_zero=True), and use layers that heed it"
+        "model 'bare' (Functional) makes no mask, and its outputs change with the padding: make one, "
+        "for example with Embedding(mask_zero=True), and use layers that support it"
     )
     assert mask_findings(keras.Model(ids, layers.Dense(2)(vectors)), IDS) == []
 
@@ -388,7 +388,7 @@ def test_a_sample_that_cannot_tell_is_refused(sample):
     ids = keras.Input((4,), dtype="int32")
     model = keras.Model(ids, layers.LSTM(2)(embed(ids)), name="full")
     with pytest.raises(
-        ValueError, match="the sample has no padding, or nothing else: give rows of which some"
+        ValueError, match="the sample contains no padding, or only padding: give rows of which some"
     ):
         mask_findings(model, sample)
 

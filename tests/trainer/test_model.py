@@ -74,7 +74,7 @@ def test_length_free_answers_the_same_at_any_length():
     answers = [np.asarray(model(np.pad(ids, ((0, 0), (0, more))))) for more in (0, 1, 15)]
     for answer in answers[1:]:
         np.testing.assert_allclose(answer, answers[0], rtol=1e-5, atol=1e-6)
-    with pytest.raises(ValueError, match="rows of 21 ids, positions for 20"):
+    with pytest.raises(ValueError, match="rows of 21 ids, but embeddings of 20 positions"):
         model(np.pad(ids, ((0, 0), (0, 16))))
 
 

@@ -230,7 +230,7 @@ def test_full_disk_changes_nothing_and_is_one_line(tmp_path, folder, models):
         assert [v.number for v in serving.versions(folder)] == [1, 2]
         assert_agrees(folder)
     [reason] = reasons
-    assert "cannot be written (No space left on device); what was live is live" in reason
+    assert "cannot be written (No space left on device); the live version has not changed" in reason
 
 
 def test_read_only_target_is_one_line(folder, models):

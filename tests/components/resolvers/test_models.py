@@ -144,16 +144,16 @@ def test_version_carries_its_card_and_its_facts(tmp_path):
         "It is right on 80.0% of 15 held-out rows; no other model was compared.",
         "They were read from `/data/2024-10-04`; SHA-256 of the list of shards, with sizes and times: "
         f"`{DIGEST}`.",
-        "Lengths: train rows hold 3 to 9 symbols, half of them at most 3, 95% at most 9; "
-        "eval rows hold 3 to 4 symbols",
+        "Lengths: train rows have 3 to 9 symbols, half of them at most 3 and 95% of them at most 9; "
+        "eval rows have 3 to 4 symbols",
         "| `1` | 50 | 4 |",
-        "Lowest accuracy by slice: `operator=+` 80.0% of 10 rows.",
-        "It answered 3 of 15 held-out rows wrong.",
+        "The slices with the lowest accuracy: `operator=+` 80.0% of 10 rows.",
+        "Its answers to 3 of 15 held-out rows are wrong.",
         "| `1` | `2` | 2 |",
         "| `x=1:x` | `1` | `2` | 0.910 |",
-        "The same held-out rows that choose the epoch decided the release",
-        "span 2024-10-04. Rows: 80 train + 15 eval. Read were 100, of which 5 were set aside as bad.",
-        "| slice | rows | accuracy | loss | calibration error | accuracy less that of the live model |",
+        "The held-out rows that chose the epoch also decided the release",
+        "span 2024-10-04. Rows: 80 train + 15 eval. Of 100 rows that were read, 5 were quarantined.",
+        "| slice | rows | accuracy | loss | calibration error | accuracy minus that of the live model |",
         # Wilson's interval of 12 in 15, and of 8 in 10, as in tables; 1.96 standard errors, not below 0
         "| all | 15 | 0.8000 (0.5481 … 0.9295) | 0.5000 (0.3040 … 0.6960) | 0.0200 (0.0000 … 0.0592) "
         "| no live model |",
@@ -165,7 +165,7 @@ def test_version_carries_its_card_and_its_facts(tmp_path):
         assert line in card.splitlines() or line in card, line
     assert "| operator=+ | 10 | 0.8000 (0.4902 … 0.9433) | 0.5000 (0.3" in card
     assert re.search(r"\| -0\.2000 \(-0\.\d{4} … \+0\.\d{4}\) \|$", card, re.M)
-    assert "1,234 parameters, seed 7;" in card
+    assert "The model has 1,234 parameters and was trained with seed 7." in card
     assert f"tensorflow {metadata.version('tensorflow')}, " in card
     assert re.search(r"^Published as version 1 at 20\d\d-.* UTC by \S+: blessed\. It is right", card, re.M)
     [told] = released(tmp_path / "serving")
