@@ -175,7 +175,8 @@ def _counted(rows: Mapping[str, int]) -> str:
 def _settings(run: Run) -> dict[str, Any] | None:
     if run.facts is None or not run.facts.exists():
         return None
-    return dict(_flat(json.loads(run.facts.read_text(encoding="utf-8"))["configuration"]))
+    facts = json.loads(run.facts.read_text(encoding="utf-8"))
+    return dict(_flat(facts.get("settings") or facts["configuration"]))  # the name in earlier releases
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

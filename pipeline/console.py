@@ -47,11 +47,11 @@ class Console:
     Without a terminal every event is a plain line; on one, the lines of nodes at work are live.
 
     Args:
-      config: says where things lie, for the hints.
+      settings: says where things lie, for the hints.
     """
 
-    def __init__(self, config: Settings) -> None:
-        self._config = config
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._rich = _open()
         self._screen: Output | None = None
         self._live: Live | None = None
@@ -215,7 +215,7 @@ class Console:
         self._ingest(run)
         self._checks(run)
         if run.window:
-            path = self._config.data.path
+            path = self._settings.data.path
             named = [
                 span_name(path, s.span) + (f" version {s.version}" if s.version else "") for s in run.window
             ]
@@ -273,7 +273,7 @@ class Console:
             self._print(f"Live is version {run.live_version}: {escape(str(run.model))}", whole=True)
         commands = []
         with suppress(InputError):  # never a command that must fail
-            releasable(self._config, run)
+            releasable(self._settings, run)
             commands.append(f"{self._command('bless')} {run.run} --reason '…'   to release it all the same")
         if run.live_version:
             commands.append(f"{self._command('predict')} {self._example()}")
@@ -285,12 +285,12 @@ class Console:
     def _command(self, name: str) -> str:
         """A command as this user can type it here."""
         program = sys.argv[0] if Path(sys.argv[0]).name == "maskline" else "maskline"
-        here = is_found_from_here(self._config.root)
-        root = "" if here else f" --root {shlex.quote(str(self._config.root))}"
+        here = is_found_from_here(self._settings.root)
+        root = "" if here else f" --root {shlex.quote(str(self._settings.root))}"
         return f"{program} {name}{root}"
 
     def _example(self) -> str:
-        return shlex.quote(example_text(self._config.sequence))
+        return shlex.quote(example_text(self._settings.sequence))
 
     def _print(self, markup: str, *, whole: bool = False) -> None:
         """Prints a line, wrapped at words where the width is known; a `whole` line is one to copy."""

@@ -20,7 +20,7 @@ PIPELINE_NAME = "maskline"
 
 
 def create_pipeline(
-    config: Settings,
+    settings: Settings,
     *,
     schema_file: str,
     listing: Listing | None = None,
@@ -31,7 +31,7 @@ def create_pipeline(
     """Builds the pipeline; any TFX runner can run it, in the root as the working folder: paths are relative.
 
     Args:
-      config: the run's settings.
+      settings: the run's settings.
       schema_file: a schema whose file name changes with its content, since TFX caches by name.
       listing: the shards of this run's delivery; without it ExampleGen's driver lists them.
       window: the spans to train on, all ingested but the last, which is this run's; or how many, of those
@@ -44,23 +44,23 @@ def create_pipeline(
     """
     source = SourceCode()
     # ExampleGen → StatisticsGen → ExampleValidator → DataGate
-    ingested = ingest(config, source, schema_file=schema_file, listing=listing)
+    ingested = ingest(settings, source, schema_file=schema_file, listing=listing)
     if only_ingest:
-        return _pipeline(config, ingested.nodes)
+        return _pipeline(settings, ingested.nodes)
     with Cond(ingested.accepted.outputs["verdict"].future()[0].property(PASSED) == 1):
         # Transform → Trainer
-        trained = train(config, source, ingested, window=window)
+        trained = train(settings, source, ingested, window=window)
         # Evaluator → ReleaseGate, ModelChecks → Pusher
-        released = release(config, source, ingested, trained, unknown_live=unknown_live)
-    return _pipeline(config, [*ingested.nodes, ingested.accepted, *trained.nodes, *released])
+        released = release(settings, source, ingested, trained, unknown_live=unknown_live)
+    return _pipeline(settings, [*ingested.nodes, ingested.accepted, *trained.nodes, *released])
 
 
-def _pipeline(config: Settings, nodes: list[Any]) -> Pipeline:
+def _pipeline(settings: Settings, nodes: list[Any]) -> Pipeline:
     return Pipeline(
         pipeline_name=PIPELINE_NAME,
-        pipeline_root=str(config.root / "artifacts"),
+        pipeline_root=str(settings.root / "artifacts"),
         components=nodes,
         enable_cache=True,
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(config.metadata_file)),
-        beam_pipeline_args=list(config.beam.args),
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(settings.metadata_file)),
+        beam_pipeline_args=list(settings.beam.args),
     )

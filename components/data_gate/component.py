@@ -51,7 +51,7 @@ class DataGateSpec(ComponentSpec):
     """All that was found out about one ingest; the verdict on it."""
 
     PARAMETERS = {
-        "config": ExecutionParameter(type=str),
+        "settings": ExecutionParameter(type=str),
         "sequence": ExecutionParameter(type=str),
         "presplit": ExecutionParameter(type=int),
         "root": ExecutionParameter(type=str),
@@ -81,7 +81,7 @@ class Executor(ReadsPart, base_executor.BaseExecutor):
     ) -> None:
         """Writes `verdict`, and on it which ingest it is about."""
         rules = Rules(
-            DataGateSettings.model_validate_json(exec_properties["config"]),
+            DataGateSettings.model_validate_json(exec_properties["settings"]),
             _schema(input_dict),
             SequenceSpec.model_validate_json(exec_properties["sequence"]),
             bool(exec_properties["presplit"]),
@@ -207,7 +207,7 @@ class DataGate(base_component.BaseComponent):
       anomalies: what ExampleValidator found.
       quarantine: the rows that were set aside, and the ingest's report.
       previous: statistics of the newest earlier span that passed; none at first.
-      config: limits and severities.
+      settings: limits and severities.
       sequence: names, ids and symbols.
       presplit: the user made the splits, not a hash of each row.
       root: the directory of the runs, for the commands that a verdict names.
@@ -226,7 +226,7 @@ class DataGate(base_component.BaseComponent):
         anomalies: types.BaseChannel,
         quarantine: types.BaseChannel,
         previous: types.BaseChannel,
-        config: DataGateSettings,
+        settings: DataGateSettings,
         sequence: SequenceSpec,
         presplit: bool,
         root: str,
@@ -239,7 +239,7 @@ class DataGate(base_component.BaseComponent):
             anomalies=anomalies,
             previous=previous,
             quarantine=quarantine,
-            config=config.model_dump_json(),
+            settings=settings.model_dump_json(),
             sequence=sequence.model_dump_json(),
             presplit=int(presplit),
             root=root,

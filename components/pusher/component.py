@@ -49,12 +49,12 @@ GATES = {
 }
 
 
-class MadeBy(BaseModel):
-    """What the artifacts do not tell: settings, `code` (SHA-256 by what it made) and how spans are named."""
+class Provenance(BaseModel):
+    """What the artifacts do not say: settings, `code` (SHA-256 by what it made) and how spans are named."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    configuration: dict[str, Any]
+    settings: dict[str, Any]
     code: dict[str, str]
     spans: str = ""
 
@@ -64,7 +64,7 @@ class PusherSpec(ComponentSpec):
 
     PARAMETERS = {
         "serving_dir": ExecutionParameter(type=str),
-        "made_by": ExecutionParameter(type=str),
+        "provenance": ExecutionParameter(type=str),
         "fingerprint": ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -96,7 +96,7 @@ class Executor(ReadsPart, StockExecutor):
         """Publishes and records; leaves `release` without an artifact where nothing went live."""
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
         model = artifact_utils.get_single_instance(input_dict["model"])
-        facts = describe(input_dict, MadeBy.model_validate_json(exec_properties["made_by"]))
+        facts = describe(input_dict, Provenance.model_validate_json(exec_properties["provenance"]))
         # Also for a model that is held back: a person may publish it later.
         fileio.makedirs(pushed.uri)
         with fileio.open(f"{pushed.uri}/{FACTS_FILE}", "w") as file:
@@ -141,12 +141,12 @@ class Executor(ReadsPart, StockExecutor):
         return publish(saved_model, folder, why=why, model_id=model.id, facts=facts, unknown_live=accepted)
 
 
-def describe(inputs: Mapping[str, list[types.Artifact]], made_by: MadeBy) -> Facts:
+def describe(inputs: Mapping[str, list[types.Artifact]], provenance: Provenance) -> Facts:
     """What is known of a model, from the artifacts that Pusher is given."""
     history = json.loads(_text(inputs["history"], HISTORY_FILE))
     report = EvaluationReport.model_validate_json(_text(inputs["evaluation"], EVALUATION_FILE))
     return Facts(
-        data=_data(inputs["examples"], history["rows"], made_by),
+        data=_data(inputs["examples"], history["rows"], provenance),
         parameters=history["parameters"],
         metrics=report.metrics[CANDIDATE],
         evaluation=report,
@@ -154,8 +154,8 @@ def describe(inputs: Mapping[str, list[types.Artifact]], made_by: MadeBy) -> Fac
             name: Verdict.model_validate_json(_text(inputs[gate], VERDICT_FILE))
             for gate, name in GATES.items()
         },
-        configuration=made_by.configuration,
-        code=made_by.code,
+        settings=provenance.settings,
+        code=provenance.code,
         stack=stack(),
         answers=_answers(inputs["history"]),
     )
@@ -168,10 +168,10 @@ def _answers(history: list[types.Artifact]) -> AnswerSummary | None:
     return AnswerSummary.model_validate_json(_text(history, ANSWERS_FILE))
 
 
-def _data(examples: list[types.Artifact], rows: dict[str, int], made_by: MadeBy) -> Data:
+def _data(examples: list[types.Artifact], rows: dict[str, int], provenance: Provenance) -> Data:
     read = sum(artifact.get_int_custom_property(ROWS_READ) for artifact in examples)
     numbers = sorted(artifact.span for artifact in examples)
-    names = [spans.name(made_by.spans, number) for number in numbers] if made_by.spans else []
+    names = [spans.name(provenance.spans, number) for number in numbers] if provenance.spans else []
     span = "" if not names else f"span {names[0]}" if len(names) == 1 else f"spans {names[0]} to {names[-1]}"
     ordered = sorted(examples, key=lambda artifact: artifact.span)
     folders, files = (
@@ -203,7 +203,7 @@ class Pusher(base_component.BaseComponent):
       history: of the training.
       evaluation: the Evaluator's.
       data_verdict: by which the rows were let through; `checks_verdict` and `release_verdict` likewise.
-      made_by: settings and source, for the model card.
+      provenance: settings and source, for the model card.
       serving_dir: the directory of versions.
       fingerprint: of the source; part of the cache key.
     """
@@ -223,7 +223,7 @@ class Pusher(base_component.BaseComponent):
         data_verdict: types.BaseChannel,
         checks_verdict: types.BaseChannel,
         release_verdict: types.BaseChannel,
-        made_by: MadeBy,
+        provenance: Provenance,
         serving_dir: str,
         fingerprint: str,
     ) -> None:
@@ -237,7 +237,7 @@ class Pusher(base_component.BaseComponent):
             data_verdict=data_verdict,
             checks_verdict=checks_verdict,
             release_verdict=release_verdict,
-            made_by=made_by.model_dump_json(),
+            provenance=provenance.model_dump_json(),
             serving_dir=serving_dir,
             fingerprint=fingerprint,
             pushed_model=types.Channel(type=standard_artifacts.PushedModel),

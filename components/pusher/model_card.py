@@ -7,7 +7,7 @@ from platform import python_version
 from statistics import NormalDist
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from scipy.stats import binomtest
 
 from maskline.components.evaluation.paired import interval
@@ -50,8 +50,8 @@ class Data(_Form):
 class Facts(_Form):
     """All facts about a model.
 
-    `metrics` are those of the model on all eval rows, `gates` the verdicts by gate, `configuration` the
-    settings, `code` the SHA-256 of source and packages by what they made, and `stack` the versions by
+    `metrics` are those of the model on all eval rows, `gates` the verdicts by gate, `settings` those
+    of the run, `code` the SHA-256 of source and packages by what they made, and `stack` the versions by
     package. `answers` has the rows by label and length and the rows that the model gets wrong; models of
     earlier releases have none.
     """
@@ -61,7 +61,7 @@ class Facts(_Form):
     metrics: dict[str, float]
     evaluation: EvaluationReport
     gates: dict[str, Verdict]
-    configuration: dict[str, Any]
+    settings: dict[str, Any] = Field(validation_alias=AliasChoices("settings", "configuration"))
     code: dict[str, str]
     stack: dict[str, str]
     answers: AnswerSummary | None = None
@@ -104,7 +104,7 @@ def card(facts: Facts, change: Change) -> str:
 
 
 def _spec(facts: Facts) -> SequenceSpec:
-    return SequenceSpec.model_validate(facts.configuration["sequence"])
+    return SequenceSpec.model_validate(facts.settings["sequence"])
 
 
 def _use(facts: Facts) -> Iterator[str]:
@@ -162,7 +162,7 @@ def _wrong(facts: Facts) -> Iterator[str]:
 
 
 def _chosen(facts: Facts) -> Iterator[str]:
-    if facts.configuration["training"].get("best_weights"):
+    if facts.settings["training"].get("best_weights"):
         yield "The weights are those of the epoch with the lowest loss on held-out rows."
     else:
         yield "The weights are those of the last epoch."
@@ -234,7 +234,7 @@ def _gates(gates: Mapping[str, Verdict]) -> Iterator[str]:
 
 
 def _made(facts: Facts) -> Iterator[str]:
-    training = facts.configuration["training"]
+    training = facts.settings["training"]
     yield (
         f"The model has {facts.parameters:,} parameters and was trained with seed {training['seed']}. Rows "
         "are split by a hash of their bytes, without a seed."
@@ -248,7 +248,7 @@ def _made(facts: Facts) -> Iterator[str]:
     yield ""
     yield "Settings, without those of file paths, of the engine and of DataGate, whose checks are above:"
     yield ""
-    yield from ("```json", json.dumps(facts.configuration, indent=1), "```")
+    yield from ("```json", json.dumps(facts.settings, indent=1), "```")
 
 
 def _listed(names: Sequence[str] | Iterator[str]) -> str:

@@ -25,7 +25,7 @@ class ReleaseGateSpec(ComponentSpec):
     """The evaluation of a model in, blessing and verdict out."""
 
     PARAMETERS = {
-        "rules": ExecutionParameter(type=str),
+        "settings": ExecutionParameter(type=str),
         "unknown_live": ExecutionParameter(type=str),
         "fingerprint": ExecutionParameter(type=str),
     }
@@ -55,7 +55,7 @@ class Executor(ReadsPart, base_executor.BaseExecutor):
         folder = artifact_utils.get_single_uri(input_dict["evaluation"])
         with fileio.open(f"{folder}/{EVALUATION_FILE}") as file:
             report = EvaluationReport.model_validate_json(file.read())
-        verdict = judge(report, ReleaseGateSettings.model_validate_json(exec_properties["rules"]))
+        verdict = judge(report, ReleaseGateSettings.model_validate_json(exec_properties["settings"]))
         if exec_properties.get("unknown_live"):
             verdict = UnknownLive.model_validate_json(exec_properties["unknown_live"]).added_to(verdict)
         artifact_utils.get_single_instance(output_dict["verdict"]).write(verdict)
@@ -77,12 +77,12 @@ def write_blessing(blessing: types.Artifact, model: types.Artifact, *, passed: b
 
 
 class ReleaseGate(base_component.BaseComponent):
-    """Blesses a model that reached what `rules` ask.
+    """Blesses a model that reached what `settings` ask for.
 
     Args:
       model: the candidate.
       evaluation: the Evaluator's.
-      rules: thresholds, margins and the minimum size of a slice.
+      settings: thresholds, margins and the minimum size of a slice.
       unknown_live: what keeps the live model from being compared with, where something does.
       fingerprint: of the source; part of the cache key.
     """
@@ -95,14 +95,14 @@ class ReleaseGate(base_component.BaseComponent):
         *,
         model: types.BaseChannel,
         evaluation: types.BaseChannel,
-        rules: ReleaseGateSettings,
+        settings: ReleaseGateSettings,
         fingerprint: str,
         unknown_live: UnknownLive | None = None,
     ) -> None:
         spec = ReleaseGateSpec(
             model=model,
             evaluation=evaluation,
-            rules=rules.model_dump_json(),
+            settings=settings.model_dump_json(),
             unknown_live=unknown_live.model_dump_json() if unknown_live else "",
             fingerprint=fingerprint,
             blessing=types.Channel(type=standard_artifacts.ModelBlessing),

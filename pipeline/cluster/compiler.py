@@ -19,7 +19,7 @@ class Compiled:
     `nodes` are task names by node id; `digest` is the SHA-256 of the IR, which the image must hold.
     """
 
-    config: Settings
+    settings: Settings
     name: str
     ir: str
     files: dict[str, str]
@@ -29,7 +29,7 @@ class Compiled:
     @property
     def description(self) -> str:
         """Says of a version what it was made from."""
-        return f"compiled pipeline {self.digest[:12]}, image {self.config.cluster.image}"
+        return f"compiled pipeline {self.digest[:12]}, image {self.settings.cluster.image}"
 
     def write_bundle(self, folder: Path) -> None:
         """Writes what the image holds beside the node entry point."""
@@ -44,19 +44,19 @@ class Compiled:
           InputError: no image is named.
           RunError: the document breaks a rule of the backend.
         """
-        settings = self.config.cluster
-        if not settings.image:
+        cluster = self.settings.cluster
+        if not cluster.image:
             raise InputError(
                 "cluster.image is not set; build the image, push it, and name it by digest "
                 "(kubeflow/README.md says how)"
             )
-        text = make_document(json.loads(self.ir), settings, name=self.name, ir_digest=self.digest)
+        text = make_document(json.loads(self.ir), cluster, name=self.name, ir_digest=self.digest)
         if broken := problems(text):
             raise RunError(f"Kubeflow Pipelines would refuse the document: {broken[0]}")
         return text
 
 
-def compile_pipeline(config: Settings) -> Compiled:
+def compile_pipeline(settings: Settings) -> Compiled:
     """Compiles the pipeline for the cluster; takes the seconds that importing TFX takes.
 
     Raises:
@@ -68,10 +68,10 @@ def compile_pipeline(config: Settings) -> Compiled:
 
         from maskline.pipeline.cluster.ir import compile_ir, digest, nodes_of
 
-        text, files = compile_ir(config)
+        text, files = compile_ir(settings)
     ir = json_format.Parse(text, pipeline_pb2.Pipeline())
     return Compiled(
-        config=config,
+        settings=settings,
         name=ir.pipeline_info.id,
         ir=text,
         files=files,

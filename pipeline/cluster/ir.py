@@ -26,11 +26,11 @@ _TYPES = {
 }
 
 
-def compile_ir(config: Settings) -> tuple[str, dict[str, str]]:
+def compile_ir(settings: Settings) -> tuple[str, dict[str, str]]:
     """Compiles the pipeline for the cluster's paths.
 
     Args:
-      config: the run's settings; `cluster` says where things lie there.
+      settings: the run's settings; `cluster` says where things lie there.
 
     Returns:
       the IR as JSON, the same for the same settings and source; and the files that it needs beside it
@@ -39,37 +39,37 @@ def compile_ir(config: Settings) -> tuple[str, dict[str, str]]:
     Raises:
       InputError: the schema is wrong, or a setting names a node or parameter that is not there.
     """
-    _check_spans(config)
-    _check_runner(config)
-    schema = inputs.read_schema(config.data.schema_file, config.sequence)
+    _check_spans(settings)
+    _check_runner(settings)
+    schema = inputs.read_schema(settings.data.schema_file, settings.sequence)
     schema_name = f"schema-{hashlib.sha256(schema.encode()).hexdigest()[:16]}.pbtxt"
     with tempfile.TemporaryDirectory() as folder:
         # TFX makes directories while it compiles, so it compiles for paths of this machine. Those of the
         # cluster, which may be URLs, take their place in the text.
         root, data, bundle = (str(Path(folder, name)) for name in ("root", "data", "bundle"))
-        base, below = _parted(config.cluster.data)
-        local = config.model_copy(
-            update={"root": Path(root), "data": config.data.model_copy(update={"path": Path(data, below)})}
+        base, below = _parted(settings.cluster.data)
+        local = settings.model_copy(
+            update={"root": Path(root), "data": settings.data.model_copy(update={"path": Path(data, below)})}
         )
-        window = config.data.window if config.data.window > 1 else 0
+        window = settings.data.window if settings.data.window > 1 else 0
         pipeline = create_pipeline(local, schema_file=f"{bundle}/{schema_name}", window=window)
         # The store's address and credentials reach a node by its arguments and environment.
         pipeline.metadata_connection_config = None
         text = to_json(Compiler().compile(pipeline))
-    settings = config.cluster
+    cluster = settings.cluster
     artifacts = f"{root}/artifacts"  # before the root that it begins with
-    places = (artifacts, settings.artifacts), (root, settings.root), (data, base)
-    for here, there in (*places, (bundle, settings.bundle)):
+    places = (artifacts, cluster.artifacts), (root, cluster.root), (data, base)
+    for here, there in (*places, (bundle, cluster.bundle)):
         text = text.replace(here, there.rstrip("/"))
     ir = json_format.Parse(text, pipeline_pb2.Pipeline())
-    _declare_parameters(ir, settings)
+    _declare_parameters(ir, cluster)
     _check_conditions(ir)
     return to_json(ir), {schema_name: schema}
 
 
-def _check_spans(config: Settings) -> None:
+def _check_spans(settings: Settings) -> None:
     """What a laptop looks at before a run, nothing looks at here: no program stands before the nodes."""
-    data, place = config.data, config.cluster.data
+    data, place = settings.data, settings.cluster.data
     if not spans.is_pattern(place) and (data.window > 1 or data.span != spans.LATEST):
         asked = "window" if data.window > 1 else "span"
         raise InputError(
@@ -144,14 +144,14 @@ def _declare_parameters(ir: pipeline_pb2.Pipeline, settings: ClusterSettings) ->
         raise InputError(f"cluster.nodes.{unknown[0]}: no such node; there are {', '.join(nodes)}")
 
 
-def _check_runner(config: Settings) -> None:
+def _check_runner(settings: Settings) -> None:
     """Artifacts of a bucket are worked on on a pod's own disk, which no other machine sees."""
     elsewhere = [
         argument
-        for argument in config.beam.args
+        for argument in settings.beam.args
         if argument.startswith("--runner=") and argument.removeprefix("--runner=") not in _RUNS_HERE
     ]
-    if elsewhere and buckets.is_bucket(config.cluster.artifacts):
+    if elsewhere and buckets.is_bucket(settings.cluster.artifacts):
         raise InputError(
             f"beam.args: {elsewhere[0]} works on machines that do not see a pod's disk; with a bucket as "
             f"cluster.pipeline_root use --runner={_RUNS_HERE[0]}, or lay the artifacts in a volume"

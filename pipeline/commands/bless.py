@@ -19,6 +19,6 @@ def bless(config_file: Path | None, root: Path | None, reason: str, run: str) ->
     """
     from maskline.pipeline.registry.bless import bless as release
 
-    config = settings_of_root(config_file, root)
-    version = release(config, run, reason=reason)
+    settings = settings_of_root(config_file, root)
+    version = release(settings, run, reason=reason)
     click.echo(f"Released on purpose as version {version.number}: {version.path}")

@@ -22,12 +22,12 @@ def compare(config_file: Path | None, root: Path | None, as_json: bool, first: s
     from maskline.pipeline.headline import headline
     from maskline.pipeline.registry.lookup import find
 
-    config = settings_of_root(config_file, root)
-    before, after = find(config, first)[0], find(config, second)[0]
+    settings = settings_of_root(config_file, root)
+    before, after = find(settings, first)[0], find(settings, second)[0]
     found = comparison.compare(before, after, (headline(before).text, headline(after).text))
     if as_json:
         click.echo(found.model_dump_json(indent=1))
         return
-    console = Console(config)
+    console = Console(settings)
     for line in comparison.lines(found):
         console.note(line)

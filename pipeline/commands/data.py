@@ -56,9 +56,9 @@ def stats(path: Path, config_file: Path | None, root: Path | None, overrides: tu
     from maskline.pipeline.data import report as data_report
     from maskline.pipeline.data.stats import measure, shards_at
 
-    config = settings_of_root(config_file, root, overrides)
-    listing = shards_at(path, config.data)
-    measured = measure(listing, config.sequence)
+    settings = settings_of_root(config_file, root, overrides)
+    listing = shards_at(path, settings.data)
+    measured = measure(listing, settings.sequence)
     data_report.show(measured, str(path), Console(highlight=False), hidden=listing.hidden)
 
 
@@ -82,17 +82,17 @@ def replay(
     from maskline.pipeline.registry.history import History
     from maskline.transform.errors import InputError
 
-    config = settings_of_root(config_file, root, overrides)
+    settings = settings_of_root(config_file, root, overrides)
     if quarantine is None:
-        if config.metadata_file.exists():
-            last = History(config.metadata_file, config.serving_dir, read_only=True).latest()
+        if settings.metadata_file.exists():
+            last = History(settings.metadata_file, settings.serving_dir, read_only=True).latest()
             quarantine = last.quarantine if last else None
         if quarantine is None:
-            raise InputError(f"{config.root}: no run set rows aside there; give the folder of a quarantine")
+            raise InputError(f"{settings.root}: no run set rows aside there; give the folder of a quarantine")
     with quiet_tensorflow():
         from maskline.pipeline.data.replay import replay as write
 
-        done = write(quarantine, out, config.sequence)
+        done = write(quarantine, out, settings.sequence)
     click.echo(f"{done.rows:,} rows written to {done.shard}")
     for reason, count in sorted(done.bad.items()):
         click.echo(f"  still bad: {reason}: {count:,}")

@@ -23,14 +23,14 @@ def doctor(config_file: Path | None, root: Path | None, *, repair: bool) -> int:
     from maskline.pipeline.local import lock
     from maskline.pipeline.registry import doctor as registry
 
-    config = settings_of_root(config_file, root)
-    if repair and config.root.is_dir():
-        with lock.hold(config.root):
-            for line in registry.repair(config):
+    settings = settings_of_root(config_file, root)
+    if repair and settings.root.is_dir():
+        with lock.hold(settings.root):
+            for line in registry.repair(settings):
                 click.echo(f"repaired: {line}")
-    found = registry.examine(config)
+    found = registry.examine(settings)
     for finding in found:
         click.echo(str(finding))
     if not found:
-        click.echo(f"{config.root}: healthy")
+        click.echo(f"{settings.root}: healthy")
     return 1 if found else 0

@@ -72,7 +72,7 @@ def submit(
     compiled = compile_pipeline(read_settings(config_file, overrides).settings)
     document = compiled.document()
     values = read_parameters(document, parameters)
-    settings = compiled.config.cluster
+    settings = compiled.settings.cluster
     client = Client(settings)
     pipeline, version = client.upload(compiled.name, document, compiled.description)
     run = client.run(pipeline, version, f"{compiled.name} {datetime.now():%Y-%m-%d %H:%M:%S}", values)
@@ -96,8 +96,8 @@ def schedule(config_file: Path | None, overrides: tuple[str, ...], parameters: t
     compiled = compile_pipeline(read_settings(config_file, overrides).settings)
     document = compiled.document()
     values = read_parameters(document, parameters)
-    wanted = compiled.config.cluster.schedule
-    client = Client(compiled.config.cluster)
+    wanted = compiled.settings.cluster.schedule
+    client = Client(compiled.settings.cluster)
     pipeline, version = client.upload(compiled.name, document, compiled.description)
     made, new = client.schedule(pipeline, version, values)
     click.echo(f"schedule {wanted.name}: {wanted.cron} ({made}){'' if new else ', as before'}")

@@ -54,9 +54,9 @@ def rollback(
     """
     from maskline.pipeline.registry.rollback import roll_back
 
-    config = settings_of_root(config_file, root)
-    with _of_cluster(metadata) if metadata else _alone_if_any(config) as store:
-        live, source = roll_back(store, config.serving_dir, version, reason, local=metadata is None)
+    settings = settings_of_root(config_file, root)
+    with _of_cluster(metadata) if metadata else _alone_if_any(settings) as store:
+        live, source = roll_back(store, settings.serving_dir, version, reason, local=metadata is None)
     click.echo(f"Live is version {live.number}, which is version {source} again: {live.path}")
 
 
@@ -74,15 +74,15 @@ def gc(config_file: Path | None, root: Path | None, keep: int, dry_run: bool) ->
     from maskline.pipeline.registry import garbage
     from maskline.pipeline.registry.store import settle
 
-    config = settings_of_root(config_file, root)
-    with _alone(config) as store:
-        settle(store, config.root)
-        found = garbage.find(store, config, keep=keep)
-        for line in found.lines(config):
+    settings = settings_of_root(config_file, root)
+    with _alone(settings) as store:
+        settle(store, settings.root)
+        found = garbage.find(store, settings, keep=keep)
+        for line in found.lines(settings):
             click.echo(line)
         click.echo(f"{'would remove' if dry_run else 'removing'} {found}")
         if not dry_run:
-            garbage.remove(store, config, found)
+            garbage.remove(store, settings, found)
 
 
 @contextmanager
@@ -105,32 +105,32 @@ def _of_cluster(address: str) -> Iterator["MetadataStore"]:
 
 
 @contextmanager
-def _alone_if_any(config: "Settings") -> Iterator["MetadataStore | None"]:
+def _alone_if_any(settings: "Settings") -> Iterator["MetadataStore | None"]:
     """As `_alone`, but where the store is lost or damaged there is none: the way back does not need it."""
     from maskline.pipeline.local import lock
     from maskline.pipeline.registry.store import connect
     from maskline.transform.errors import InputError
 
-    if not config.serving_dir.is_dir():
-        raise InputError(f"{config.serving_dir}: no model was released yet; `maskline run` makes one")
-    with lock.hold(config.root):
+    if not settings.serving_dir.is_dir():
+        raise InputError(f"{settings.serving_dir}: no model was released yet; `maskline run` makes one")
+    with lock.hold(settings.root):
         store = None
-        if config.metadata_file.exists():
+        if settings.metadata_file.exists():
             try:
-                store = connect(config.metadata_file)
+                store = connect(settings.metadata_file)
             except InputError as error:
                 click.echo(f"warning: {error}; the next run records this release", err=True)
         yield store
 
 
 @contextmanager
-def _alone(config: "Settings") -> Iterator["MetadataStore"]:
+def _alone(settings: "Settings") -> Iterator["MetadataStore"]:
     """The metadata store of a root that has runs, while none works on it."""
     from maskline.pipeline.local import lock
     from maskline.pipeline.registry.store import connect
     from maskline.transform.errors import InputError
 
-    if not config.metadata_file.exists():
-        raise InputError(f"{config.root}: no run yet; start one with `maskline run`")
-    with lock.hold(config.root):
-        yield connect(config.metadata_file)
+    if not settings.metadata_file.exists():
+        raise InputError(f"{settings.root}: no run yet; start one with `maskline run`")
+    with lock.hold(settings.root):
+        yield connect(settings.metadata_file)

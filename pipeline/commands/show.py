@@ -26,19 +26,19 @@ def show(
     from maskline.pipeline.local import lock
     from maskline.pipeline.registry.lookup import checkpointed_epoch, find, read_answers
 
-    config = settings_of_root(config_file, root)
-    found, is_last = find(config, run)
-    log = config.root / "logs" / found.log_name
+    settings = settings_of_root(config_file, root)
+    found, is_last = find(settings, run)
+    log = settings.root / "logs" / found.log_name
     if wrong:
         answers = read_answers(found)
         if as_json:
             click.echo(json.dumps([row.model_dump() for row in answers.wrong_rows[:wrong]], indent=1))
         else:
-            Console(config).wrong(answers, wrong)
+            Console(settings).wrong(answers, wrong)
         return
-    working = lock.holder(config.root) if is_last else None
+    working = lock.holder(settings.root) if is_last else None
     if as_json:
         values = {**found.model_dump(mode="json"), "log": str(log), "working": working}
         click.echo(json.dumps({**values, "exit": int(found.exit)}, indent=1))
         return
-    Console(config).show(found, log, working=working, epoch=checkpointed_epoch(config))
+    Console(settings).show(found, log, working=working, epoch=checkpointed_epoch(settings))

@@ -38,31 +38,31 @@ class SchemaChange(NamedTuple):
         return "\n".join(lines)
 
 
-def propose(config: Settings) -> SchemaChange:
+def propose(settings: Settings) -> SchemaChange:
     """The change that would accept the data of the last run.
 
     Raises:
       InputError: there is no run that came as far as statistics, or the schema file is wrong.
     """
     run = None
-    if config.metadata_file.exists():
-        run = History(config.metadata_file, config.serving_dir, read_only=True).latest()
+    if settings.metadata_file.exists():
+        run = History(settings.metadata_file, settings.serving_dir, read_only=True).latest()
     if run is None or run.statistics is None or not run.statistics.exists():
-        raise InputError(f"{config.root}: no run has read data yet; `maskline run` does")
-    before = inputs.read_schema(config.data.schema_file, config.sequence)
+        raise InputError(f"{settings.root}: no run has read data yet; `maskline run` does")
+    before = inputs.read_schema(settings.data.schema_file, settings.sequence)
     schema = text_format.Parse(before, schema_pb2.Schema())
     widened = widen(schema, _datasets(run.statistics))
     after = before if widened == schema else text_format.MessageToString(widened)
-    return SchemaChange(run.run, config.data.schema_file, before, after, tuple(_notes(run)))
+    return SchemaChange(run.run, settings.data.schema_file, before, after, tuple(_notes(run)))
 
 
-def accept(config: Settings) -> SchemaChange:
+def accept(settings: Settings) -> SchemaChange:
     """Writes the proposed schema into the curated file.
 
     Raises:
       InputError: as in `propose`; no file is set, or the sequence settings cannot take such data.
     """
-    change = propose(config)
+    change = propose(settings)
     if change.file is None:
         raise InputError(
             "data.schema is not set, so the schema follows from sequence; "
@@ -70,7 +70,7 @@ def accept(config: Settings) -> SchemaChange:
         )
     if change.after != change.before:
         schema = text_format.Parse(change.after, schema_pb2.Schema())
-        if problem := schema_problem(schema, config.sequence) or _lacking(schema, config.sequence):
+        if problem := schema_problem(schema, settings.sequence) or _lacking(schema, settings.sequence):
             raise InputError(f"{change.file}: not changed: {problem}; fix the data, or change sequence first")
         _write(change.file, change.after)
     return change

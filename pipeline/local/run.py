@@ -55,83 +55,85 @@ def run(loaded: Loaded, console: Console, *, accept_unknown_live: bool = False) 
     spans, notes = inputs.find_data(loaded.settings.data)
     for note in notes:
         console.warn(note)
-    config = loaded.settings.model_copy(update={"data": spans[-1].data})
-    training = TrainerSettings(model=config.model, training=config.training)
-    memory.check(config.sequence, training)
-    schema = inputs.read_schema(config.data.schema_file, config.sequence)
+    settings = loaded.settings.model_copy(update={"data": spans[-1].data})
+    training = TrainerSettings(model=settings.model, training=settings.training)
+    memory.check(settings.sequence, training)
+    schema = inputs.read_schema(settings.data.schema_file, settings.sequence)
     versions = [span.listing.digest for span in spans]
-    inputs_digest = depends_on(config, schema, versions)
-    with lock.hold(config.root):
+    inputs_digest = depends_on(settings, schema, versions)
+    with lock.hold(settings.root):
         remember(loaded)
-        unknown = _prepare(config, console, accepted=accept_unknown_live)
-        if previous := None if unknown else _unchanged(config, inputs_digest):
+        unknown = _prepare(settings, console, accepted=accept_unknown_live)
+        if previous := None if unknown else _unchanged(settings, inputs_digest):
             console.unchanged(previous)
             return previous.exit
         shards = [shard for span in spans for shard in span.listing.paths]
-        need = Need.of(config.root, shards, parameters=size.parameters(config.sequence, training))
+        need = Need.of(settings.root, shards, parameters=size.parameters(settings.sequence, training))
         need.check()
         from maskline.pipeline.local import fit  # decodes rows: not needed where nothing changed
 
         for span in spans:
             fit.check(loaded, span.listing.paths)
         name = datetime.now().strftime("%Y-%m-%dT%H-%M-%S.%f")
-        log = config.root / "logs" / f"{name}.log"
+        log = settings.root / "logs" / f"{name}.log"
         try:
-            with scratch.folder(config.root, name), _everything_logged_to(log, console):
-                failure = _attempt(config, name, schema, spans, need, console, unknown)
+            with scratch.folder(settings.root, name), _everything_logged_to(log, console):
+                failure = _attempt(settings, name, schema, spans, need, console, unknown)
         except Interrupted:
-            History(config.metadata_file, config.serving_dir).close_abandoned(canceled=True)
+            History(settings.metadata_file, settings.serving_dir).close_abandoned(canceled=True)
             console.note(f"log: {log}")
             raise
         if isinstance(failure, InputError):
             console.note(f"log: {log}")
-            _report(config, name, log, console)
+            _report(settings, name, log, console)
             raise failure
-        releases.reconcile(connect(config.metadata_file), config.serving_dir)
-        result = History(config.metadata_file, config.serving_dir, read_only=True).run(name)
+        releases.reconcile(connect(settings.metadata_file), settings.serving_dir)
+        result = History(settings.metadata_file, settings.serving_dir, read_only=True).run(name)
         console.summary(result, log, failure)
         failed = bool(failure) or result.exit is Exit.ERROR
         if not failed:
-            History(config.metadata_file, config.serving_dir).finish(name, inputs_digest)
-        _report(config, name, log, console)
+            History(settings.metadata_file, settings.serving_dir).finish(name, inputs_digest)
+        _report(settings, name, log, console)
         return Exit.ERROR if failed else result.exit
 
 
-def _report(config: Settings, name: str, log: Path, console: Console) -> None:
+def _report(settings: Settings, name: str, log: Path, console: Console) -> None:
     """Makes the run's report, which cannot change what became of the run. No store is open: this forks."""
     from maskline.pipeline.report.at_end import make_report
 
-    console.reported(make_report(config, name, log), log)
+    console.reported(make_report(settings, name, log), log)
 
 
-def _prepare(config: Settings, console: Console, *, accepted: bool) -> UnknownLive | None:
+def _prepare(settings: Settings, console: Console, *, accepted: bool) -> UnknownLive | None:
     """Brings the store in line with the files, and looks whether the live model can be compared with.
 
     The store is closed on return: SQLite must not cross a fork.
     """
-    store = connect(config.metadata_file)
-    for artifact in settle(store, config.root):
-        console.note(f"{config.root / artifact.uri}: is gone or damaged; it is made again where it is needed")
-    releases.reconcile(store, config.serving_dir)
+    store = connect(settings.metadata_file)
+    for artifact in settle(store, settings.root):
+        console.note(
+            f"{settings.root / artifact.uri}: is gone or damaged; it is made again where it is needed"
+        )
+    releases.reconcile(store, settings.serving_dir)
     recorded = max((r.properties[VERSION].int_value for r in releases.releases(store)), default=0)
-    problem = live.comparable(config.serving_dir, recorded=recorded)
-    contents = look(config.serving_dir)
-    for note in [*contents.notes, *audit.problems(config.serving_dir)]:
+    problem = live.comparable(settings.serving_dir, recorded=recorded)
+    contents = look(settings.serving_dir)
+    for note in [*contents.notes, *audit.problems(settings.serving_dir)]:
         console.warn(note)
     if not problem:
         return None
     return UnknownLive(problem=problem, way_on=live.way_on(contents), accepted=accepted)
 
 
-def _unchanged(config: Settings, depends_on: str) -> Run | None:
+def _unchanged(settings: Settings, depends_on: str) -> Run | None:
     """The last run, if it still holds. The store is closed on return."""
-    history = History(config.metadata_file, config.serving_dir)
+    history = History(settings.metadata_file, settings.serving_dir)
     history.close_abandoned()
     return history.unchanged(depends_on)
 
 
 def _attempt(
-    config: Settings,
+    settings: Settings,
     name: str,
     schema: str,
     spans: Sequence[Delivery],
@@ -141,27 +143,27 @@ def _attempt(
 ) -> Exception | None:
     """Builds the pipeline and runs it, older spans of the window before; gives what stopped it."""
     # Nodes work in the root and know it as `.`, so that the store and the cache hold no path to it.
-    inside = config.model_copy(update={"root": Path()})
+    inside = settings.model_copy(update={"root": Path()})
     schema_file = f"schemas/{digest(schema)}.pbtxt"
     try:
-        (config.root / schema_file).parent.mkdir(parents=True, exist_ok=True)
-        (config.root / schema_file).write_text(schema, encoding="utf-8")
+        (settings.root / schema_file).parent.mkdir(parents=True, exist_ok=True)
+        (settings.root / schema_file).write_text(schema, encoding="utf-8")
         with console.working("loading TFX"), _imports_uncollected():
             from maskline.pipeline.dag import create_pipeline
             from maskline.pipeline.local import window
             from maskline.pipeline.local.runner import ForkingRunner
         *older, newest = spans
         if older:
-            window.ingest(config, older, name, schema_file, console)
+            window.ingest(settings, older, name, schema_file, console)
             console.note(f"span {newest.name}:")
         pipeline = create_pipeline(
             inside,
             schema_file=schema_file,
             listing=newest.listing,
             unknown_live=unknown,
-            window=[int(span.data.span) for span in spans] if config.data.window > 1 else (),
+            window=[int(span.data.span) for span in spans] if settings.data.window > 1 else (),
         )
-        ForkingRunner(name, console, need=need, root=config.root).run(pipeline)
+        ForkingRunner(name, console, need=need, root=settings.root).run(pipeline)
     except (InputError, MachineError, RunError) as error:
         logger.error("%s", error)  # `maskline show` finds the cause there
         return error

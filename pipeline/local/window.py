@@ -15,11 +15,13 @@ from maskline.transform.errors import InputError
 from maskline.transform.names import SPAN, ArtifactType
 
 
-def ingest(config: Settings, older: Sequence[Delivery], run: str, schema_file: str, console: Console) -> None:
+def ingest(
+    settings: Settings, older: Sequence[Delivery], run: str, schema_file: str, console: Console
+) -> None:
     """Brings the older spans of the window up to date; what was ingested before comes from the cache.
 
     Args:
-      config: the run's settings.
+      settings: the run's settings.
       older: all spans of the window but the newest, at least one; the oldest first, as drift compares
         each with the one before.
       run: name of the run that needs them.
@@ -33,31 +35,31 @@ def ingest(config: Settings, older: Sequence[Delivery], run: str, schema_file: s
     for span in older:
         console.note(f"span {span.name} of the window:")
         pipeline = create_pipeline(
-            config.model_copy(update={"data": span.data, "root": Path()}),
+            settings.model_copy(update={"data": span.data, "root": Path()}),
             schema_file=schema_file,
             listing=span.listing,
             only_ingest=True,
         )
         name = f"{run}{OF_SPAN}{span.data.span}"
-        ForkingRunner(name, console, root=config.root).run(pipeline)
-        console.ingested(History(config.metadata_file, config.serving_dir).run(name))
-    if blocked := _blocked(config, older):
+        ForkingRunner(name, console, root=settings.root).run(pipeline)
+        console.ingested(History(settings.metadata_file, settings.serving_dir).run(name))
+    if blocked := _blocked(settings, older):
         left_out = f"span {', '.join(blocked)} did not pass the data gate"
-        if not config.data.allow_fewer:
+        if not settings.data.allow_fewer:
             raise InputError(
-                f"data.window asks for {config.data.window} spans, but {left_out}; "
+                f"data.window asks for {settings.data.window} spans, but {left_out}; "
                 "deliver it again, or set data.allow_fewer=true"
             )
         console.warn(f"{left_out}; it is not trained on")
 
 
-def _blocked(config: Settings, older: Sequence[Delivery]) -> list[str]:
+def _blocked(settings: Settings, older: Sequence[Delivery]) -> list[str]:
     """The names of the spans of which no version passed. The store is closed on return."""
-    store = connect(config.metadata_file)
+    store = connect(settings.metadata_file)
     examples, verdicts = (
         store.get_artifacts_by_type(name) for name in (ArtifactType.EXAMPLES, ArtifactType.VERDICT)
     )
     numbers = {int(span.data.span): span.name for span in older}
-    chosen = choose(store, examples, verdicts, list(numbers), config.sequence.digest)
+    chosen = choose(store, examples, verdicts, list(numbers), settings.sequence.digest)
     passed = {e.properties[SPAN].int_value for e in chosen}
     return [name for number, name in numbers.items() if number not in passed]

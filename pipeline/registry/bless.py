@@ -14,13 +14,13 @@ from maskline.transform.names import Node
 LAST = "last"
 
 
-def bless(config: Settings, name: str, *, reason: str) -> Version:
+def bless(settings: Settings, name: str, *, reason: str) -> Version:
     """Publishes the model of a run that ReleaseGate did not bless; the audit log keeps who, when and why.
 
     Only ReleaseGate can be overridden: a model that fails another gate is not what it claims to be.
 
     Args:
-      config: says where things lie.
+      settings: says where things lie.
       name: of the run, or `last`.
       reason: in words.
 
@@ -33,23 +33,23 @@ def bless(config: Settings, name: str, *, reason: str) -> Version:
     """
     if not reason.strip():
         raise InputError("--reason: say in words why the model is to be released all the same")
-    if not config.metadata_file.exists():
-        raise InputError(f"{config.root}: no run yet; start one with `maskline run`")
-    with lock.hold(config.root):
-        store = connect(config.metadata_file)
-        releases.reconcile(store, config.serving_dir)
-        history = History(config.metadata_file, config.serving_dir)
+    if not settings.metadata_file.exists():
+        raise InputError(f"{settings.root}: no run yet; start one with `maskline run`")
+    with lock.hold(settings.root):
+        store = connect(settings.metadata_file)
+        releases.reconcile(store, settings.serving_dir)
+        history = History(settings.metadata_file, settings.serving_dir)
         run = history.latest() if name == LAST else history.run(name)
         if run is None or not run.components:
-            raise InputError(f"{config.root}: no run '{name}'; `maskline show` names the last one")
-        model = releasable(config, run)
+            raise InputError(f"{settings.root}: no run '{name}'; `maskline show` names the last one")
+        model = releasable(settings, run)
         return releases.make_live(
-            store, model, config.serving_dir,
+            store, model, settings.serving_dir,
             why=" ".join(reason.split()), model_id=run.candidate_id, override=True,
         )  # fmt: skip
 
 
-def releasable(config: Settings, run: Run) -> Path:
+def releasable(settings: Settings, run: Run) -> Path:
     """Where the run's model lies, if a person may release it.
 
     Raises:
@@ -73,7 +73,7 @@ def releasable(config: Settings, run: Run) -> Path:
         )
     if not run.candidate.exists():
         raise InputError(f"run {run.run}: its model is gone from {run.candidate}; train it again")
-    live = versions(config.serving_dir)[-1:]
+    live = versions(settings.serving_dir)[-1:]
     if live and live[0].identity == identity_of(run.candidate):
         raise InputError(f"run {run.run}: its model is live already, as version {live[0].number}")
     return run.candidate

@@ -31,28 +31,28 @@ class Problem(NamedTuple):
         return f"{self.place}: {self.what}; {self.then}"
 
 
-def examine(config: Settings, *, prove: Callable[[Path], str] = proof.problem) -> list[Problem]:
+def examine(settings: Settings, *, prove: Callable[[Path], str] = proof.problem) -> list[Problem]:
     """Looks at store, audit log, serving directory, artifacts, leftovers and free space. Changes nothing.
 
     Args:
-      config: says where things lie.
+      settings: says where things lie.
       prove: says why a version cannot be served, or nothing; by default the live one is loaded and asked.
     """
-    if not config.root.is_dir():
-        return [Problem(config.root, "there is no such root", "`maskline run` makes it")]
-    records, broken = _store(config)
+    if not settings.root.is_dir():
+        return [Problem(settings.root, "there is no such root", "`maskline run` makes it")]
+    records, broken = _store(settings)
     return [
         *broken,
-        *_audit_log(config.serving_dir),
-        *_serving(config.serving_dir, records, prove),
-        *_unrecorded(config, records),
-        *_artifacts(config.root, records),
-        *_leftovers(config),
-        *_space(config.root),
+        *_audit_log(settings.serving_dir),
+        *_serving(settings.serving_dir, records, prove),
+        *_unrecorded(settings, records),
+        *_artifacts(settings.root, records),
+        *_leftovers(settings),
+        *_space(settings.root),
     ]
 
 
-def repair(config: Settings) -> list[str]:
+def repair(settings: Settings) -> list[str]:
     """Repairs what can be repaired without losing anything; hold the root's lock.
 
     A store that cannot be read is moved aside. The releases that the store does not know are recorded from
@@ -67,36 +67,38 @@ def repair(config: Settings) -> list[str]:
     """
     done = []
     try:
-        opened = store.connect(config.metadata_file)
+        opened = store.connect(settings.metadata_file)
     except InputError:
-        aside = config.metadata_file.with_name(f"metadata.damaged-{datetime.now():%Y-%m-%dT%H-%M-%S}.sqlite")
-        config.metadata_file.rename(aside)
-        done.append(f"{config.metadata_file}: moved to {aside.name}; a new store begins")
-        opened = store.connect(config.metadata_file)
+        aside = settings.metadata_file.with_name(
+            f"metadata.damaged-{datetime.now():%Y-%m-%dT%H-%M-%S}.sqlite"
+        )
+        settings.metadata_file.rename(aside)
+        done.append(f"{settings.metadata_file}: moved to {aside.name}; a new store begins")
+        opened = store.connect(settings.metadata_file)
     before = {release.id for release in releases.releases(opened)}
-    log = config.serving_dir / AUDIT_FILE
-    if audit.is_torn(config.serving_dir):
+    log = settings.serving_dir / AUDIT_FILE
+    if audit.is_torn(settings.serving_dir):
         done.append(f"{log}: its last line was not written to its end and was cut off")
-    for change in serving.unlogged(config.serving_dir):
+    for change in serving.unlogged(settings.serving_dir):
         done.append(f"{log}: version {change.to} was added, as it was found in the directory")
-    for path in leftovers(config.serving_dir):
+    for path in leftovers(settings.serving_dir):
         done.append(f"{path}: finished or removed what a killed command left")
-    gone = store.settle(opened, config.root)
-    done += [f"{config.root / artifact.uri}: recorded as gone; a run makes it again" for artifact in gone]
-    releases.reconcile(opened, config.serving_dir)
+    gone = store.settle(opened, settings.root)
+    done += [f"{settings.root / artifact.uri}: recorded as gone; a run makes it again" for artifact in gone]
+    releases.reconcile(opened, settings.serving_dir)
     done += [
-        f"{config.serving_dir / str(release.properties[VERSION].int_value)}: recorded in the store"
+        f"{settings.serving_dir / str(release.properties[VERSION].int_value)}: recorded in the store"
         for release in releases.releases(opened)
         if release.id not in before
     ]
-    if (config.root / garbage.TRASH).is_dir():
-        garbage.empty_trash(config.root)
-        done.append(f"{config.root / garbage.TRASH}: removed what `maskline gc` had begun to remove")
+    if (settings.root / garbage.TRASH).is_dir():
+        garbage.empty_trash(settings.root)
+        done.append(f"{settings.root / garbage.TRASH}: removed what `maskline gc` had begun to remove")
     return done
 
 
-def _store(config: Settings) -> tuple[MetadataStore | None, list[Problem]]:
-    file = config.metadata_file
+def _store(settings: Settings) -> tuple[MetadataStore | None, list[Problem]]:
+    file = settings.metadata_file
     rebuild = "`maskline doctor --repair` rebuilds the releases from what is served"
     if not file.exists():
         return None, [Problem(file, "the metadata store is missing", rebuild)]
@@ -148,12 +150,12 @@ def _recorded(records: MetadataStore | None) -> int:
     return max((release.properties[VERSION].int_value for release in known), default=0)
 
 
-def _unrecorded(config: Settings, records: MetadataStore | None) -> Iterator[Problem]:
+def _unrecorded(settings: Settings, records: MetadataStore | None) -> Iterator[Problem]:
     """A version that the store does not know."""
     if records is None:
         return
     known = {release.properties[VERSION].int_value for release in releases.releases(records)}
-    for version in serving.versions(config.serving_dir):
+    for version in serving.versions(settings.serving_dir):
         if version.number not in known:
             what = f"version {version.number} is not recorded in the metadata store"
             yield Problem(version.path, what, "the next run, or `maskline doctor --repair`, records it")
@@ -168,13 +170,13 @@ def _artifacts(root: Path, records: MetadataStore | None) -> Iterator[Problem]:
             yield Problem(Path(lost), what, "the next run makes it again where it is needed")
 
 
-def _leftovers(config: Settings) -> Iterator[Problem]:
+def _leftovers(settings: Settings) -> Iterator[Problem]:
     then = "`maskline doctor --repair` removes it"
-    for path in leftovers(config.serving_dir):
+    for path in leftovers(settings.serving_dir):
         yield Problem(path, "a killed command left it", then)
-    if (config.root / garbage.TRASH).is_dir():
+    if (settings.root / garbage.TRASH).is_dir():
         what = "a killed `maskline gc` left it"
-        yield Problem(config.root / garbage.TRASH, what, then)
+        yield Problem(settings.root / garbage.TRASH, what, then)
 
 
 def _space(root: Path) -> Iterator[Problem]:

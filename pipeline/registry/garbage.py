@@ -54,13 +54,13 @@ class Garbage(NamedTuple):
             f"{len(self.checkpoints)} checkpoints, {self.size / 1e6:,.1f} MB"
         )
 
-    def lines(self, config: Settings) -> list[str]:
+    def lines(self, settings: Settings) -> list[str]:
         """One line for each thing that goes."""
-        paths = [config.serving_dir / str(number) for number in self.versions]
+        paths = [settings.serving_dir / str(number) for number in self.versions]
         return [str(path) for path in (*paths, *self.folders, *self.logs, *self.checkpoints)]
 
 
-def find(store: MetadataStore, config: Settings, *, keep: int) -> Garbage:
+def find(store: MetadataStore, settings: Settings, *, keep: int) -> Garbage:
     """What can go when the newest `keep` versions stay; hold the root's lock, so that no run works.
 
     The live version is the newest one. What stays with a version: its model, all that went into it, and
@@ -71,30 +71,30 @@ def find(store: MetadataStore, config: Settings, *, keep: int) -> Garbage:
       InputError: the live version is damaged or gone, and what goes might bring it back; or the store knows
         none of the folders under `artifacts/`: it is of another root, or was lost.
     """
-    contents = look(config.serving_dir)
-    if problem := live.problem(config.serving_dir, contents):
+    contents = look(settings.serving_dir)
+    if problem := live.problem(settings.serving_dir, contents):
         raise InputError(f"{problem}, so nothing is removed; {live.way_on(contents)}")
     present = contents.versions
     going = present[:-keep]
     stay = present[-keep:]
-    runs = _kept_runs(store, config, stay)
+    runs = _kept_runs(store, settings, stay)
     kept = {a.id for run in runs for a in store.get_artifacts_by_context(run.id)}
-    kept |= _came_from(store, _models(store, config, stay) | _best(store, config.root))
+    kept |= _came_from(store, _models(store, settings, stay) | _best(store, settings.root))
     known = [a for a in store.get_artifacts() if a.state != mlmd.Artifact.DELETED]
     artifacts = [a for a in known if a.id not in kept and a.type not in _NEVER]
     gone = {a.id for a in artifacts}
-    used = set(_identities(config.root, (a for a in known if a.id not in gone)))
-    seen = _folders(store, config.root)
-    _refuse_unknown(config, known, seen)
+    used = set(_identities(settings.root, (a for a in known if a.id not in gone)))
+    seen = _folders(store, settings.root)
+    _refuse_unknown(settings, known, seen)
     folders = [path for path in seen if _identity(path) not in used]
     names = {run.name for run in runs}
-    logs = [path for path in _logs(store, config.root) if path.stem not in names]
-    checkpoints = _abandoned(store, config.root)
+    logs = [path for path in _logs(store, settings.root) if path.stem not in names]
+    checkpoints = _abandoned(store, settings.root)
     doomed = [*folders, *logs, *checkpoints, *(version.path for version in going)]
     return Garbage([v.number for v in going], artifacts, folders, logs, checkpoints, sum(map(_size, doomed)))
 
 
-def remove(store: MetadataStore, config: Settings, garbage: Garbage) -> None:
+def remove(store: MetadataStore, settings: Settings, garbage: Garbage) -> None:
     """Moves it into the root's trash, which keeps the root whole at any moment, and empties that.
 
     Killed half-way, the next call does the rest.
@@ -103,15 +103,15 @@ def remove(store: MetadataStore, config: Settings, garbage: Garbage) -> None:
       InputError: the serving directory cannot be written.
     """
     for number in garbage.versions:
-        serving.remove(config.serving_dir, number)
+        serving.remove(settings.serving_dir, number)
     _mark(store, garbage.artifacts, mlmd.Artifact.MARKED_FOR_DELETION)
-    trash = config.root / TRASH / f"{datetime.now():%Y-%m-%dT%H-%M-%S.%f}"
+    trash = settings.root / TRASH / f"{datetime.now():%Y-%m-%dT%H-%M-%S.%f}"
     for path in (*garbage.folders, *garbage.checkpoints, *garbage.logs):
-        target = trash / path.relative_to(config.root)
+        target = trash / path.relative_to(settings.root)
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)
     _mark(store, garbage.artifacts, mlmd.Artifact.DELETED)
-    empty_trash(config.root)
+    empty_trash(settings.root)
 
 
 def empty_trash(root: Path) -> None:
@@ -126,9 +126,9 @@ def _mark(store: MetadataStore, artifacts: list[mlmd.Artifact], state: int) -> N
     store.put_artifacts(artifacts)
 
 
-def _models(store: MetadataStore, config: Settings, versions: Iterable[serving.Version]) -> set[int]:
+def _models(store: MetadataStore, settings: Settings, versions: Iterable[serving.Version]) -> set[int]:
     """The Model artifacts behind some versions."""
-    return {known_model(store, version, config.serving_dir) for version in versions} - {0}
+    return {known_model(store, version, settings.serving_dir) for version in versions} - {0}
 
 
 def _best(store: MetadataStore, root: Path) -> set[int]:
@@ -139,12 +139,12 @@ def _best(store: MetadataStore, root: Path) -> set[int]:
 
 
 def _kept_runs(
-    store: MetadataStore, config: Settings, versions: Iterable[serving.Version]
+    store: MetadataStore, settings: Settings, versions: Iterable[serving.Version]
 ) -> list[mlmd.Context]:
     """The last run, and those that made or published the kept versions' models."""
     numbers = {version.number for version in versions}
     published = {r.id for r in releases(store) if r.properties[VERSION].int_value in numbers}
-    made = _models(store, config, versions) | published
+    made = _models(store, settings, versions) | published
     # Not those that took them from the cache.
     executions = store.get_executions_by_id(sorted(_makers(store, made)))
     names = {
@@ -192,15 +192,15 @@ def _folders(store: MetadataStore, root: Path) -> list[Path]:
     ]
 
 
-def _refuse_unknown(config: Settings, known: list[mlmd.Artifact], seen: list[Path]) -> None:
+def _refuse_unknown(settings: Settings, known: list[mlmd.Artifact], seen: list[Path]) -> None:
     """A store that knows no folder that is there cannot say what may go."""
-    there = [path for path in config.root.glob("artifacts/*/*/*") if not path.parts[-2].startswith(".")]
-    recorded = set(_identities(config.root, known))
+    there = [path for path in settings.root.glob("artifacts/*/*/*") if not path.parts[-2].startswith(".")]
+    recorded = set(_identities(settings.root, known))
     if there and not any(_identity(path) in recorded for path in there):
         raise InputError(
-            f"{config.metadata_file}: knows none of the {len(there)} folders under "
-            f"{config.root / 'artifacts'}, so nothing is removed; it is of another root or was lost: put it "
-            "back from a backup, or move these folders away yourself"
+            f"{settings.metadata_file}: knows none of the {len(there)} folders under "
+            f"{settings.root / 'artifacts'}, so nothing is removed; it is of another root or was lost: put "
+            "it back from a backup, or move these folders away yourself"
         )
 
 

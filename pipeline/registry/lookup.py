@@ -9,18 +9,18 @@ from maskline.transform.names import ANSWERS_FILE
 LAST = "last"
 
 
-def find(config: Settings, name: str | None = None) -> tuple[Run, bool]:
+def find(settings: Settings, name: str | None = None) -> tuple[Run, bool]:
     """A run by its name, by the beginning of its name, or the last one; and whether it is the last one.
 
     Raises:
       InputError: there is no such run, or several begin like that.
     """
     last = None
-    if config.metadata_file.exists():
-        history = History(config.metadata_file, config.serving_dir, read_only=True)
+    if settings.metadata_file.exists():
+        history = History(settings.metadata_file, settings.serving_dir, read_only=True)
         last = history.latest()
     if last is None:
-        raise InputError(f"{config.root}: no run yet; start one with `maskline run`")
+        raise InputError(f"{settings.root}: no run yet; start one with `maskline run`")
     if name in (None, LAST, last.run):
         return last, True
     names = [other for other in history.names() if other.startswith(str(name))]
@@ -28,7 +28,7 @@ def find(config: Settings, name: str | None = None) -> tuple[Run, bool]:
     if len(exact) != 1:
         many = f"several runs begin with '{name}': {', '.join(exact[:5])}"
         none = f"no run '{name}'; the last one is {last.run}"
-        raise InputError(f"{config.root}: {many if exact else none}")
+        raise InputError(f"{settings.root}: {many if exact else none}")
     return history.run(exact[0]), exact[0] == last.run
 
 
@@ -44,7 +44,7 @@ def read_answers(run: Run) -> AnswerSummary:
     return AnswerSummary.model_validate_json(file.read_text(encoding="utf-8"))
 
 
-def checkpointed_epoch(config: Settings) -> int:
+def checkpointed_epoch(settings: Settings) -> int:
     """The last whole epoch of the training that was stopped last; 0 where none left a checkpoint."""
-    found = [path for path in config.root.glob("checkpoints/*/*") if path.name.isdigit()]
+    found = [path for path in settings.root.glob("checkpoints/*/*") if path.name.isdigit()]
     return int(max(found, key=lambda path: path.stat().st_mtime).name) if found else 0

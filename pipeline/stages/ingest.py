@@ -28,20 +28,22 @@ class IngestStage(NamedTuple):
     nodes: list[Any]
 
 
-def ingest(config: Settings, source: SourceCode, *, schema_file: str, listing: Listing | None) -> IngestStage:
+def ingest(
+    settings: Settings, source: SourceCode, *, schema_file: str, listing: Listing | None
+) -> IngestStage:
     """Builds ExampleGen, StatisticsGen, ExampleValidator and DataGate; see `create_pipeline`."""
     code = source.of("transform", "components")
     examples = ShardExampleGen(
-        str(config.data.path),
+        str(settings.data.path),
         IngestSettings(
-            sequence=config.sequence,
-            pattern=config.data.pattern,
-            eval_percent=None if config.data.presplit else config.data.eval_percent,
-            on_corrupt=config.data.on_corrupt,
+            sequence=settings.sequence,
+            pattern=settings.data.pattern,
+            eval_percent=None if settings.data.presplit else settings.data.eval_percent,
+            on_corrupt=settings.data.on_corrupt,
             fingerprint=code,
-            **config.data.complete,
+            **settings.data.complete,
         ),
-        span=config.data.span,
+        span=settings.data.span,
         listing=listing,
     ).with_id(Node.EXAMPLE_GEN)
     schema = ImportSchemaGen(schema_file)
@@ -49,7 +51,7 @@ def ingest(config: Settings, source: SourceCode, *, schema_file: str, listing: L
     statistics = StatisticsGen(
         examples=examples.outputs["examples"],
         schema=schema.outputs["schema"],
-        sequence=config.sequence,
+        sequence=settings.sequence,
         fingerprint=code,
     )
     validation = ExampleValidator(statistics.outputs["statistics"], schema.outputs["schema"])
@@ -66,10 +68,10 @@ def ingest(config: Settings, source: SourceCode, *, schema_file: str, listing: L
         anomalies=validation.outputs["anomalies"],
         quarantine=examples.outputs["quarantine"],
         previous=previous.outputs["statistics"],
-        config=config.data_gate,
-        sequence=config.sequence,
-        presplit=config.data.presplit,
-        root=str(config.root),
+        settings=settings.data_gate,
+        sequence=settings.sequence,
+        presplit=settings.data.presplit,
+        root=str(settings.root),
         fingerprint=code,
     )
     accepted = Resolver(

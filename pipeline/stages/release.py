@@ -10,7 +10,7 @@ from maskline.components.artifacts import Release
 from maskline.components.evaluation.component import Evaluator
 from maskline.components.ingest.spans import is_pattern, split_pattern
 from maskline.components.model_checks.component import ModelChecks
-from maskline.components.pusher.component import MadeBy, Pusher
+from maskline.components.pusher.component import Provenance, Pusher
 from maskline.components.release_gate.component import ReleaseGate
 from maskline.components.release_gate.unknown_live import UnknownLive
 from maskline.components.resolvers.models import LiveModelStrategy
@@ -22,7 +22,7 @@ from maskline.transform.names import Node
 
 
 def release(
-    config: Settings,
+    settings: Settings,
     source: SourceCode,
     ingest: IngestStage,
     training: TrainingStage,
@@ -41,27 +41,29 @@ def release(
         blessing=Channel(type=ModelBlessing),
     ).with_id(Node.LIVE_MODEL)
     evaluator = Evaluator(
-        examples=training.examples if config.evaluation.pool_window else ingest.examples.outputs["examples"],
+        examples=training.examples
+        if settings.evaluation.pool_window
+        else ingest.examples.outputs["examples"],
         model=model,
         training_examples=training.examples,
         live_model=live.outputs["model"],
         best_model=live.outputs["best"],
-        sequence=config.sequence,
-        slices=config.slices,
-        settings=config.evaluation,
+        sequence=settings.sequence,
+        slices=settings.slices,
+        settings=settings.evaluation,
         fingerprint=source.of("transform", "components"),
     )
     release_gate = ReleaseGate(
         model=model,
         evaluation=evaluator.outputs["evaluation"],
-        rules=config.release_gate,
+        settings=settings.release_gate,
         unknown_live=unknown_live,
         fingerprint=code,
     )
     model_checks = ModelChecks(
         model=model,
         golden_rows=training.trainer.outputs["golden_rows"],
-        settings=config.model_checks.for_model(padding_leaks=config.model.padding_leaks),
+        settings=settings.model_checks.for_model(padding_leaks=settings.model.padding_leaks),
         fingerprint=code,
     )
     pusher = Pusher(
@@ -74,25 +76,24 @@ def release(
         data_verdict=ingest.accepted.outputs["verdict"],
         checks_verdict=model_checks.outputs["verdict"],
         release_verdict=release_gate.outputs["verdict"],
-        made_by=_made_by(config, source),
-        serving_dir=str(config.serving_dir),
+        provenance=_provenance(settings, source),
+        serving_dir=str(settings.serving_dir),
         fingerprint=code,
     )
     return [live, evaluator, release_gate, model_checks, pusher]
 
 
-def _made_by(config: Settings, source: SourceCode) -> MadeBy:
-    """For the model card: what made the model, and nothing that only says where or how a run worked.
+def _provenance(settings: Settings, source: SourceCode) -> Provenance:
+    """Settings and source for the model card, without those that only say where and how a run works.
 
-    Nor the data gate's rules: a model stays where other rules let its rows pass again (`AcceptedStrategy`).
-    What was asked of the rows stands in the gate's verdict.
+    DataGate's settings are left out too: a model stays the same if other settings let its rows pass again
+    (`AcceptedStrategy`). The gate's verdict says what it asked of the rows.
     """
-    told = {"sequence", "model", "training", "evaluation", "release_gate", "model_checks"}
+    sections = {"sequence", "model", "training", "evaluation", "release_gate", "model_checks"}
     part = {"pattern", "presplit", "eval_percent", "on_corrupt", "window"}
-    path = config.data.path
-    settings = config.model_dump(mode="json", include={**dict.fromkeys(told, True), "data": part})
-    return MadeBy(
-        configuration=settings,
+    path = settings.data.path
+    return Provenance(
+        settings=settings.model_dump(mode="json", include={**dict.fromkeys(sections, True), "data": part}),
         code={"training": source.of("transform", "trainer"), "gates": source.of("components")},
         spans="/".join(split_pattern(path)[1]) if is_pattern(path) else "",
     )

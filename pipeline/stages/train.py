@@ -29,7 +29,7 @@ class TrainingStage(NamedTuple):
 
 
 def train(
-    config: Settings, source: SourceCode, ingest: IngestStage, *, window: Sequence[int] | int
+    settings: Settings, source: SourceCode, ingest: IngestStage, *, window: Sequence[int] | int
 ) -> TrainingStage:
     """Builds Transform and Trainer, and the resolvers in front of them; see `create_pipeline`."""
     nodes: list[Any] = []
@@ -43,7 +43,7 @@ def train(
         ingest.schema.outputs["schema"],
         preprocessing_fn="maskline.transform.preprocessing.preprocessing_fn",
         custom_config={
-            "sequence": config.sequence.model_dump(mode="json"),
+            "sequence": settings.sequence.model_dump(mode="json"),
             "fingerprint": source.of("transform"),
         },
         # Statistics of padded rows say nothing that those of the raw features do not.
@@ -52,7 +52,7 @@ def train(
     )
     nodes.append(transform)
     base = None
-    if config.training.warm_start:
+    if settings.training.warm_start:
         base = _base_model(transform)
         nodes.append(base)
     trainer = Trainer(
@@ -62,19 +62,19 @@ def train(
         schema=ingest.schema.outputs["schema"],
         run_fn="maskline.trainer.task.run_fn",
         custom_config={
-            RECIPE: _recipe(config, source).model_dump_json(),
+            RECIPE: _recipe(settings, source).model_dump_json(),
             # Each training gets a folder of its own there: TFX gives every attempt new output paths.
-            CHECKPOINTS: str(config.root / "checkpoints"),
+            CHECKPOINTS: str(settings.root / "checkpoints"),
         },
         base_model=base.outputs["model"] if base else None,
     )
     return TrainingStage(examples, trainer, [*nodes, trainer])
 
 
-def _recipe(config: Settings, source: SourceCode) -> TrainingRecipe:
+def _recipe(settings: Settings, source: SourceCode) -> TrainingRecipe:
     return TrainingRecipe(
-        sequence=config.sequence,
-        settings=TrainerSettings(model=config.model, training=config.training),
+        sequence=settings.sequence,
+        settings=TrainerSettings(model=settings.model, training=settings.training),
         fingerprint=source.of("transform", "trainer"),
     )
 

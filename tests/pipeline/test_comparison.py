@@ -9,9 +9,9 @@ from maskline.pipeline.comparison import compare, in_words, lines
 from maskline.pipeline.registry.history import Component, Run
 
 
-def run(name, accuracy, loss, tmp_path, *, rows=10_000, **configuration):
+def run(name, accuracy, loss, tmp_path, *, rows=10_000, **settings):
     facts = tmp_path / f"{name}.json"
-    facts.write_text(json.dumps({"configuration": configuration}))
+    facts.write_text(json.dumps({"settings": settings}))
     whole = SliceReport(
         name="",
         rows=rows,

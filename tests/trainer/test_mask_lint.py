@@ -361,7 +361,7 @@ def test_padding_is_what_the_caller_says():
     model = keras.Model(ids, layers.LSTM(2)(layers.Embedding(9, 3)(ids)))
     sample = np.where(IDS, IDS, 7)
     assert [finding.kind for finding in mask_findings(model, sample, padding_id=7)] == ["unmasked"]
-    with pytest.raises(ValueError, match="padding_id where padding is neither masked by the model nor zero"):
+    with pytest.raises(ValueError, match="padding_id if padding is neither masked by the model nor zero"):
         mask_findings(model, sample)
 
 

@@ -192,7 +192,7 @@ class Ingest:
         """Runs the gate; gives the artifact, and check by name and subject."""
         verdict = self.artifact(VerdictArtifact, "verdict")
         properties = {
-            "config": DataGateSettings(**config).model_dump_json(),
+            "settings": DataGateSettings(**config).model_dump_json(),
             "sequence": SPEC.model_dump_json(),
             "presplit": int(presplit),
             "root": "/the/root",

@@ -13,7 +13,7 @@ from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelEv
 from maskline.components.artifacts import Release, TrainingHistory, VerdictArtifact
 from maskline.components.evaluation.paired import Pairs
 from maskline.components.evaluation.report import EvaluationReport, SliceReport
-from maskline.components.pusher.component import GATES, Executor, MadeBy
+from maskline.components.pusher.component import GATES, Executor, Provenance
 from maskline.components.pusher.model_card import Facts
 from maskline.components.pusher.serving import FACTS_PATH as FACTS
 from maskline.components.pusher.serving import publish, remove, versions
@@ -85,8 +85,8 @@ def push(tmp_path, identity, number, *, blessed=True):
     outputs = {"pushed_model": [PushedModel()], "release": [Release()]}
     outputs["pushed_model"][0].uri = str(tmp_path / f"pushed-{number}")
     inputs = {"model": [model(tmp_path, identity, number)], "model_blessing": [blessing], **known(tmp_path)}
-    made_by = MadeBy(configuration=CONFIGURATION, code={"training": "0" * 16}, spans="{YYYY}-{MM}-{DD}")
-    given = {"serving_dir": str(tmp_path / "serving"), "made_by": made_by.model_dump_json()}
+    provenance = Provenance(settings=SETTINGS, code={"training": "0" * 16}, spans="{YYYY}-{MM}-{DD}")
+    given = {"serving_dir": str(tmp_path / "serving"), "provenance": provenance.model_dump_json()}
     Executor().Do(inputs, outputs, given)
     return outputs["release"], outputs["pushed_model"][0]
 
@@ -111,7 +111,7 @@ COMPARED = EvaluationReport(
         *REPORT.slices[1:],
     )
 )
-CONFIGURATION = {"sequence": SequenceSpec().model_dump(mode="json"), "training": {"seed": 7, "epochs": 3}}
+SETTINGS = {"sequence": SequenceSpec().model_dump(mode="json"), "training": {"seed": 7, "epochs": 3}}
 
 
 DIGEST = hashlib.sha256(b"split:all,num_files:4").hexdigest()
