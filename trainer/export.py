@@ -18,11 +18,6 @@ def model_identity_of(saved_model: str) -> str:
         return json.loads(file.read())["identity"]
 
 
-def keras_file(saved_model: str) -> str:
-    """Returns the path of an exported model's Keras original, which takes ids and gives logits."""
-    return f"{saved_model}/{KERAS_FILE}"
-
-
 def export(
     model: keras.Model, served: ServedModel, spec: SequenceSpec, folder: str, *, identity: str
 ) -> None:
@@ -40,4 +35,4 @@ def export(
     tf.io.gfile.makedirs(str(extra))
     with tf.io.gfile.GFile(f"{folder}/{IDENTITY_FILE}", "w") as file:
         file.write(json.dumps({"identity": identity, "sequence": spec.model_dump()}, indent=1))
-    write_keras_file(model, keras_file(folder))
+    write_keras_file(model, f"{folder}/{KERAS_FILE}")

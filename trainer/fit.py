@@ -1,7 +1,6 @@
 """Fits a model with Keras. It uses neither TFX nor files of examples."""
 
 import logging
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from maskline.trainer.model import build_model
 from maskline.trainer.progress import Progress
 from maskline.trainer.settings import TrainerSettings, TrainingSettings
 from maskline.trainer.stepping import SteppingModel
+from maskline.trainer.warm_start import Predecessor, take_weights
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
 
@@ -28,7 +28,7 @@ def fit(
     *,
     log_dir: Path,
     checkpoints: Path,
-    start_from: str | None = None,
+    start_from: Predecessor | None = None,
 ) -> tuple[keras.Model, list[dict[str, float]]]:
     """Builds the model and fits it; continues a killed training. The same seed gives the same weights.
 
@@ -40,7 +40,7 @@ def fit(
       log_dir: the folder for TensorBoard's logs.
       checkpoints: the folder for this training's checkpoints. The same rows, settings and source must get
         the same folder, and other trainings another one.
-      start_from: a `.keras` file with the weights to start from.
+      start_from: an earlier model with the weights to start from.
 
     Returns:
       the model and, for each epoch, what `Progress.history` holds; `rows` is the
@@ -61,7 +61,7 @@ def fit(
     xla = _with_xla(settings, steps * training.epochs)
     model = _built(spec, settings, xla)
     if start_from:
-        _take_weights(model, start_from)
+        take_weights(model, start_from, spec)
     _check_masks(model, train, spec, settings)
     stepping = _compiled(model, training, steps, xla)
     progress = Progress(checkpoints, training)
@@ -173,16 +173,3 @@ def _check_masks(model: keras.Model, train: Rows, spec: SequenceSpec, settings: 
         if not settings.model.padding_leaks:
             raise InputError(f"model: {finding}")
         logger.warning("%s", finding)
-
-
-def _take_weights(model: keras.Model, file: str) -> None:
-    try:
-        with tempfile.TemporaryDirectory() as local:  # Keras reads from this machine only
-            tf.io.gfile.copy(file, f"{local}/model.keras")
-            live = keras.saving.load_model(f"{local}/model.keras", compile=False)
-        model.set_weights(live.get_weights())
-    except (ValueError, TypeError, tf.errors.NotFoundError):
-        raise InputError(
-            "training.warm_start: the live model has other layers or sizes than `model` asks for, or was "
-            "released without its Keras original; set training.warm_start=false, or model as it was"
-        ) from None

@@ -14,6 +14,8 @@ from maskline.trainer.masking import PaddingMask
 from maskline.trainer.settings import ModelSettings
 from maskline.transform.features import ROW, SequenceSpec
 
+EMBEDDING, LOGITS = "embed", "dbd"  # the layers whose weights belong to symbols
+
 
 def build_model(spec: SequenceSpec, settings: ModelSettings) -> keras.Model:
     """Builds the model, with weights from Keras' global random seed.
@@ -36,7 +38,7 @@ def build_model(spec: SequenceSpec, settings: ModelSettings) -> keras.Model:
         initializer=keras.initializers.RandomNormal(stddev=0.5)
         if settings.attention_init == "identity"
         else settings.attention_init,
-        name="embed",
+        name=EMBEDDING,
     )(y)
     y = _dropped(y, settings.dropout, 0)
     if settings.kernel:
@@ -60,7 +62,7 @@ def build_model(spec: SequenceSpec, settings: ModelSettings) -> keras.Model:
         y = _dropped(y, settings.dropout, index + 1)
         y = keras.layers.Dense(units, activation="relu", name=f"dense_{index}" if index else "dense")(y)
     y = _dropped(y, settings.dropout, len(settings.hidden) + 1)
-    logits = keras.layers.Dense(spec.size, name="dbd", dtype="float32")(y)
+    logits = keras.layers.Dense(spec.size, name=LOGITS, dtype="float32")(y)
     return keras.Model(ids, logits, name="maskline")
 
 

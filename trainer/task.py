@@ -12,11 +12,12 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from maskline.trainer.answers import note_answers
 from maskline.trainer.attention import note_attention
 from maskline.trainer.dataset import read_rows
-from maskline.trainer.export import export, keras_file, model_identity_of
+from maskline.trainer.export import export, model_identity_of
 from maskline.trainer.fit import fit
 from maskline.trainer.golden import write_golden_rows
 from maskline.trainer.recipe import TrainingRecipe
 from maskline.trainer.signatures import ServedModel
+from maskline.trainer.warm_start import Predecessor
 from maskline.transform.names import (
     ANSWERS_FILE,
     ATTENTION_FILE,
@@ -62,7 +63,7 @@ def run_fn(fn_args: FnArgs) -> None:
             train, held_out, spec, settings,
             log_dir=Path(fn_args.model_run_dir),
             checkpoints=checkpoint,
-            start_from=keras_file(base) if base else None,
+            start_from=Predecessor.of_export(base) if base else None,
         )  # fmt: skip
         answers = note_answers(model, train, held_out, spec)
         attention = note_attention(model, held_out, spec)

@@ -151,7 +151,9 @@ def _attempt(
         with console.working("loading TFX"), _imports_uncollected():
             from maskline.pipeline.dag import create_pipeline
             from maskline.pipeline.local import window
+            from maskline.pipeline.local.beam_options import check_beam_options
             from maskline.pipeline.local.runner import ForkingRunner
+        check_beam_options(settings.beam.args)
         *older, newest = spans
         if older:
             window.ingest(settings, older, name, schema_file, console)

@@ -11,6 +11,7 @@ from maskline.components.evaluation.slices import SliceSpec, default_slices
 from maskline.components.ingest import spans
 from maskline.components.model_checks.checks import ModelChecksSettings
 from maskline.components.release_gate.settings import ReleaseGateSettings, Threshold
+from maskline.pipeline.settings.beam_args import args_problem
 from maskline.pipeline.settings.cluster import ClusterSettings
 from maskline.pipeline.settings.schedule import RetrainingSettings
 from maskline.trainer.settings import ModelSettings, TrainingSettings, check_buckets, check_size
@@ -95,7 +96,14 @@ class BeamSettings(Section):
             "--no_pipeline_type_check",
         ),
         "Beam's options, such as `--runner=FlinkRunner` and those of that runner",
+        max_length=1000,
     )
+
+    @model_validator(mode="after")
+    def _args_are_options(self) -> Self:
+        if found := args_problem(self.args):
+            raise refusal(f"args.{found[0]}", found[1])
+        return self
 
 
 class Settings(Section):

@@ -49,3 +49,27 @@ def test_other_data_set_needs_no_code(tmp_path):
     questions = {"red sep circle sep red green": "yes", "green sep square sep blue": "no"}
     asked = maskline("predict", "--config", tmp_path / "colours.yaml", *questions)
     assert [line.split("\t")[1] for line in asked.stdout.splitlines()] == list(questions.values())
+
+    # Symbols change places in vocabulary and data, one is appended, and rows may be longer: the live model,
+    # which was trained on the ids of before, is asked in words. A worse candidate must not replace it.
+    moved = [{"red": "green", "green": "red", "yes": "no", "no": "yes"}.get(w, w) for w in WORDS] + ["violet"]
+    place = [moved.index(word) for word in WORDS]
+    for number in (1, 2):
+        rows = [{name: [place[i] for i in ids] for name, ids in row(rng).items()} for _ in range(300)]
+        write_shard(tmp_path / f"shards/part-{number}", rows)
+    (tmp_path / "words.txt").write_text("\n".join(moved))
+    worse = (
+        "--set",
+        "training.epochs=1",
+        "--set",
+        "sequence.length=11",
+        "--set",
+        "release_gate.min_accuracy=0",
+    )
+    done = maskline("run", "--config", tmp_path / "colours.yaml", *worse)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "Not released: accuracy against the live model: " in done.stdout
+    assert "has another `sequence`" not in done.stdout  # it could read every row, and knew every label
+    assert versions(tmp_path / "here") == ["1"]
+    metrics = show(tmp_path / "here")["metrics"]
+    assert metrics["live"]["accuracy"] >= 0.9 > metrics["candidate"]["accuracy"]

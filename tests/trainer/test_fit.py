@@ -11,6 +11,7 @@ from maskline.trainer.fit import fit, learning_rate
 from maskline.trainer.model import build_model
 from maskline.trainer.progress import Progress
 from maskline.trainer.settings import TrainerSettings
+from maskline.trainer.warm_start import Predecessor, take_weights
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
 
@@ -158,12 +159,43 @@ def test_cosine_rises_and_falls_to_nothing():
 def test_warm_start_begins_with_the_given_weights(tmp_path):
     first, before = run(tmp_path / "1", settings(epochs=10, learning_rate=0.01))
     first.save(tmp_path / "model.keras")
-    _, after = run(tmp_path / "2", settings(learning_rate=1e-5), start_from=str(tmp_path / "model.keras"))
+    base = Predecessor(str(tmp_path / "model.keras"), SPEC)
+    _, after = run(tmp_path / "2", settings(learning_rate=1e-5), start_from=base)
     assert after[0]["val_loss"] == pytest.approx(before[-1]["val_loss"], rel=0.01)
     with pytest.raises(InputError, match="the live model has other layers or sizes"):
-        run(tmp_path / "3", settings({"width": 9}), start_from=str(tmp_path / "model.keras"))
-    with pytest.raises(InputError, match="released without its Keras original"):
-        run(tmp_path / "4", settings(), start_from=str(tmp_path / "nothing.keras"))
+        run(tmp_path / "3", settings({"width": 9}), start_from=base)
+    with pytest.raises(InputError, match="the Keras file of the live model is missing or cannot be read"):
+        run(tmp_path / "4", settings(), start_from=Predecessor(str(tmp_path / "nothing.keras"), SPEC))
+
+
+@pytest.mark.parametrize("preset", ["default", "length-free"])
+def test_warm_start_gives_each_symbol_its_weights_whatever_its_id(tmp_path, preset):
+    first, _ = run(tmp_path, settings({"preset": preset}, epochs=3, learning_rate=0.01))
+    first.save(tmp_path / "model.keras")
+    # 'new' comes first, so that every other symbol moves; two of them also change places.
+    moved = ["new", *SPEC.vocabulary]
+    moved[5], moved[-1] = moved[-1], moved[5]
+    spec = SequenceSpec(length=5, vocabulary=moved)
+    model = build_model(spec, settings({"preset": preset}).model)
+    take_weights(model, Predecessor(str(tmp_path / "model.keras"), SPEC), spec)
+    place = [spec.ids[symbol] for symbol in SPEC.vocabulary]
+    expected, found = first(X).numpy(), model(np.array(place)[X]).numpy()
+    np.testing.assert_allclose(found[:, place], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"features": ("op", "defs")}, "another sequence.features .'op', 'defs', now 'defs', 'op'."),
+        ({"label": "answer"}, "another sequence.label .'answer', now 'res'."),
+        ({"separator": "|"}, "another sequence.separator .'|', now ':'."),
+        ({"padding": "|"}, "another sequence.padding .'|', now ' '."),
+    ],
+)
+def test_warm_start_from_a_model_of_other_rows_is_refused(tmp_path, change, text):
+    theirs = SequenceSpec(length=5, **change)
+    with pytest.raises(InputError, match=text.replace("|", r"\|")):
+        run(tmp_path, settings(), start_from=Predecessor(str(tmp_path / "model.keras"), theirs))
 
 
 def test_model_through_which_padding_leaks_is_refused(tmp_path, monkeypatch, caplog):
