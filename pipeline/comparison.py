@@ -176,7 +176,8 @@ def _settings(run: Run) -> dict[str, Any] | None:
     if run.facts is None or not run.facts.exists():
         return None
     facts = json.loads(run.facts.read_text(encoding="utf-8"))
-    return dict(_flat(facts.get("settings") or facts["configuration"]))  # the name in earlier releases
+    name = "settings" if "settings" in facts else "configuration"  # the name in earlier releases
+    return dict(_flat(facts[name]))
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

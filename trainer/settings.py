@@ -45,13 +45,13 @@ class ModelSettings(Section):
     """The layers of the model, in the order in which data pass through them."""
 
     preset: Preset = setting(
-        "default", "sets all keys of `model`, and of `training`, that are not given beside it"
+        "default", "sets the keys of `model` and of `training` that you do not set yourself"
     )
     width: int = setting(32, "embedding dimension", unit="numbers", ge=1, le=65_536)
     any_length: bool = setting(False, "the model takes rows of any length up to `sequence.length`")
     kernel: int = setting(
         9,
-        "kernel size of the convolution, an odd number; 0 leaves it out",
+        "kernel size of the convolution, an odd number; 0 omits the convolution",
         unit="positions",
         ge=0,
         le=100_001,
@@ -110,11 +110,11 @@ class TrainingSettings(Section):
     )
     length_buckets: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = setting(
         (),
-        "pad each row to the first of these lengths that holds it; needs `model.any_length`",
+        "pad each row to the first of these lengths that it fits into; needs `model.any_length`",
         unit="ids",
         max_length=1000,
     )
-    warm_start: bool = setting(False, "begin with the weights of the live model")
+    warm_start: bool = setting(False, "start from the weights of the newest released model that was trained on other data")
     seed: int = setting(
         0, "equal seed, data and settings give equal weights", unit="number", ge=0, le=2**32 - 1
     )

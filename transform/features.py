@@ -1,4 +1,4 @@
-"""What the data are called and what is allowed in them. Settings and schema; no tensors, no files."""
+"""Names the features and symbols of the data, and says what is allowed in a row. No tensors, no files."""
 
 import hashlib
 import re
@@ -29,7 +29,7 @@ _EXERCISE_SYMBOLS = (" ", ":", "|", "x", "y", "=", ",", "+", "-", "*", *"0123456
 
 
 class SequenceSpec(Section):
-    """Everything that names the data: features, order, symbols, length.
+    """Names, order, symbols and length of the data.
 
     A symbol's id is its position in `vocabulary`. A row is the features' ids in the order of
     `features`, with the separator's id between them, padded to `length` with the padding's id.
@@ -72,16 +72,16 @@ class SequenceSpec(Section):
 
     @classmethod
     def of_export(cls, values: Mapping[str, Any]) -> Self:
-        """The language that an exported model carries, as JSON has it.
+        """Reads the spec of an exported model from JSON values.
 
-        It is not validated, so that models can be asked after the rules for names became stricter.
+        It is not validated, so that models of earlier releases, which had other rules for names, can be used.
         """
         lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
         return cls.model_construct(**{**values, **lists})  # type: ignore[return-value]
 
     @cached_property
     def digest(self) -> str:
-        """Two settings with the same digest mean the same by every id."""
+        """A hash; with the same digest, every id has the same meaning."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
     @property
@@ -101,7 +101,7 @@ class SequenceSpec(Section):
 
     @cached_property
     def splits_on_spaces(self) -> bool:
-        """True where some symbol has several characters, so text is read as symbols between spaces."""
+        """Whether a symbol has several characters. Text is then read as symbols between spaces."""
         return any(len(symbol) > 1 for symbol in self.vocabulary)
 
     @cached_property
@@ -111,17 +111,17 @@ class SequenceSpec(Section):
 
     @cached_property
     def allowed(self) -> frozenset[int]:
-        """The ids that a label may hold; a feature may not hold the separator's either."""
+        """The ids that a label may contain. A feature may not contain the separator's id either."""
         return frozenset(range(self.size)) - {self.pad_id}
 
     @cached_property
     def allowed_in_features(self) -> frozenset[int]:
-        """The ids that a feature may hold."""
+        """The ids that a feature may contain."""
         return self.allowed - {self.separator_id}
 
     @property
     def allowed_ids(self) -> str:
-        """The ids that may be held, in words."""
+        """The allowed ids in words."""
         return f"0…{self.size - 1} without the padding id {self.pad_id}"
 
 
@@ -144,7 +144,7 @@ class Reason(StrEnum):
 
 
 class RowProblem(NamedTuple):
-    """What is wrong with one row: the kind, and in words feature, value and what is allowed."""
+    """What is wrong with a row: the kind, and a phrase with the feature, the value and what is allowed."""
 
     reason: Reason
     text: str
@@ -153,12 +153,12 @@ class RowProblem(NamedTuple):
 def row_problem(
     values: Mapping[str, Sequence[int] | None], names: Sequence[str], spec: SequenceSpec
 ) -> RowProblem | None:
-    """Says what is wrong with one record, or None.
+    """Says what is wrong with a record, or returns None.
 
     Args:
       values: feature name → int64 ids; None where the record holds something other than integers.
         A feature that is absent or empty counts as missing.
-      names: the features that must be there: the inputs, and the label where it is needed.
+      names: the features that must be present: the inputs, and the label if it is needed.
       spec: what is allowed.
 
     Returns:
@@ -253,7 +253,7 @@ def _read_text(
 
 
 def example_text(spec: SequenceSpec) -> str:
-    """A short text in the language of the data, for a person to begin with: `tokenize` takes it."""
+    """Returns a short text that `tokenize` accepts, as an example for a person."""
     if spec == SequenceSpec():
         return "x=-12,y=24:y+x"
     # On a command line a text that begins with a dash would be an option.
@@ -265,7 +265,7 @@ def example_text(spec: SequenceSpec) -> str:
 
 
 def make_schema(spec: SequenceSpec) -> schema_pb2.Schema:
-    """The schema that `spec` implies: every feature present in every record, ids in range.
+    """Makes the schema that follows from `spec`: every feature in every record, ids in range.
 
     Lengths are at least 1 and, for the inputs, at most what still fits the row beside the others.
     `is_categorical` keeps ids from being compared as numbers in drift checks.

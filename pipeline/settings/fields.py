@@ -109,12 +109,10 @@ def in_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     annotation, metadata = _bare(annotation, metadata)
     if annotation is bool:
         return "true or false"
-    if get_origin(annotation) is Literal:
-        return _choice(get_args(annotation))
+    if choices := _choices(annotation):
+        return _choice(choices)
     if get_origin(annotation) in (Union, UnionType):
         return " or ".join(in_words(part) for part in get_args(annotation) if part is not type(None))
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return _choice([member.value for member in annotation])
     if annotation in (int, float):
         return ("an integer" if annotation is int else "a number") + _range(metadata)
     if annotation is Path:
@@ -126,6 +124,18 @@ def in_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     if annotation is str:
         return "text" + _text(metadata)
     return "a mapping of settings"
+
+
+def _choices(annotation: Any) -> list[Any]:
+    """The values that a type lists, as of a literal, an enumeration or a union of such; else none."""
+    if get_origin(annotation) is Literal:
+        return list(get_args(annotation))
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return [member.value for member in annotation]
+    if get_origin(annotation) in (Union, UnionType):
+        parts = [_choices(part) for part in get_args(annotation)]
+        return [value for part in parts for value in part] if all(parts) else []
+    return []
 
 
 def _bare(annotation: Any, metadata: Sequence[Any]) -> tuple[Any, Sequence[Any]]:

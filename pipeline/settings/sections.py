@@ -39,25 +39,25 @@ class DataSettings(Section):
         ge=1,
         le=10_000,
     )
-    allow_fewer: bool = setting(False, "go on where fewer spans are there or passed the data gate")
+    allow_fewer: bool = setting(False, "continue with fewer spans if some are missing or were blocked by the data gate")
     success_marker: str = setting(
-        "", "a span is complete when it holds this file, such as `_SUCCESS`; empty: see `unchanged_for`"
+        "", "a span is complete when it contains this file, such as `_SUCCESS`; if empty, see `unchanged_for`"
     )
     unchanged_for: float = setting(
         60,
-        "a span without a marker is complete when it has not changed for so long",
+        "without a marker, a span is complete when it has not changed for this long",
         unit="seconds",
         ge=0,
         le=1e9,
     )
     schema_file: Path | None = setting(
-        None, "the curated schema; where nothing is set, it follows from `sequence`", alias="schema"
+        None, "the curated schema; without it, the schema follows from `sequence`", alias="schema"
     )
     eval_percent: int = setting(
         20, "share of the rows that are held out, chosen by hash", unit="percent", ge=1, le=99
     )
     on_corrupt: Literal["fail", "quarantine"] = setting(
-        "fail", "a truncated or damaged shard ends the run, or the rows before the damage are used"
+        "fail", "whether a truncated or damaged shard ends the run, or the rows before the damage are used"
     )
 
     @model_validator(mode="after")
@@ -110,7 +110,7 @@ class Settings(Section):
     """Everything that a run depends on."""
 
     root: Path = setting(
-        Path("maskline-root"), "metadata store, artifacts, logs and `serving/` lie under this directory"
+        Path("maskline-root"), "the directory of everything that a run writes: metadata store, artifacts, logs and `serving/`"
     )
     data: DataSettings = DataSettings()
     sequence: SequenceSpec = SequenceSpec()
