@@ -81,6 +81,6 @@ class Verdict(BaseModel):
         return tuple(check for check in self.checks if check.outcome is Outcome.BLOCKED)
 
 
-def read(folder: Path) -> Verdict:
+def read_verdict(folder: Path) -> Verdict:
     """Reads the verdict in an artifact's folder."""
     return Verdict.model_validate_json((folder / VERDICT_FILE).read_text(encoding="utf-8"))

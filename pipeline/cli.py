@@ -87,7 +87,7 @@ def run(
 ) -> int:
     """Run the pipeline: ingest, check, transform, train, evaluate, release."""
     from maskline.pipeline.console import Console
-    from maskline.pipeline.local.run import run as run_locally
+    from maskline.pipeline.local.run import run_locally
 
     loaded = read_settings(config_file, overrides, data=places["data_dir"], root=places["root"], span=span)
     click.echo(loaded.in_force)

@@ -47,7 +47,7 @@ class RunComparison(BaseModel):
     slices: list[MetricChange]
 
 
-def compare(first: Run, second: Run, outcomes: tuple[str, str]) -> RunComparison:
+def compare_runs(first: Run, second: Run, outcomes: tuple[str, str]) -> RunComparison:
     """Compares what two runs measured, each on its own held-out rows.
 
     The intervals take the rows of the runs as drawn independently (normal approximation). Where both runs
@@ -97,7 +97,7 @@ def lines(found: RunComparison) -> Iterator[str]:
         yield f"Slices without a clear difference: {rest} of {len(found.slices)}."
 
 
-def in_words(metric: str, before: float, after: float) -> str:
+def change_in_words(metric: str, before: float, after: float) -> str:
     """A metric's change in words: `loss 0.0064 higher: worse`."""
     difference = after - before
     if not difference:
@@ -107,7 +107,7 @@ def in_words(metric: str, before: float, after: float) -> str:
 
 
 def _words(change: MetricChange) -> str:
-    moved = in_words(change.metric, change.before, change.after)
+    moved = change_in_words(change.metric, change.before, change.after)
     text = f"{moved} ({change.before:.4f}, then {change.after:.4f}"
     if change.low is not None and change.high is not None:
         text += f"; {_CONFIDENCE:.0%}: {change.low:+.4f} to {change.high:+.4f}"

@@ -16,7 +16,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from maskline.components.ingest.spans import name as span_name
+from maskline.components.ingest.spans import span_name
 from maskline.components.verdict import Outcome
 from maskline.pipeline import tables
 from maskline.pipeline.failure import Failure, read_failure

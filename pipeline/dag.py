@@ -14,9 +14,7 @@ from maskline.pipeline.settings.sections import Settings
 from maskline.pipeline.stages.ingest import ingest
 from maskline.pipeline.stages.release import release
 from maskline.pipeline.stages.train import train
-from maskline.transform.names import PASSED
-
-PIPELINE_NAME = "maskline"
+from maskline.transform.names import PASSED, PIPELINE_NAME
 
 
 def create_pipeline(

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from maskline.components.evaluation.report import CANDIDATE, LIVE, OVERALL, EvaluationReport, SliceReport
-from maskline.pipeline.comparison import in_words
+from maskline.pipeline.comparison import change_in_words
 from maskline.pipeline.registry.history import Component
 
 _COUNT = "example_count"
@@ -50,7 +50,7 @@ def changes(report: EvaluationReport) -> Iterator[str]:
     metrics = report.overall.metrics
     if LIVE in metrics:
         told = [
-            in_words(name, metrics[LIVE][name], value)
+            change_in_words(name, metrics[LIVE][name], value)
             for name, value in metrics[CANDIDATE].items()
             if name != _COUNT and name in metrics[LIVE]
         ]

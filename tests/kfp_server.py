@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
-from maskline.pipeline.cluster.rules import problems
+from maskline.pipeline.cluster.rules import document_problems
 from tests.kfp_cluster import Attempt, Cluster, Execution
 
 Json = dict[str, Any]
@@ -194,7 +194,7 @@ def _as_archived(log: bytes) -> bytes:
 
 
 def _check_document(text: str) -> None:
-    if broken := problems(text):
+    if broken := document_problems(text):
         raise Refused(400, f"Invalid input error: {'; '.join(broken)}")
 
 

@@ -3,6 +3,7 @@
 import ast
 import re
 import tomllib
+from collections.abc import Iterator
 
 from tests.support import REPOSITORY
 
@@ -54,3 +55,39 @@ def test_no_two_public_classes_have_the_same_name():
                     places.setdefault(node.name, []).append(str(file.relative_to(REPOSITORY)))
     # A component's executor is called by this name in TFX's dialect.
     assert {name: files for name, files in places.items() if len(files) > 1 and name != "Executor"} == {}
+
+
+def definitions(tree: ast.Module) -> Iterator[str]:
+    """The public functions, classes and constants of a module."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        targets = [*getattr(node, "targets", ()), getattr(node, "target", None)]
+        yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+def test_a_name_that_is_imported_alone_means_one_thing_and_has_no_other_name():
+    """Names that are used behind their module's, as `audit.append`, need to be unique in the module only.
+
+    Functions in `commands/` have the names of their commands, and executors that of TFX's dialect.
+    """
+    places: dict[str, set[str]] = {}
+    imported: set[str] = set()
+    renamed: list[str] = []
+    for room in ROOMS:
+        for file in (REPOSITORY / room).rglob("*.py"):
+            tree, place = ast.parse(file.read_text()), str(file.relative_to(REPOSITORY))
+            if "commands" not in file.parts and place != "pipeline/cli.py":
+                for name in definitions(tree):
+                    if not name.startswith("_") and name not in ("logger", "Executor"):
+                        places.setdefault(name, set()).add(place)
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ImportFrom) and str(node.module).startswith("maskline."):
+                    module = REPOSITORY / str(node.module).removeprefix("maskline.").replace(".", "/")
+                    if module.with_suffix(".py").exists():
+                        imported |= {alias.name for alias in node.names}
+                        renamed += [
+                            f"{place}: {alias.name} as {alias.asname}" for alias in node.names if alias.asname
+                        ]
+    assert {name: places[name] for name in imported & places.keys() if len(places[name]) > 1} == {}
+    assert renamed == []

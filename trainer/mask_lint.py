@@ -10,7 +10,7 @@ import keras
 
 from maskline.trainer.mask_finding import MaskFinding
 from maskline.trainer.mask_trials import Trials
-from maskline.trainer.mask_walk import build, graph_of, run
+from maskline.trainer.mask_walk import build, graph_of, walk_model
 from maskline.trainer.padding import sample_of
 
 __all__ = ["MaskFinding", "MaskReport", "mask_findings", "mask_report"]
@@ -68,10 +68,10 @@ def mask_report(model: keras.Model, inputs: Any, padding_id: float | None = None
       ValueError: the sample contains no padding, or only padding.
     """
     build(model, inputs)
-    clean = run(model, inputs)
+    clean = walk_model(model, inputs)
     made = [mask for call in clean.calls for mask in call.masks if mask is not None]
     sample = sample_of(inputs, _names(model, inputs), made, padding_id)
-    clean = run(model, sample.packed())
+    clean = walk_model(model, sample.packed())
     trials = Trials(model, sample, clean, _precision(model))
     if not (findings := trials.findings()):
         return MaskReport([], trials.notes())

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from maskline.trainer.mask_finding import MaskFinding
-from maskline.trainer.mask_walk import Call, Walk, array, graph_of, run
+from maskline.trainer.mask_walk import Call, Walk, array, graph_of, walk_model
 from maskline.trainer.padding import Array, PaddedSample, Shortened
 
 # How far outputs may differ, relative to the largest. With equal shapes, sums are nearly always equal too.
@@ -50,22 +50,22 @@ class Trials:
         has_tables = False
         if padding and real:
             full = self.sample.packed(self.sample.full())
-            answers = run(self.model, full)
+            answers = walk_model(self.model, full)
             for table in self.tables(max(real | padding)):
                 values = array(ops.copy(table))
                 swapped = [(table, _with_rows(table, values, padding, sign)) for sign in (1, -1)]
-                if self.differ(answers, run(self.model, full, weights=swapped[:1])):
+                if self.differ(answers, walk_model(self.model, full, weights=swapped[:1])):
                     continue  # rows without padding depend on it too: not an embedding of ids, or a tied one
                 moved = [(table, _with_rows(table, values, real, 1))]
-                if not self.differ(answers, run(self.model, full, weights=moved)):
+                if not self.differ(answers, walk_model(self.model, full, weights=moved)):
                     continue
                 has_tables = True
                 for swap in swapped:
-                    yield run(self.model, self.sample.packed(), weights=[swap], like=self._like())
+                    yield walk_model(self.model, self.sample.packed(), weights=[swap], like=self._like())
         if not has_tables and graph_of(self.model) is not None:
             for sign in (1, -1):
                 other = self.sample.packed(self.sample.noisy(sign, _LOUD))
-                yield run(self.model, other, like=self.clean)
+                yield walk_model(self.model, other, like=self.clean)
 
     def tables(self, highest: int) -> list[Any]:
         """Returns the weights that may hold a row for each id.
@@ -112,7 +112,9 @@ class Trials:
             if not any(changed) or reached.by(before.inputs):
                 reached.add(before.outputs, changed)
                 continue
-            alone = run(self.model, self.sample.packed(), like=self.clean, replaced={number: after.outputs})
+            alone = walk_model(
+                self.model, self.sample.packed(), like=self.clean, replaced={number: after.outputs}
+            )
             if self.answers_changed(alone):
                 found.append(_finding(before, changed))
                 reached.add(before.outputs, changed)
@@ -121,9 +123,9 @@ class Trials:
 
     def places_of_length(self, short: Shortened) -> list[MaskFinding]:
         """Names the layers where the number of padded positions changes real values, up to an output."""
-        row = run(self.model, short.row.packed())
+        row = walk_model(self.model, short.row.packed())
         try:
-            other = run(self.model, short.row.packed(short.arrays))
+            other = walk_model(self.model, short.row.packed(short.arrays))
         except Exception:  # a model that overrides `call` and takes no other length
             return []
         if row.outputs is None:
@@ -148,7 +150,7 @@ class Trials:
                 _transplanted(short, x, y) if yes else x
                 for x, y, yes in zip(before.outputs, after.outputs, changed, strict=True)
             ]
-            alone = run(self.model, short.row.packed(), like=row, replaced={number: outputs})
+            alone = walk_model(self.model, short.row.packed(), like=row, replaced={number: outputs})
             if any(
                 _changed(
                     array(x), array(y), self.real(x, row, reals=reals, only_positions=True), self.other_shape

@@ -58,7 +58,7 @@ class Walk(NamedTuple):
         return fitting_mask(tensor)
 
 
-def run(
+def walk_model(
     model: keras.Model,
     inputs: Any,
     *,

@@ -114,7 +114,9 @@ class TrainingSettings(Section):
         unit="ids",
         max_length=1000,
     )
-    warm_start: bool = setting(False, "start from the weights of the newest released model that was trained on other data")
+    warm_start: bool = setting(
+        False, "start from the weights of the newest released model that was trained on other data"
+    )
     seed: int = setting(
         0, "equal seed, data and settings give equal weights", unit="number", ge=0, le=2**32 - 1
     )

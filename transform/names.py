@@ -46,6 +46,8 @@ class Node(StrEnum):
     PUSHER = "Pusher"
 
 
+PIPELINE_NAME: Final = "maskline"
+
 # Context types of TFX's in the metadata store.
 PIPELINE_CONTEXT: Final = "pipeline"
 RUN_CONTEXT: Final = "pipeline_run"

@@ -142,6 +142,6 @@ class EvaluationReport(_Form):
         return models
 
 
-def read(folder: Path) -> EvaluationReport:
+def read_evaluation(folder: Path) -> EvaluationReport:
     """Reads the report in an evaluation's folder."""
     return EvaluationReport.model_validate_json((folder / EVALUATION_FILE).read_text(encoding="utf-8"))

@@ -59,7 +59,7 @@ def pattern_problem(path: Path | str) -> str | None:
     names = [match[1] for match in _PLACEHOLDER.finditer(str(path))]
     if len(set(names)) < len(names):
         return "a placeholder stands twice"
-    dates = [name for name in _DATE if name in names]
+    dates = [part for part in _DATE if part in names]
     if dates and ("SPAN" in names or len(dates) < 3):
         return "give either {SPAN} or all of {YYYY}, {MM} and {DD}"
     if names == ["VERSION"]:
@@ -127,12 +127,12 @@ def select(path: Path | str, deliveries: Deliveries, wanted: int | str) -> Span:
         return complete[number]
     for span, why in deliveries.waiting.items():
         if number in (None, span.number):
-            raise InputError(f"{span.folder}: span {name(path, span.number)} is not complete: {why}")
+            raise InputError(f"{span.folder}: span {span_name(path, span.number)} is not complete: {why}")
     if number is None:
         strays = f"; {deliveries.strays[0].name} is none" if deliveries.strays else ""
         raise InputError(f"{path}: no span is there{strays}")
-    there = ", ".join(name(path, known) for known in sorted(complete)[-5:]) or "none"
-    raise InputError(f"{path}: span {name(path, number)} is not there; complete are {there}")
+    there = ", ".join(span_name(path, known) for known in sorted(complete)[-5:]) or "none"
+    raise InputError(f"{path}: span {span_name(path, number)} is not there; complete are {there}")
 
 
 def window(deliveries: Deliveries, newest: Span, *, size: int) -> list[Span]:
@@ -175,7 +175,7 @@ def _shown_date(path: Path | str, day: date) -> str:
     return text.replace("{YYYY}", f"{day:%Y}").replace("{MM}", f"{day:%m}").replace("{DD}", f"{day:%d}")
 
 
-def name(path: Path | str, number: int) -> str:
+def span_name(path: Path | str, number: int) -> str:
     """What a person calls a span: its date where the pattern has dates, else its number."""
     return str(_EPOCH + timedelta(number)) if "{YYYY}" in str(path) else str(number)
 

@@ -38,7 +38,7 @@ class ModelChecksSettings(Section):
         return self.model_copy(update={"mask": "warn" if padding_leaks else "block"})
 
 
-def judge(answers: Figures, settings: ModelChecksSettings) -> Verdict:
+def judge_export(answers: Figures, settings: ModelChecksSettings) -> Verdict:
     """Turns the probe's figures into checks, a question at a time.
 
     Args:

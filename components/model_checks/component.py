@@ -18,7 +18,7 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from tfx.utils import path_utils
 
 from maskline.components.artifacts import GoldenRows, VerdictArtifact
-from maskline.components.model_checks.checks import ModelChecksSettings, judge
+from maskline.components.model_checks.checks import ModelChecksSettings, judge_export
 from maskline.transform.names import BLESSED, GOLDEN_ROWS_FILE
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Executor(base_executor.BaseExecutor):
         model = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))
         golden = f"{artifact_utils.get_single_uri(input_dict['golden_rows'])}/{GOLDEN_ROWS_FILE}"
         settings = ModelChecksSettings.model_validate_json(exec_properties["settings"])
-        verdict = judge(ask(model, golden), settings)
+        verdict = judge_export(ask(model, golden), settings)
         artifact_utils.get_single_instance(output_dict["verdict"]).write(verdict)
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
         blessing.set_int_custom_property(BLESSED, int(verdict.passed))

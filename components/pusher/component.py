@@ -171,7 +171,7 @@ def _answers(history: list[types.Artifact]) -> AnswerSummary | None:
 def _data(examples: list[types.Artifact], rows: dict[str, int], provenance: Provenance) -> Data:
     read = sum(artifact.get_int_custom_property(ROWS_READ) for artifact in examples)
     numbers = sorted(artifact.span for artifact in examples)
-    names = [spans.name(provenance.spans, number) for number in numbers] if provenance.spans else []
+    names = [spans.span_name(provenance.spans, number) for number in numbers] if provenance.spans else []
     span = "" if not names else f"span {names[0]}" if len(names) == 1 else f"spans {names[0]} to {names[-1]}"
     ordered = sorted(examples, key=lambda artifact: artifact.span)
     folders, files = (

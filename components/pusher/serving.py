@@ -163,7 +163,7 @@ def _next_change(folder: Path, why: str, identity: str) -> Change:
     )
 
 
-def remember(folder: Path, number: int) -> None:
+def remember_number(folder: Path, number: int) -> None:
     """Makes sure that a version number is not used again after directory and audit log were lost.
 
     Args:

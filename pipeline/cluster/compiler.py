@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from maskline.pipeline.cluster.rules import problems
+from maskline.pipeline.cluster.rules import document_problems
 from maskline.pipeline.cluster.spec import make_document, task_names
 from maskline.pipeline.errors import RunError
 from maskline.pipeline.local.streams import quiet_tensorflow
@@ -51,7 +51,7 @@ class Compiled:
                 "(kubeflow/README.md says how)"
             )
         text = make_document(json.loads(self.ir), cluster, name=self.name, ir_digest=self.digest)
-        if broken := problems(text):
+        if broken := document_problems(text):
             raise RunError(f"Kubeflow Pipelines would refuse the document: {broken[0]}")
         return text
 
@@ -66,7 +66,7 @@ def compile_pipeline(settings: Settings) -> Compiled:
         from google.protobuf import json_format
         from tfx.proto.orchestration import pipeline_pb2
 
-        from maskline.pipeline.cluster.ir import compile_ir, digest, nodes_of
+        from maskline.pipeline.cluster.ir import compile_ir, ir_digest, nodes_of
 
         text, files = compile_ir(settings)
     ir = json_format.Parse(text, pipeline_pb2.Pipeline())
@@ -75,6 +75,6 @@ def compile_pipeline(settings: Settings) -> Compiled:
         name=ir.pipeline_info.id,
         ir=text,
         files=files,
-        digest=digest(text),
+        digest=ir_digest(text),
         nodes=task_names(nodes_of(ir)),
     )

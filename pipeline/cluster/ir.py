@@ -95,7 +95,7 @@ def to_json(ir: pipeline_pb2.Pipeline) -> str:
     return json_format.MessageToJson(ir, sort_keys=True, indent=1) + "\n"
 
 
-def digest(text: str) -> str:
+def ir_digest(text: str) -> str:
     """What a node checks the IR in its image against."""
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -23,7 +23,7 @@ _PLACEHOLDER = re.compile(r"\{\{\$\.(?!inputs\.|outputs\.)[^}]*\}\}")
 _INPUT = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
 
 
-def problems(text: str) -> list[str]:
+def document_problems(text: str) -> list[str]:
     """Says why the backend would refuse a document, or fail to run it.
 
     Args:

@@ -17,8 +17,8 @@ def bless(config_file: Path | None, root: Path | None, reason: str, run: str) ->
     RUN is the name of a run, or `last`. The audit log records who did it, when and why. This does not
     overrule the other gates.
     """
-    from maskline.pipeline.registry.bless import bless as release
+    from maskline.pipeline.registry.bless import bless_run
 
     settings = settings_of_root(config_file, root)
-    version = release(settings, run, reason=reason)
+    version = bless_run(settings, run, reason=reason)
     click.echo(f"Released on purpose as version {version.number}: {version.path}")

@@ -20,11 +20,11 @@ def compare(config_file: Path | None, root: Path | None, as_json: bool, first: s
     from maskline.pipeline import comparison
     from maskline.pipeline.console import Console
     from maskline.pipeline.headline import headline
-    from maskline.pipeline.registry.lookup import find
+    from maskline.pipeline.registry.lookup import find_run
 
     settings = settings_of_root(config_file, root)
-    before, after = find(settings, first)[0], find(settings, second)[0]
-    found = comparison.compare(before, after, (headline(before).text, headline(after).text))
+    before, after = find_run(settings, first)[0], find_run(settings, second)[0]
+    found = comparison.compare_runs(before, after, (headline(before).text, headline(after).text))
     if as_json:
         click.echo(found.model_dump_json(indent=1))
         return

@@ -54,11 +54,11 @@ def stats(path: Path, config_file: Path | None, root: Path | None, overrides: tu
     from rich.console import Console
 
     from maskline.pipeline.data import report as data_report
-    from maskline.pipeline.data.stats import measure, shards_at
+    from maskline.pipeline.data.stats import measure_shards, shards_at
 
     settings = settings_of_root(config_file, root, overrides)
     listing = shards_at(path, settings.data)
-    measured = measure(listing, settings.sequence)
+    measured = measure_shards(listing, settings.sequence)
     data_report.show(measured, str(path), Console(highlight=False), hidden=listing.hidden)
 
 
@@ -90,9 +90,9 @@ def replay(
         if quarantine is None:
             raise InputError(f"{settings.root}: no run set rows aside there; give the folder of a quarantine")
     with quiet_tensorflow():
-        from maskline.pipeline.data.replay import replay as write
+        from maskline.pipeline.data.replay import replay_rows
 
-        done = write(quarantine, out, settings.sequence)
+        done = replay_rows(quarantine, out, settings.sequence)
     click.echo(f"{done.rows:,} rows written to {done.shard}")
     for reason, count in sorted(done.bad.items()):
         click.echo(f"  still bad: {reason}: {count:,}")

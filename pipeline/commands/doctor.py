@@ -26,7 +26,7 @@ def doctor(config_file: Path | None, root: Path | None, *, repair: bool) -> int:
     settings = settings_of_root(config_file, root)
     if repair and settings.root.is_dir():
         with lock.hold(settings.root):
-            for line in registry.repair(settings):
+            for line in registry.repair_root(settings):
                 click.echo(f"repaired: {line}")
     found = registry.examine(settings)
     for finding in found:

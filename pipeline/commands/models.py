@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def models(config_file: Path | None, root: Path | None, as_json: bool) -> None:
     """List the released versions, with metrics and data, and show which one is live since when."""
-    from maskline.pipeline.registry.models import in_words, problems, released
+    from maskline.pipeline.registry.models import model_lines, released, serving_problems
 
     folder = settings_of_root(config_file, root).serving_dir
     found = released(folder)
-    for problem in problems(folder):
+    for problem in serving_problems(folder):
         click.echo(f"warning: {problem}", err=True)
     if as_json:
         click.echo(json.dumps([model.model_dump(mode="json") for model in found], indent=1))
     else:
-        click.echo("\n".join(in_words(found)))
+        click.echo("\n".join(model_lines(found)))
 
 
 @click.command()

@@ -66,9 +66,9 @@ def loaded_of_root(config_file: Path | None, root: Path | None, overrides: Seque
 
 def read_settings(config_file: Path | None, overrides: Sequence[str], **options: Any) -> "Loaded":
     """The settings of a file and of options."""
-    from maskline.pipeline.settings.load import read
+    from maskline.pipeline.settings.load import load_with_sources
 
-    return _with_notices(read(config_file, overrides, **options))
+    return _with_notices(load_with_sources(config_file, overrides, **options))
 
 
 def _with_notices(loaded: "Loaded") -> "Loaded":

@@ -36,7 +36,7 @@ def tick(config_file: Path | None, root: Path | None, overrides: tuple[str, ...]
     Ends with the exit status of the run, for systemd, cron, Airflow or a CronJob of Kubernetes. Where
     nothing is due it ends with 0.
     """
-    from maskline.pipeline.schedule.tick import tick as tick_once
+    from maskline.pipeline.schedule.tick import tick_once
     from maskline.pipeline.settings.load import load
 
     settings = load(config_file, overrides, root=root)

@@ -31,9 +31,9 @@ def diff(config_file: Path | None, root: Path | None, overrides: tuple[str, ...]
 @set_option
 def accept(config_file: Path | None, root: Path | None, overrides: tuple[str, ...]) -> None:
     """Write the change that `diff` shows into the file that data.schema names."""
-    from maskline.pipeline.data.schema_change import accept as write
+    from maskline.pipeline.data.schema_change import accept_change
 
-    change = write(settings_of_root(config_file, root, overrides))
+    change = accept_change(settings_of_root(config_file, root, overrides))
     if change.after == change.before:
         click.echo(f"The schema accepts the data of run {change.run} as it is.")
         return

@@ -24,10 +24,10 @@ def show(
     """
     from maskline.pipeline.console import Console
     from maskline.pipeline.local import lock
-    from maskline.pipeline.registry.lookup import checkpointed_epoch, find, read_answers
+    from maskline.pipeline.registry.lookup import checkpointed_epoch, find_run, read_answers
 
     settings = settings_of_root(config_file, root)
-    found, is_last = find(settings, run)
+    found, is_last = find_run(settings, run)
     log = settings.root / "logs" / found.log_name
     if wrong:
         answers = read_answers(found)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from maskline.pipeline.data.symbols import PADDING, SEPARATOR, UNKNOWN, Tokens, label_of, symbols_of
-from maskline.pipeline.data.tables import read_rows
+from maskline.pipeline.data.tables import read_table
 from maskline.transform.errors import InputError
 from maskline.transform.features import RESERVED_NAMES
 
@@ -123,7 +123,7 @@ def _feature_names(options: Options) -> tuple[str, ...]:
 def _rows(files: Sequence[Path], options: Options, bad: Counter[str]) -> Iterator[_Row]:
     """The good rows; bad ones are counted by reason, or the first is refused."""
     for file in files:
-        for row in read_rows(file, options.columns, delimiter=options.delimiter):
+        for row in read_table(file, options.columns, delimiter=options.delimiter):
             problem = row.problem
             if not problem:
                 column = ""

@@ -25,7 +25,7 @@ class Replayed(NamedTuple):
     bad: Counter[Reason]
 
 
-def replay(quarantine: Path, out: Path, spec: SequenceSpec) -> Replayed:
+def replay_rows(quarantine: Path, out: Path, spec: SequenceSpec) -> Replayed:
     """Writes the good rows of a quarantine, each as it was delivered; the quarantine stays as it is.
 
     Args:

@@ -56,7 +56,7 @@ def propose(settings: Settings) -> SchemaChange:
     return SchemaChange(run.run, settings.data.schema_file, before, after, tuple(_notes(run)))
 
 
-def accept(settings: Settings) -> SchemaChange:
+def accept_change(settings: Settings) -> SchemaChange:
     """Writes the proposed schema into the curated file.
 
     Raises:

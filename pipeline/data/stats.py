@@ -71,7 +71,7 @@ class DataStats:
         return 1 - sum(n * rows for n, rows in fitting.items()) / total if total else 0.0
 
 
-def measure(listing: Listing, spec: SequenceSpec) -> DataStats:
+def measure_shards(listing: Listing, spec: SequenceSpec) -> DataStats:
     """Reads shards from end to end.
 
     Args:

@@ -25,7 +25,7 @@ class TableRow(NamedTuple):
     problem: str = ""
 
 
-def read_rows(file: Path, columns: Sequence[str], *, delimiter: str = "") -> Iterator[TableRow]:
+def read_table(file: Path, columns: Sequence[str], *, delimiter: str = "") -> Iterator[TableRow]:
     """Reads the rows of a file, plain or gzip. Its name's ending says what it is: `.csv`, `.tsv`, `.jsonl`.
 
     Bytes that are not UTF-8 come as lone surrogates, for the caller to refuse.

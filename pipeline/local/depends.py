@@ -22,9 +22,9 @@ def depends_on(settings: Settings, schema: str, versions: Sequence[str]) -> str:
       16 hexadecimal digits.
     """
     source = fingerprint.SourceCode().of(*fingerprint.ROOMS)
-    return digest(settings.model_dump_json(exclude=_NO_PART), schema, *versions, source)
+    return short_digest(settings.model_dump_json(exclude=_NO_PART), schema, *versions, source)
 
 
-def digest(*parts: str) -> str:
+def short_digest(*parts: str) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of some texts."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

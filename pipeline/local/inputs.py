@@ -47,7 +47,7 @@ def find_data(data: DataSettings) -> tuple[list[Delivery], list[str]]:
     newest = spans.select(data.path, found, data.span)
     chosen = spans.window(found, newest, size=data.window)
     if len(chosen) < data.window and not data.allow_fewer:
-        there = ", ".join(spans.name(data.path, span.number) for span in chosen)
+        there = ", ".join(spans.span_name(data.path, span.number) for span in chosen)
         raise InputError(
             f"{data.path}: data.window asks for {data.window} spans, complete are {len(chosen)} ({there}); "
             "wait for more, or set data.allow_fewer=true"
@@ -64,7 +64,7 @@ def _hidden(listings: Sequence[Listing]) -> list[str]:
 
 def _delivery(span: spans.Span, data: DataSettings) -> Delivery:
     return Delivery(
-        spans.name(data.path, span.number) + (f" version {span.version}" if span.version else ""),
+        spans.span_name(data.path, span.number) + (f" version {span.version}" if span.version else ""),
         data.model_copy(update={"span": span.number}),
         list_shards(
             span.folder, data.pattern, presplit=data.presplit, span=span.number, version=span.version

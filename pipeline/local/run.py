@@ -16,7 +16,7 @@ from maskline.pipeline import machine
 from maskline.pipeline.console import Console
 from maskline.pipeline.errors import RunError
 from maskline.pipeline.local import inputs, lock, memory, scratch
-from maskline.pipeline.local.depends import depends_on, digest
+from maskline.pipeline.local.depends import depends_on, short_digest
 from maskline.pipeline.local.inputs import Delivery
 from maskline.pipeline.local.space import Need
 from maskline.pipeline.local.streams import sent_to
@@ -35,7 +35,7 @@ from maskline.transform.names import VERSION, Exit
 logger = logging.getLogger(__name__)
 
 
-def run(loaded: Loaded, console: Console, *, accept_unknown_live: bool = False) -> Exit:
+def run_locally(loaded: Loaded, console: Console, *, accept_unknown_live: bool = False) -> Exit:
     """Runs what is not up to date and says how it went.
 
     Args:
@@ -144,7 +144,7 @@ def _attempt(
     """Builds the pipeline and runs it, older spans of the window before; gives what stopped it."""
     # Nodes work in the root and know it as `.`, so that the store and the cache hold no path to it.
     inside = settings.model_copy(update={"root": Path()})
-    schema_file = f"schemas/{digest(schema)}.pbtxt"
+    schema_file = f"schemas/{short_digest(schema)}.pbtxt"
     try:
         (settings.root / schema_file).parent.mkdir(parents=True, exist_ok=True)
         (settings.root / schema_file).write_text(schema, encoding="utf-8")
@@ -156,7 +156,7 @@ def _attempt(
         check_beam_options(settings.beam.args)
         *older, newest = spans
         if older:
-            window.ingest(settings, older, name, schema_file, console)
+            window.ingest_older(settings, older, name, schema_file, console)
             console.note(f"span {newest.name}:")
         pipeline = create_pipeline(
             inside,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from maskline.transform.errors import cannot_write
 
-FOLDER = "tmp"
+SCRATCH_FOLDER = "tmp"
 # What a run is called. Everything else in the folder belongs to others.
 _RUN = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{6}")
 
@@ -27,7 +27,7 @@ def folder(root: Path, run: str) -> Iterator[Path]:
       MachineError: the folder cannot be made.
     """
     clear(root)
-    own = root / FOLDER / run
+    own = root / SCRATCH_FOLDER / run
     try:
         own.mkdir(parents=True)
     except OSError as error:
@@ -51,10 +51,10 @@ def clear(root: Path) -> None:
     for path in left_behind(root):
         shutil.rmtree(path, ignore_errors=True)
     with suppress(OSError):
-        (root / FOLDER).rmdir()
+        (root / SCRATCH_FOLDER).rmdir()
 
 
 def left_behind(root: Path) -> list[Path]:
     """The temporary folders of runs: all that are there while no run works."""
-    found = (root / FOLDER).glob("*")
+    found = (root / SCRATCH_FOLDER).glob("*")
     return sorted(path for path in found if _RUN.fullmatch(path.name) and not path.is_symlink())

@@ -15,7 +15,7 @@ from maskline.transform.errors import InputError
 from maskline.transform.names import SPAN, ArtifactType
 
 
-def ingest(
+def ingest_older(
     settings: Settings, older: Sequence[Delivery], run: str, schema_file: str, console: Console
 ) -> None:
     """Brings the older spans of the window up to date; what was ingested before comes from the cache.

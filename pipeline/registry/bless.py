@@ -6,15 +6,14 @@ from maskline.components.pusher.serving import Version, identity_of, versions
 from maskline.pipeline.local import lock
 from maskline.pipeline.registry import releases
 from maskline.pipeline.registry.history import History, Run
+from maskline.pipeline.registry.lookup import LAST
 from maskline.pipeline.registry.store import connect
 from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import InputError
 from maskline.transform.names import Node
 
-LAST = "last"
 
-
-def bless(settings: Settings, name: str, *, reason: str) -> Version:
+def bless_run(settings: Settings, name: str, *, reason: str) -> Version:
     """Publishes the model of a run that ReleaseGate did not bless; the audit log keeps who, when and why.
 
     Only ReleaseGate can be overridden: a model that fails another gate is not what it claims to be.

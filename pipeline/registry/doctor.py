@@ -1,4 +1,4 @@
-"""Looks at a root: what is wrong, and what each command would do about it; `repair` repairs it."""
+"""Looks at a root: what is wrong, and what each command would do about it; `repair_root` repairs it."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -52,7 +52,7 @@ def examine(settings: Settings, *, prove: Callable[[Path], str] = proof.problem)
     ]
 
 
-def repair(settings: Settings) -> list[str]:
+def repair_root(settings: Settings) -> list[str]:
     """Repairs what can be repaired without losing anything; hold the root's lock.
 
     A store that cannot be read is moved aside. The releases that the store does not know are recorded from

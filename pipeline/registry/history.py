@@ -10,12 +10,10 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from pydantic import BaseModel
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from maskline.components.evaluation.report import EvaluationReport as Evaluation
-from maskline.components.evaluation.report import read as read_evaluation
+from maskline.components.evaluation.report import EvaluationReport, read_evaluation
 from maskline.components.ingest.quarantine import IngestReport, read_report
 from maskline.components.pusher.contents import look
-from maskline.components.verdict import Verdict
-from maskline.components.verdict import read as read_verdict
+from maskline.components.verdict import Verdict, read_verdict
 from maskline.pipeline.registry import live, overrides
 from maskline.pipeline.registry.overrides import Override
 from maskline.pipeline.registry.releases import releases
@@ -81,7 +79,7 @@ class Run(BaseModel):
     model: Path | None = None
     candidate: Path | None = None
     candidate_id: int = 0
-    evaluation: Evaluation | None = None
+    evaluation: EvaluationReport | None = None
     training: Path | None = None
     facts: Path | None = None
     live_problem: str = ""

@@ -9,7 +9,7 @@ from maskline.transform.names import ANSWERS_FILE
 LAST = "last"
 
 
-def find(settings: Settings, name: str | None = None) -> tuple[Run, bool]:
+def find_run(settings: Settings, name: str | None = None) -> tuple[Run, bool]:
     """A run by its name, by the beginning of its name, or the last one; and whether it is the last one.
 
     Raises:

@@ -53,7 +53,7 @@ def _released(version: serving.Version, change: audit.Change, *, is_live: bool) 
     )
 
 
-def problems(folder: Path) -> list[str]:
+def serving_problems(folder: Path) -> list[str]:
     """One line for each thing in a serving directory that is damaged, gone or foreign."""
     contents = look(folder)
     found = live.problem(folder, contents)
@@ -61,7 +61,7 @@ def problems(folder: Path) -> list[str]:
     return [*([f"{found}; {live.way_on(contents)}"] if found else []), *more, *audit.problems(folder)]
 
 
-def in_words(found: list[Released]) -> list[str]:
+def model_lines(found: list[Released]) -> list[str]:
     """Lines for people, the live version first; times are local."""
     lines = []
     for model in reversed(found):

@@ -24,11 +24,11 @@ from maskline.transform.names import (
     IDENTITY,
     MODEL_ID,
     PIPELINE_CONTEXT,
+    PIPELINE_NAME,
     VERSION,
     ArtifactType,
 )
 
-PIPELINE_NAME = "maskline"
 SERVED = "Served"  # the folder under `artifacts/` of models that were found in the serving directory
 _EXECUTION = "maskline.release"
 _PROPERTIES = {VERSION: mlmd.INT, IDENTITY: mlmd.STRING, MODEL_ID: mlmd.INT}
@@ -62,7 +62,7 @@ def make_live(
     """
     facts = None
     if store is not None:
-        serving.remember(folder, max(map(_version, releases(store)), default=0))
+        serving.remember_number(folder, max(map(_version, releases(store)), default=0))
         if not (saved_model / serving.FACTS_PATH).exists():
             facts = _facts(store, model_id, folder)
     version = serving.publish(saved_model, folder, why=why, model_id=model_id, facts=facts, override=override)
@@ -88,7 +88,7 @@ def reconcile(store: MetadataStore, folder: Path, *, local: bool = True) -> None
     """
     serving.repair(folder)
     known = _without_doubles(store, releases(store))
-    serving.remember(folder, max(map(_version, known), default=0))
+    serving.remember_number(folder, max(map(_version, known), default=0))
     recorded = {(_version(release), _identity(release)) for release in known}
     found = serving.versions(folder)
     for version in found:

@@ -22,7 +22,7 @@ class Seen(NamedTuple):
         return bool(self.last) and self.last == depends_on
 
 
-def look(metadata_file: Path) -> Seen:
+def look_at_store(metadata_file: Path) -> Seen:
     """Reads the store of a root; nothing where there is none.
 
     Raises:

@@ -18,7 +18,7 @@ from maskline.pipeline.local.depends import depends_on
 from maskline.pipeline.schedule import ledger
 from maskline.pipeline.schedule.alone import alone
 from maskline.pipeline.schedule.ledger import Decision, Tick
-from maskline.pipeline.schedule.store import Seen, look
+from maskline.pipeline.schedule.store import Seen, look_at_store
 from maskline.pipeline.settings.schedule import CatchUp
 from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import InputError
@@ -47,7 +47,7 @@ class Due(NamedTuple):
     depends_on: str
 
 
-def tick(
+def tick_once(
     settings: Settings,
     arguments: Sequence[str],
     *,
@@ -91,7 +91,7 @@ def _decide(settings: Settings, arguments: Sequence[str], clock: Clock) -> Itera
         yield Tick(time=clock(), decision=Decision.BUSY, why=why, status=Exit.BUSY)
         return
     try:
-        due = _due(settings, look(settings.metadata_file))
+        due = _due(settings, look_at_store(settings.metadata_file))
     except InputError as error:
         # The data are not there yet, or the settings ask for what cannot be: every tick looks again.
         yield Tick(time=clock(), decision=Decision.NO_DATA, why=str(error), status=Exit.BAD_INPUT)
@@ -122,7 +122,10 @@ def _due(settings: Settings, seen: Seen) -> list[Due]:
         if number > min(seen.spans)[0] and (number, span.version) not in seen.spans and number < newest.number
     ]
     chosen = missed[-settings.schedule.max_catch_up + 1 :] if settings.schedule.max_catch_up > 1 else []
-    return [*(_one(settings, s.number, ("--span", spans.name(data.path, s.number))) for s in chosen), latest]
+    return [
+        *(_one(settings, s.number, ("--span", spans.span_name(data.path, s.number))) for s in chosen),
+        latest,
+    ]
 
 
 def _one(settings: Settings, span: int | str, option: tuple[str, ...]) -> Due:
@@ -152,7 +155,7 @@ def _attempt(settings: Settings, arguments: Sequence[str], due: Due, clock: Cloc
             why = f"attempt {len(failed) + 1} is due at {ready:%Y-%m-%d %H:%M:%S} UTC"
             return Tick(time=clock(), decision=Decision.WAITING, why=why, status=Exit.ERROR, **named)
     began = clock()
-    status, timed_out = run(settings, [*arguments, *due.option])
+    status, timed_out = run_process(settings, [*arguments, *due.option])
     failure = (Decision.FAILED, _failure(status, settings, len(failed) + 1, timed_out=timed_out))
     decision, why = failure if timed_out else _MEANS.get(status, failure)
     status = Exit.ERROR if timed_out or status < 0 else status
@@ -174,7 +177,7 @@ def _failure(status: int, settings: Settings, attempt: int, *, timed_out: bool) 
     return f"the run {how} (attempt {attempt}); {after}"
 
 
-def run(settings: Settings, arguments: Sequence[str]) -> tuple[int, bool]:
+def run_process(settings: Settings, arguments: Sequence[str]) -> tuple[int, bool]:
     """Runs `maskline run` in a process of its own, within `schedule.max_run_hours`.
 
     It is told to end when its time is over or when this process is, and killed after `schedule.grace`.

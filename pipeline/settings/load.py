@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from maskline.pipeline.settings import paths
-from maskline.pipeline.settings.refusals import refusal
+from maskline.pipeline.settings.refusals import first_refusal
 from maskline.pipeline.settings.sections import Settings
 from maskline.pipeline.settings.sources import Given, from_options, nested, read_file
 from maskline.pipeline.settings.values import Origin, YamlNode, merge, tree
@@ -55,11 +55,11 @@ class Loaded:
 
 
 def load(file: Path | None = None, overrides: Sequence[str] = (), **options: Any) -> Settings:
-    """Reads the settings. As `read`, without their sources."""
-    return read(file, overrides, **options).settings
+    """Reads the settings. As `load_with_sources`, without their sources."""
+    return load_with_sources(file, overrides, **options).settings
 
 
-def read(file: Path | None = None, overrides: Sequence[str] = (), **options: Any) -> Loaded:
+def load_with_sources(file: Path | None = None, overrides: Sequence[str] = (), **options: Any) -> Loaded:
     """Reads the settings.
 
     Args:
@@ -97,7 +97,7 @@ def validated(base: Given, options: Given, file: Path | None) -> Loaded:
     try:
         settings = Settings.model_validate_json(json.dumps(values.plain()), strict=True)
     except ValidationError as error:
-        raise refusal(error, values) from None
+        raise first_refusal(error, values) from None
     if problem := paths.root_problem(settings.root):
         raise values.value["root"].source.refuse(f"root: {problem}")
     return Loaded(settings, file, values, base, options)

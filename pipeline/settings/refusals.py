@@ -14,7 +14,7 @@ from maskline.transform.shown import shortened, shown
 Path = tuple[str | int, ...]
 
 
-def refusal(error: ValidationError, values: YamlNode) -> InputError:
+def first_refusal(error: ValidationError, values: YamlNode) -> InputError:
     """The first mistake, in the order of the file.
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from maskline.pipeline.settings.load import Loaded, read, validated
+from maskline.pipeline.settings.load import Loaded, load_with_sources, validated
 from maskline.pipeline.settings.sources import Given, from_options, prepared, read_file
 from maskline.pipeline.settings.values import Origin, merge, tree
 from maskline.transform.errors import InputError, cannot_write
@@ -39,20 +39,20 @@ def of_root(file: Path | None, overrides: Sequence[str], root: Path | None) -> L
 
     Args:
       file: a YAML file, which wins over what the root remembers.
-      overrides: as for `read`.
+      overrides: as for `load_with_sources`.
       root: the root; without it that of `maskline.yaml` here, or `maskline-root`.
 
     Returns:
       the settings that the last run there was given, its file as it is today; else those in force here.
 
     Raises:
-      InputError: as `read`, or what the root remembers cannot be read.
+      InputError: as `load_with_sources`, or what the root remembers cannot be read.
     """
-    here = read(file, overrides, root=root) if file or not root else None
+    here = load_with_sources(file, overrides, root=root) if file or not root else None
     place = here.settings.root if here else _normal(root)
     known = None if file else _recall(place)
     if known is None:
-        return here or read(None, overrides, root=root)
+        return here or load_with_sources(None, overrides, root=root)
     source = Origin("root", str(place / FILE), folder=place)
     given, options = (prepared(tree(known[part], source)) for part in ("given", "options"))
     now = from_options(overrides, root=place)
@@ -66,7 +66,7 @@ def of_root(file: Path | None, overrides: Sequence[str], root: Path | None) -> L
 def is_found_from_here(root: Path) -> bool:
     """Whether a command that is typed here, without options, is about this root."""
     try:
-        return read().settings.root == root
+        return load_with_sources().settings.root == root
     except InputError:
         return False
 

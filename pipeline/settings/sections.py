@@ -39,7 +39,7 @@ class DataSettings(Section):
         ge=1,
         le=10_000,
     )
-    allow_fewer: bool = setting(False, "continue with fewer spans if some are missing or were blocked by the data gate")
+    allow_fewer: bool = setting(False, "continue with fewer spans if some are missing or were blocked")
     success_marker: str = setting(
         "", "a span is complete when it contains this file, such as `_SUCCESS`; if empty, see `unchanged_for`"
     )
@@ -110,7 +110,8 @@ class Settings(Section):
     """Everything that a run depends on."""
 
     root: Path = setting(
-        Path("maskline-root"), "the directory of everything that a run writes: metadata store, artifacts, logs and `serving/`"
+        Path("maskline-root"),
+        "the directory of everything that runs write, with the metadata store and `serving/`",
     )
     data: DataSettings = DataSettings()
     sequence: SequenceSpec = SequenceSpec()

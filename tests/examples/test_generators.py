@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from maskline.pipeline.cli import cli
-from maskline.pipeline.data.stats import measure, shards_at
+from maskline.pipeline.data.stats import measure_shards, shards_at
 from maskline.pipeline.settings.load import load
 from tests.support import REPOSITORY
 
@@ -29,7 +29,7 @@ def test_the_commands_at_the_head_of_the_settings_make_data_that_fit_them(name, 
     assert result.exit_code == 0, result.output
 
     config = load(tmp_path / "maskline.yaml")
-    stats = measure(shards_at(config.data.path, config.data), config.sequence)
+    stats = measure_shards(shards_at(config.data.path, config.data), config.sequence)
     rows, answers, most = EXAMPLES[name]
     assert (stats.rows, stats.unreadable, stats.lengths.total()) == (rows, 0, rows)
     assert max(stats.lengths) == config.sequence.length

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from maskline.components.evaluation.report import EvaluationReport, SliceReport
-from maskline.pipeline.comparison import compare, in_words, lines
+from maskline.pipeline.comparison import change_in_words, compare_runs, lines
 from maskline.pipeline.registry.history import Component, Run
 
 
@@ -40,13 +40,13 @@ def run(name, accuracy, loss, tmp_path, *, rows=10_000, **settings):
     ],
 )
 def test_direction_is_said_in_words(metric, before, after, words):
-    assert in_words(metric, before, after) == words
+    assert change_in_words(metric, before, after) == words
 
 
 def test_differences_that_chance_explains_are_said_to_be_so(tmp_path):
     one = run("one", 0.80, 0.5, tmp_path, training={"epochs": 3, "seed": 0})
     two = run("two", 0.803, 0.4, tmp_path, training={"epochs": 5, "seed": 0})
-    found = compare(one, two, ("Released.", "Not released."))
+    found = compare_runs(one, two, ("Released.", "Not released."))
     by_name = {change.metric: change for change in found.metrics}
     assert by_name["accuracy"].finding == "may be chance"
     assert by_name["accuracy"].low < 0 < by_name["accuracy"].high
@@ -63,7 +63,7 @@ def test_differences_that_chance_explains_are_said_to_be_so(tmp_path):
 
 def test_slice_that_clearly_changed_is_named(tmp_path):
     one, two = run("one", 0.8, 0.5, tmp_path), run("two", 0.6, 0.5, tmp_path)
-    told = list(lines(compare(one, two, ("", ""))))
+    told = list(lines(compare_runs(one, two, ("", ""))))
     assert any(line.startswith("Slice length=0: accuracy 0.2000 lower: worse") for line in told)
     assert "Settings: the same." in told
 
@@ -71,6 +71,6 @@ def test_slice_that_clearly_changed_is_named(tmp_path):
 def test_run_without_a_model_is_compared_as_far_as_it_went(tmp_path):
     one = run("one", 0.8, 0.5, tmp_path)
     two = Run(run="two", components=[])
-    told = list(lines(compare(one, two, ("", ""))))
+    told = list(lines(compare_runs(one, two, ("", ""))))
     assert "Metrics: at least one of the two runs measured no model." in told
     assert "Settings: not recorded for a run that made no model." in told

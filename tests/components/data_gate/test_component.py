@@ -23,7 +23,7 @@ from maskline.components.data_gate.rules import DataGateSettings, Rules
 from maskline.components.data_gate.statistics import statistics_options
 from maskline.components.ingest.quarantine import IngestReport
 from maskline.components.resolvers.spans import AcceptedStrategy, PreviousSpanStrategy
-from maskline.components.verdict import Outcome, read
+from maskline.components.verdict import Outcome, read_verdict
 from maskline.transform.features import SequenceSpec, make_schema
 from maskline.transform.samples import exercises
 
@@ -198,7 +198,7 @@ class Ingest:
             "root": "/the/root",
         }
         Executor().Do(self.inputs | {"previous": list(previous)}, {"verdict": [verdict]}, properties)
-        checks = read(self.folder / "verdict").checks
+        checks = read_verdict(self.folder / "verdict").checks
         return verdict, {(check.name, check.subject): check for check in checks}
 
 

@@ -13,7 +13,7 @@ def test_eval_rows_of_all_ingests_are_pooled(finished: Finished, tmp_path):
     from tfx.types import standard_artifacts
 
     from maskline.components.evaluation.component import Executor
-    from maskline.components.evaluation.report import CANDIDATE, read
+    from maskline.components.evaluation.report import CANDIDATE, read_evaluation
     from maskline.pipeline.settings.sections import BeamSettings
 
     def artifact(kind, uri):
@@ -40,7 +40,7 @@ def test_eval_rows_of_all_ingests_are_pooled(finished: Finished, tmp_path):
         {"evaluation": [artifact(standard_artifacts.ModelEvaluation, tmp_path)]},
         {"sequence": SequenceSpec().model_dump_json(), "slices": "[]", "settings": "{}"},
     )
-    [pooled], single = read(tmp_path).slices, read(once).overall
+    [pooled], single = read_evaluation(tmp_path).slices, read_evaluation(once).overall
     assert pooled.rows == 2 * single.rows
     assert pooled.metrics[CANDIDATE]["accuracy"] == pytest.approx(single.metrics[CANDIDATE]["accuracy"])
     right = {symbol: counts.right for symbol, counts in single.classes[CANDIDATE].items()}

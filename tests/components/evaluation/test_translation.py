@@ -116,7 +116,7 @@ def test_live_model_of_another_vocabulary_is_measured_on_the_same_rows(finished,
     from tfx.types import standard_artifacts
 
     from maskline.components.evaluation.component import Executor
-    from maskline.components.evaluation.report import CANDIDATE, LIVE, Unread, read
+    from maskline.components.evaluation.report import CANDIDATE, LIVE, Unread, read_evaluation
     from maskline.pipeline.settings.sections import BeamSettings
 
     candidate = tmp_path / "candidate/Format-Serving"
@@ -152,7 +152,7 @@ def test_live_model_of_another_vocabulary_is_measured_on_the_same_rows(finished,
         {"evaluation": [artifact(standard_artifacts.ModelEvaluation, "out")]},
         {"sequence": MOVED.model_dump_json(), "slices": "[]", "settings": '{"baselines": []}'},
     )
-    overall = read(tmp_path / "out").overall
+    overall = read_evaluation(tmp_path / "out").overall
     assert overall.unread == {LIVE: Unread(rows=1, labels=0)}
     assert (overall.rows, overall.pairs[LIVE].better, overall.pairs[LIVE].worse) == (
         len(rows) + 1,

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from maskline.components.ingest.spans import find, name, pattern_problem, select, span_number, window
+from maskline.components.ingest.spans import find, pattern_problem, select, span_name, span_number, window
 from maskline.transform.errors import InputError
 
 
@@ -46,7 +46,7 @@ def test_dates_are_days_since_1970_and_are_called_by_their_date(tmp_path):
     found = look(path)
     assert sorted(found.complete) == [20778, 20779]
     assert [stray.name for stray in found.strays] == ["02-31"]
-    assert name(path, 20779) == "2026-11-22"
+    assert span_name(path, 20779) == "2026-11-22"
     assert select(path, found, "2026-11-21").folder == tmp_path / "2026/11-21"
     with pytest.raises(InputError, match="span 2026-11-23 is not there; complete are 2026-11-21, 2026-11-22"):
         select(path, found, "2026-11-23")

@@ -10,9 +10,9 @@ import tensorflow_transform as tft
 from tfx.types.standard_artifacts import InfraBlessing, Model
 
 from maskline.components.artifacts import GoldenRows, VerdictArtifact
-from maskline.components.model_checks.checks import ModelChecksSettings, judge
+from maskline.components.model_checks.checks import ModelChecksSettings, judge_export
 from maskline.components.model_checks.component import OURS, Executor, ask
-from maskline.components.verdict import Outcome, read
+from maskline.components.verdict import Outcome, read_verdict
 from maskline.trainer import layers  # noqa: F401, registers them with Keras
 from maskline.trainer.export import export
 from maskline.trainer.golden import write_golden_rows
@@ -98,7 +98,7 @@ def test_mask_on_the_query_axis_is_refused_by_name(query_masked):
         {"verdict": verdicts, "blessing": blessings},
         {"settings": STRICT.model_dump_json()},
     )
-    [check] = read(query_masked / "verdict").blocking
+    [check] = read_verdict(query_masked / "verdict").blocking
     assert str(check).startswith("padding reaches answers: up to ")
     assert str(check).endswith(" of a position's attention is on padding")
     assert blessings[0].get_int_custom_property("blessed") == 0
@@ -109,11 +109,11 @@ def test_mask_on_the_query_axis_is_refused_by_name(query_masked):
 def test_limits_are_those_of_the_settings(query_masked):
     answers = ask(str(query_masked / "model/Format-Serving"), str(query_masked / "golden/golden.tfrecord.gz"))
     tight = ModelChecksSettings(latency_p50_ms=1e-6, latency_p95_ms=1e-6, memory_mb=1, tolerance=1e-12)
-    verdict = judge(answers, tight.for_model(padding_leaks=True))
+    verdict = judge_export(answers, tight.for_model(padding_leaks=True))
     assert blocking(verdict) == {"golden", "latency", "memory"}
     [mask] = [check for check in verdict.checks if check.name == "mask"]
     assert mask.outcome is Outcome.WARNED
-    assert blocking(judge(answers, STRICT)) == {"mask"}
+    assert blocking(judge_export(answers, STRICT)) == {"mask"}
 
 
 def test_mask_lost_on_export_and_careless_signatures_are_refused_by_name(changed, query_masked):
@@ -125,7 +125,7 @@ def test_mask_lost_on_export_and_careless_signatures_are_refused_by_name(changed
 
     folder = changed(compare_with_no_id, Careless)
     golden = query_masked / "golden/golden.tfrecord.gz"
-    verdict = judge(ask(str(folder / "model/Format-Serving"), str(golden)), STRICT)
+    verdict = judge_export(ask(str(folder / "model/Format-Serving"), str(golden)), STRICT)
     assert blocking(verdict) == {"golden", "batch", "padding", "mask", "malformed"}
     found = {check.name: check.measured for check in verdict.blocking}
     assert "; noise in padding changes " in found["mask"]
@@ -142,7 +142,7 @@ def test_model_that_cannot_be_loaded_or_asked_is_refused(finished, tmp_path):
     [golden] = finished.root.glob("artifacts/Trainer/golden_rows/*/golden.tfrecord.gz")
     assert "error" in ask(str(tmp_path), str(golden))
     for answers in ({"error": "gone"}, {name: {"error": "gone"} for name in ANSWERS}):
-        verdict = judge(answers, STRICT)
+        verdict = judge_export(answers, STRICT)
         assert not verdict.passed
         assert {check.measured for check in verdict.checks} == {"gone"}
 
@@ -169,7 +169,7 @@ ANSWERS = {
     ],
 )
 def test_each_figure_alone_blocks(question, answer):
-    assert judge(ANSWERS, STRICT).passed
-    assert blocking(judge(ANSWERS | {question: answer}, STRICT)) == {
+    assert judge_export(ANSWERS, STRICT).passed
+    assert blocking(judge_export(ANSWERS | {question: answer}, STRICT)) == {
         "alone" if question == "packages" else question
     }

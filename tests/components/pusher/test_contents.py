@@ -133,7 +133,7 @@ def test_number_is_never_given_twice(folder):
     assert highest_number(folder) == 2, "the log is left"
     (folder / AUDIT_FILE).unlink()
     assert highest_number(folder) == 1
-    serving.remember(folder, 2)
+    serving.remember_number(folder, 2)
     assert serving.publish(folder / "1", folder, why="a test").number == 3
 
 

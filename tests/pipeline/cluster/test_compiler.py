@@ -26,7 +26,7 @@ from tfx.types import standard_artifacts
 from maskline.components.artifacts import VerdictArtifact
 from maskline.pipeline.cluster.compiler import Compiled, compile_pipeline
 from maskline.pipeline.cluster.ir import _check_conditions, nodes_of
-from maskline.pipeline.cluster.rules import problems
+from maskline.pipeline.cluster.rules import document_problems
 from maskline.pipeline.cluster.spec import make_document, task_names
 from maskline.pipeline.settings.cluster import ClusterSettings, NodeSettings
 from maskline.pipeline.settings.load import load
@@ -90,7 +90,7 @@ def test_every_node_is_one_container_task_with_the_same_edges(spec, nodes, compi
 
 
 def test_the_backend_would_take_it(document):
-    assert problems(document) == []
+    assert document_problems(document) == []
 
 
 def test_image_command_and_digest_are_in_every_container(spec, compiled):
@@ -128,7 +128,7 @@ def test_resources_secrets_mounts_and_placement_are_as_set():
     )
     ir = {"nodes": [{"pipelineNode": {"nodeInfo": {"id": name}}} for name in ("Trainer", "Pusher")]}
     text = make_document(ir, settings, name="p", ir_digest="d")
-    assert problems(text) == []
+    assert document_problems(text) == []
     spec, platform = yaml.safe_load_all(text)
     executors = spec["deploymentSpec"]["executors"]
     trainer, pusher = (executors[f"exec-{n}"]["container"]["resources"] for n in ("trainer", "pusher"))
@@ -182,7 +182,7 @@ def test_pipeline_root_may_be_a_bucket_and_what_needs_a_volume_stays_in_it(bucke
     assert "/mnt/maskline/root/artifacts" not in compiled.ir
     for place in ("serving/maskline", "checkpoints"):
         assert f"/mnt/maskline/root/{place}" in compiled.ir
-    assert problems(compiled.document()) == []
+    assert document_problems(compiled.document()) == []
 
 
 def test_parameter_of_a_run_is_declared_with_type_and_default(spec, compiled, nodes):
@@ -202,7 +202,7 @@ SPANS = ("data.path='exports/{SPAN}'", "cluster.data=/mnt/maskline/exports/{SPAN
 def test_spans_and_a_window_of_them_are_found_when_the_nodes_run():
     compiled = compiled_with(*SPANS, "data.span=7", "data.window=3", "data.allow_fewer=true")
     document = compiled.document()
-    assert problems(document) == []
+    assert document_problems(document) == []
     assert next(yaml.safe_load_all(document))["root"]["inputDefinitions"]["parameters"] == {
         "data": {"parameterType": "STRING", "defaultValue": "/mnt/maskline/exports/{SPAN}/v{VERSION}"},
         "span": {"parameterType": "STRING", "defaultValue": "7"},
@@ -317,8 +317,8 @@ def test_what_tfx_s_own_runner_emits_is_refused(tmp_path, newer):
     )
     runner.run(pipeline, write_out=True)
     text = (tmp_path / "p.json").read_text()
-    assert problems(text) == ["is wrapped in a PipelineJob; only the pipeline spec itself is taken"]
-    unwrapped = "\n".join(problems(json.dumps(json.loads(text)["pipelineSpec"])))
+    assert document_problems(text) == ["is wrapped in a PipelineJob; only the pipeline spec itself is taken"]
+    unwrapped = "\n".join(document_problems(json.dumps(json.loads(text)["pipelineSpec"])))
     assert "resolver executors are not implemented" in unwrapped
     assert ("only 2.1.0 is taken" in unwrapped) is not newer
 
@@ -353,7 +353,7 @@ def test_what_tfx_s_own_runner_emits_is_refused(tmp_path, newer):
 def test_rule(spec, damage, problem):
     broken = json.loads(json.dumps(spec))
     damage(broken)
-    assert any(problem in line for line in problems(yaml.safe_dump(broken)))
+    assert any(problem in line for line in document_problems(yaml.safe_dump(broken)))
 
 
 def task(spec: dict) -> dict:
@@ -366,4 +366,4 @@ def container(spec: dict) -> dict:
 
 @pytest.mark.parametrize("text", ["a: [", "- 1", "", "a: 1\n---\nb: 2"])
 def test_what_is_no_pipeline_is_refused(text):
-    assert problems(text)
+    assert document_problems(text)

@@ -4,7 +4,7 @@ import pytest
 
 from maskline.components.ingest.quarantine import IngestReport, QuarantinedRow
 from maskline.components.ingest.shards import read_shard
-from maskline.pipeline.data.replay import replay
+from maskline.pipeline.data.replay import replay_rows
 from maskline.transform.errors import InputError
 from maskline.transform.features import Reason, SequenceSpec
 from tests.support import GOOD, example, tfrecord
@@ -31,10 +31,10 @@ def quarantine(tmp_path):
 
 def test_good_rows_come_back_unchanged_and_the_others_are_counted(tmp_path, quarantine):
     out = tmp_path / "span-2"
-    done = replay(quarantine, out, LARGER)
+    done = replay_rows(quarantine, out, LARGER)
     assert (done.rows, done.bad) == (1, {Reason.MISSING: 1})
     assert [record.data for record in read_shard(str(done.shard))] == [MENDED]
-    assert replay(quarantine, out, LARGER).shard == done.shard
+    assert replay_rows(quarantine, out, LARGER).shard == done.shard
     assert list(out.iterdir()) == [done.shard]
 
 
@@ -53,5 +53,5 @@ def test_good_rows_come_back_unchanged_and_the_others_are_counted(tmp_path, quar
 )
 def test_what_gives_no_shard_is_refused_and_leaves_nothing(tmp_path, quarantine, folder, out, problem):
     with pytest.raises(InputError, match=problem):
-        replay(tmp_path / folder, tmp_path / out, SPEC)
+        replay_rows(tmp_path / folder, tmp_path / out, SPEC)
     assert [path.name for path in tmp_path.iterdir()] == ["root"]

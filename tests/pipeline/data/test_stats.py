@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from maskline.pipeline.data.stats import measure, shards_at
+from maskline.pipeline.data.stats import measure_shards, shards_at
 from maskline.pipeline.settings.sections import DataSettings
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
@@ -23,7 +23,7 @@ def row(length, **change):
 
 
 def measured(tmp_path, *rows):
-    return measure(shards_at(write_shard(tmp_path / "a.tfrecord", rows), DATA), SPEC)
+    return measure_shards(shards_at(write_shard(tmp_path / "a.tfrecord", rows), DATA), SPEC)
 
 
 def test_lengths_are_those_of_the_joined_rows(tmp_path):
@@ -50,7 +50,7 @@ def test_row_that_lacks_a_feature_has_no_joined_length(tmp_path, lacking):
 
 def test_record_that_is_no_example_is_counted(tmp_path):
     (tmp_path / "a.tfrecord").write_bytes(tfrecord([example(**row(4)), b"\xff" * 5]))
-    stats = measure(shards_at(tmp_path, DATA), SPEC)
+    stats = measure_shards(shards_at(tmp_path, DATA), SPEC)
     assert (stats.rows, stats.unreadable, stats.lengths) == (2, 1, {4: 1})
 
 
@@ -72,7 +72,7 @@ def test_shards_are_a_file_a_directory_or_a_split(tmp_path):
     assert shards_at(shard, DATA) == shards_at(tmp_path / "in", DATA)
     assert shards_at(shard, DATA).paths == [shard]
     assert shards_at(tmp_path / "Split-train", DATA).paths == [split]
-    assert measure(shards_at(split, DATA), SPEC).rows == 1
+    assert measure_shards(shards_at(split, DATA), SPEC).rows == 1
     with pytest.raises(InputError, match=r"nowhere: no such data directory; .*; give a shard, or a dir"):
         shards_at(tmp_path / "nowhere", DATA)
 

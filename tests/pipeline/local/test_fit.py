@@ -3,7 +3,7 @@
 import pytest
 
 from maskline.pipeline.local import fit
-from maskline.pipeline.settings.load import read
+from maskline.pipeline.settings.load import load_with_sources
 from maskline.transform.errors import InputError
 from tests.support import GOOD, _field, example, tfrecord, write_shard
 
@@ -20,7 +20,7 @@ def with_text(name, text, **features):
 def given(tmp_path):
     def given(label="intent", *overrides):
         (tmp_path / "my.yaml").write_text(SEQUENCE.format(label=label))
-        return read(tmp_path / "my.yaml", overrides)
+        return load_with_sources(tmp_path / "my.yaml", overrides)
 
     return given
 
@@ -62,7 +62,7 @@ def test_blame_falls_on_what_set_the_name(given, shard, monkeypatch, tmp_path):
     with pytest.raises(
         InputError, match=r"^the defaults: sequence.features: 'defs' is in none.*describe your"
     ):
-        fit.check(read(), [rows])
+        fit.check(load_with_sources(), [rows])
 
 
 def test_what_only_some_rows_lack_is_left_to_the_data_gate(given, shard):
@@ -93,7 +93,7 @@ def test_a_damaged_shard_is_left_to_the_ingest(given, shard, tmp_path):
 
 def test_the_exercises_fit_the_defaults(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    fit.check(read(), [write_shard(tmp_path / "a.tfrecord", [GOOD])])
+    fit.check(load_with_sources(), [write_shard(tmp_path / "a.tfrecord", [GOOD])])
 
 
 def test_many_features_and_odd_names_stay_one_line(given, shard):

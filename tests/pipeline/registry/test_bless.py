@@ -8,7 +8,7 @@ from maskline.components.pusher import audit, serving
 from maskline.components.verdict import Outcome
 from maskline.pipeline.errors import BusyError
 from maskline.pipeline.local import lock
-from maskline.pipeline.registry.bless import bless
+from maskline.pipeline.registry.bless import bless_run
 from maskline.pipeline.registry.history import History
 from maskline.pipeline.registry.releases import releases
 from maskline.transform.errors import InputError
@@ -25,7 +25,7 @@ def read(config, run):
 def test_model_goes_live_and_who_when_and_why_are_kept(config, store, record):
     record("first"), record("second")
     assert read(config, "first").exit is Exit.BLOCKED
-    version = bless(config, "first", reason="products\nare not  asked for")
+    version = bless_run(config, "first", reason="products\nare not  asked for")
     assert [v.identity for v in serving.versions(config.serving_dir)] == [version.identity] == ["first"]
     [change] = audit.changes(config.serving_dir)
     assert (change.why, change.who, change.override) == (
@@ -41,7 +41,7 @@ def test_model_goes_live_and_who_when_and_why_are_kept(config, store, record):
 
 def test_last_is_the_newest_run(config, record):
     record("first"), record("second")
-    assert bless(config, "last", reason="why not").identity == "second"
+    assert bless_run(config, "last", reason="why not").identity == "second"
 
 
 def test_show_tells_of_it_and_its_first_line_says_why_the_gate_held_it_back(config, record):
@@ -80,28 +80,28 @@ def test_show_tells_of_it_and_its_first_line_says_why_the_gate_held_it_back(conf
 def test_what_a_person_cannot_release(config, record, made, name, reason, problem):
     record("first", **made)
     with pytest.raises(InputError, match=problem) as caught:
-        bless(config, name, reason=reason)
+        bless_run(config, name, reason=reason)
     assert "\n" not in str(caught.value)
     assert not serving.versions(config.serving_dir)
 
 
 def test_model_that_is_live_or_gone_is_not_released(config, record):
     record("first")
-    bless(config, "first", reason="it is meant")
+    bless_run(config, "first", reason="it is meant")
     with pytest.raises(InputError, match="its model is live already, as version 1"):
-        bless(config, "first", reason="once more")
+        bless_run(config, "first", reason="once more")
     second = record("second")
     second.rename(second.parent / "elsewhere")
     with pytest.raises(InputError, match=r"its model is gone from .*; train it again"):
-        bless(config, "second", reason="it is meant")
+        bless_run(config, "second", reason="it is meant")
 
 
 def test_working_run_is_left_alone(config, record):
     record("first")
     with lock.hold(config.root), pytest.raises(BusyError):
-        bless(config, "first", reason="it is meant")
+        bless_run(config, "first", reason="it is meant")
 
 
 def test_before_the_first_run(config):
     with pytest.raises(InputError, match="no run yet"):
-        bless(config, "last", reason="it is meant")
+        bless_run(config, "last", reason="it is meant")

@@ -12,7 +12,7 @@ from maskline.components.pusher import audit, serving
 from maskline.pipeline.cluster.metadata import connection
 from maskline.pipeline.cluster.store import open_store
 from maskline.pipeline.registry import releases
-from maskline.pipeline.registry.models import in_words, released
+from maskline.pipeline.registry.models import model_lines, released
 from maskline.pipeline.registry.rollback import roll_back
 from maskline.pipeline.registry.store import connect
 from maskline.transform.errors import InputError
@@ -172,7 +172,7 @@ def test_no_way_back_is_one_line(store, folder, publish):
 
 
 def test_models_tell_what_is_live(store, folder, publish):
-    assert in_words(released(folder)) == ["no model was released yet; `maskline run` makes one"]
+    assert model_lines(released(folder)) == ["no model was released yet; `maskline run` makes one"]
     publish("ab")
     first, second = released(folder)
     assert (first.version, first.live, second.version, second.live) == (1, False, 2, True)
@@ -182,7 +182,7 @@ def test_models_tell_what_is_live(store, folder, publish):
         "data": {"span": "spans 3–5", "rows": {"train": 1600, "eval": 400}},
     }
     (folder / "2" / serving.FACTS_PATH).write_text(json.dumps(facts))
-    [live, about, *_] = in_words(released(folder))
+    [live, about, *_] = model_lines(released(folder))
     assert live.startswith("version 2, live since 20")
     assert live.endswith(f"by {audit.user()}: a test")
     assert about == "  accuracy 0.75; spans 3–5; 1,600 + 400 rows; model b"

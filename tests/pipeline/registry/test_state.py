@@ -342,7 +342,7 @@ def test_doctor_names_it_and_repairs_it(root, config, store, what):
     assert found
     assert all(len(str(finding).splitlines()) == 1 for finding in found)
     before = [version.number for version in look(config.serving_dir).versions]
-    assert doctor.repair(config)
+    assert doctor.repair_root(config)
     assert doctor.examine(config, prove=good) == []
     assert [version.number for version in look(config.serving_dir).versions] == before
     repaired = connect(config.metadata_file)

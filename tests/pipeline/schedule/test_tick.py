@@ -25,8 +25,8 @@ class World:
         self.folder, self.now, self.statuses, self.asked, self.said = folder, START, [], [], []
         self.options, self.path = options, path
         self.seen = Seen()
-        monkeypatch.setattr(ticking, "run", self._run)
-        monkeypatch.setattr(ticking, "look", lambda file: self.seen)
+        monkeypatch.setattr(ticking, "run_process", self._run)
+        monkeypatch.setattr(ticking, "look_at_store", lambda file: self.seen)
 
     def _run(self, settings, arguments):
         self.asked.append([a for a in arguments if a != "--quick"])
@@ -43,7 +43,7 @@ class World:
     def tick(self, *statuses, after=timedelta()):
         self.now += after
         self.statuses = [s if isinstance(s, tuple) else (s, False) for s in statuses]
-        status = ticking.tick(self.settings, ["--quick"], clock=lambda: self.now, say=self.said.append)
+        status = ticking.tick_once(self.settings, ["--quick"], clock=lambda: self.now, say=self.said.append)
         assert not self.statuses, "a run was due and none was started"
         return status
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from maskline.pipeline.settings.load import read
+from maskline.pipeline.settings.load import load_with_sources
 from maskline.pipeline.settings.remembered import remember
 
 
@@ -29,7 +29,9 @@ def remembered(elsewhere):
     folder.mkdir()
     (folder / "words.txt").write_text("<pad>\nsep\n-minus\nred\nround\n")
     (folder / "colours.yaml").write_text(COLOURS)
-    loaded = read(Path("a folder/colours.yaml"), ["training.epochs=3", "data.schema=s.pbtxt"], span=None)
+    loaded = load_with_sources(
+        Path("a folder/colours.yaml"), ["training.epochs=3", "data.schema=s.pbtxt"], span=None
+    )
     loaded.settings.root.mkdir()
     remember(loaded)
     return loaded

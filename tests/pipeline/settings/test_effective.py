@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from maskline.pipeline.cli import cli
 from maskline.pipeline.settings import effective, fields
-from maskline.pipeline.settings.load import load, read
+from maskline.pipeline.settings.load import load, load_with_sources
 from maskline.pipeline.settings.reference import page
 from tests.support import REPOSITORY
 
@@ -28,14 +28,14 @@ model: {preset: reference}
 def test_what_is_printed_is_a_file_that_sets_the_same(elsewhere):
     (elsewhere / "awkward.yaml").write_text(AWKWARD.replace('"", ', "").replace('"- x", ', ""))
     for given in ({}, {"file": elsewhere / "awkward.yaml"}, {"file": REPOSITORY / "maskline.yaml"}):
-        loaded = read(**given)
+        loaded = load_with_sources(**given)
         (elsewhere / "printed.yaml").write_text("\n".join(effective.as_yaml(loaded)))
         assert load(elsewhere / "printed.yaml") == loaded.settings
 
 
 def test_each_setting_says_where_it_was_set(elsewhere, monkeypatch):
     (elsewhere / "my.yaml").write_text("model:\n  preset: reference\n  width: 9\ndata: {span: latest}\n")
-    found = effective.as_json(read(elsewhere / "my.yaml", ["training.epochs=3"], root="r"))
+    found = effective.as_json(load_with_sources(elsewhere / "my.yaml", ["training.epochs=3"], root="r"))
     assert list(found) == [field.name for field in fields.all_fields()]
     assert found["model.width"] == {"value": 9, "from": "file", "where": f"{elsewhere}/my.yaml:3"}
     assert found["model.hidden"] == {"value": [150], "from": "preset", "where": "preset reference"}

@@ -9,7 +9,7 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from maskline.pipeline.settings import effective, fields
-from maskline.pipeline.settings.load import read
+from maskline.pipeline.settings.load import load_with_sources
 from maskline.pipeline.settings.values import Origin
 from maskline.pipeline.settings.yaml_text import read as read_yaml
 from maskline.pipeline.settings.yaml_text import scalar
@@ -79,7 +79,7 @@ def test_a_hostile_value_in_a_file_is_refused_or_meant(field, elsewhere):
     for text in HOSTILE:
         file.write_text(nested(field.path, text))
         try:
-            loaded = read(file)
+            loaded = load_with_sources(file)
         except InputError as error:
             refused_in_one_line(error, f"{file}")
             continue
@@ -92,7 +92,7 @@ def test_a_hostile_value_in_a_file_is_refused_or_meant(field, elsewhere):
 def test_a_hostile_override_is_refused_or_meant(field, elsewhere):
     for text in ON_THE_COMMAND_LINE:
         try:
-            loaded = read(overrides=[f"{field.name}={text}"])
+            loaded = load_with_sources(overrides=[f"{field.name}={text}"])
         except InputError as error:
             refused_in_one_line(error, "--set: ")
             continue
@@ -106,7 +106,7 @@ def test_a_boolean_is_no_number_and_a_number_no_text(field, elsewhere):
     annotation, _ = found
     for text in OF_OTHER_TYPES.get(annotation, ()):
         with pytest.raises(InputError, match=f"^--set: {field.name}: "):
-            read(overrides=[f"{field.name}={text}"])
+            load_with_sources(overrides=[f"{field.name}={text}"])
 
 
 words = st.sampled_from(
@@ -130,7 +130,7 @@ def test_any_text_is_values_or_one_line(text):
 @given(st.sampled_from(ALL), st.one_of(st.lists(words, max_size=12).map("".join), st.text(max_size=30)))
 def test_any_override_is_a_setting_or_one_line(field, text):
     try:
-        read(overrides=[f"{field.name}={text}"])
+        load_with_sources(overrides=[f"{field.name}={text}"])
     except InputError as error:
         refused_in_one_line(error, "--set: ")
 

@@ -7,7 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from maskline.components.ingest.spans import span_number
-from maskline.pipeline.settings.load import load, read
+from maskline.pipeline.settings.load import load, load_with_sources
 from maskline.pipeline.settings.sections import Settings
 from maskline.trainer.settings import PRESETS
 from maskline.transform.errors import InputError
@@ -292,10 +292,12 @@ def test_blame_falls_on_what_set_the_value(elsewhere):
 
 
 def test_the_settings_in_force_are_named(elsewhere):
-    assert read().in_force == f"settings: the defaults; there is no maskline.yaml in {elsewhere}"
+    assert load_with_sources().in_force == f"settings: the defaults; there is no maskline.yaml in {elsewhere}"
     (elsewhere / "maskline.yaml").write_text("")
-    assert read().in_force == "settings: maskline.yaml"
-    assert read(overrides=["training.epochs=2"]).in_force == "settings: maskline.yaml, and options"
+    assert load_with_sources().in_force == "settings: maskline.yaml"
+    assert (
+        load_with_sources(overrides=["training.epochs=2"]).in_force == "settings: maskline.yaml, and options"
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from maskline.components.evaluation.settings import EvaluationSettings
 from maskline.components.release_gate.settings import ReleaseGateSettings
 from maskline.pipeline.settings import fields
-from maskline.pipeline.settings.load import read
+from maskline.pipeline.settings.load import load_with_sources
 from maskline.transform.errors import InputError
 from maskline.transform.settings import Section
 
@@ -30,7 +30,7 @@ def test_an_old_name_means_what_it_meant(elsewhere, override):
     for part in reversed(key.split(".")):
         nested = f"{{{part}: {nested}}}"
     (elsewhere / "old.yaml").write_text(nested)
-    for loaded in (read(overrides=[override]), read(elsewhere / "old.yaml")):
+    for loaded in (load_with_sources(overrides=[override]), load_with_sources(elsewhere / "old.yaml")):
         found = loaded.settings
         for part in name.split("."):
             found = getattr(found, part)
@@ -48,23 +48,26 @@ def test_every_bar_of_a_release_is_found_under_evaluation_too():
 
 def test_names_of_today_give_no_notice(elsewhere):
     names = ["release_gate.min_accuracy=0.2", "evaluation.pool_window=true", "data_gate.max_drift=0.1"]
-    assert read(overrides=names).notices == ()
+    assert load_with_sources(overrides=names).notices == ()
 
 
 def test_old_and_new_name_may_stand_beside_each_other_but_not_for_one_setting(elsewhere):
     (elsewhere / "both.yaml").write_text("gate: {max_drift: 0.1}\ndata_gate: {max_skew: 0.2}\n")
-    gate = read(elsewhere / "both.yaml").settings.data_gate
+    gate = load_with_sources(elsewhere / "both.yaml").settings.data_gate
     assert (gate.max_drift, gate.max_skew) == (0.1, 0.2)
     (elsewhere / "both.yaml").write_text("gate: {max_drift: 0.1}\ndata_gate: {max_drift: 0.2}\n")
     with pytest.raises(
         InputError, match=r"both.yaml:2: data_gate.max_drift: stands here and.*at .*both.yaml:1"
     ):
-        read(elsewhere / "both.yaml")
+        load_with_sources(elsewhere / "both.yaml")
 
 
 def test_a_new_name_on_the_command_line_wins_over_an_old_one_in_the_file(elsewhere):
     (elsewhere / "old.yaml").write_text("evaluation: {margin: 0.1}\n")
-    assert read(elsewhere / "old.yaml", ["release_gate.margin=0.2"]).settings.release_gate.margin == 0.2
+    assert (
+        load_with_sources(elsewhere / "old.yaml", ["release_gate.margin=0.2"]).settings.release_gate.margin
+        == 0.2
+    )
 
 
 def sections(section=None):

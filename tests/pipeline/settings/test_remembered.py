@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from maskline.pipeline.settings.load import read
+from maskline.pipeline.settings.load import load_with_sources
 from maskline.pipeline.settings.remembered import FILE, of_root
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec, example_text, tokenize
@@ -39,13 +39,13 @@ def test_a_config_wins_over_what_a_root_remembers(remembered, elsewhere):
 
 
 def test_without_options_the_root_that_stands_here_is_asked(remembered, elsewhere):
-    assert of_root(None, [], None).settings == read().settings
+    assert of_root(None, [], None).settings == load_with_sources().settings
     (elsewhere / "maskline.yaml").write_text("root: a folder/runs")
     assert of_root(None, [], None).settings == remembered.settings
 
 
 def test_a_root_without_runs_has_the_settings_in_force(elsewhere):
-    assert of_root(None, [], elsewhere / "new").settings == read(root=elsewhere / "new").settings
+    assert of_root(None, [], elsewhere / "new").settings == load_with_sources(root=elsewhere / "new").settings
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"given": [], "options": {}}', "\\ud800"])
