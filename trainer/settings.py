@@ -162,11 +162,15 @@ def preset_values(values: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     return PRESETS.get(preset, {}) if isinstance(preset, str) else {}
 
 
-def check_buckets(model: ModelSettings, training: TrainingSettings) -> None:
-    """Refuses length buckets for a model that takes one length only."""
+def check_buckets(model: ModelSettings, training: TrainingSettings, spec: SequenceSpec | None = None) -> None:
+    """Refuses length buckets without effect: for a model of one length, or above the longest row."""
     if training.length_buckets and not model.any_length:
         raise refusal(
             "training.length_buckets", "only a model of any length has them; set model.preset=length-free"
+        )
+    if spec and (longest := max(training.length_buckets, default=0)) > spec.length:
+        raise refusal(
+            "training.length_buckets", f"{longest} is more than sequence.length, which is {spec.length}"
         )
 
 

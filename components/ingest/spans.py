@@ -6,6 +6,7 @@ TFX's own search is not used: a stray name ends it, a missing span is not named,
 knows nothing of spans that are still being written.
 """
 
+import difflib
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,8 @@ from maskline.transform.shown import shown
 
 LATEST = "latest"
 _PLACEHOLDER = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(?::(\d+))?\}")
+_LIKE_ONE = re.compile(r"\{([^{}/:]*)(:[^{}/]*)?\}")
+_NAMES = ("SPAN", "VERSION", "YYYY", "MM", "DD")
 _DATE = ("YYYY", "MM", "DD")
 _DATE_DIGITS = {"YYYY": "4", "MM": "2", "DD": "2"}
 _EPOCH = date(1970, 1, 1)
@@ -57,6 +60,8 @@ def is_pattern(path: Path | str) -> bool:
 def pattern_problem(path: Path | str) -> str | None:
     """Says what is wrong with the placeholders of a path, or None."""
     names = [match[1] for match in _PLACEHOLDER.finditer(str(path))]
+    if problem := next(filter(None, map(_placeholder_problem, _LIKE_ONE.finditer(str(path)))), None):
+        return problem
     if len(set(names)) < len(names):
         return "a placeholder stands twice"
     dates = [part for part in _DATE if part in names]
@@ -66,6 +71,18 @@ def pattern_problem(path: Path | str) -> str | None:
         return "{VERSION} needs {SPAN} or a date before it"
     if names and "://" in str(path):
         return "spans are looked for in a mounted folder, not at a URL"
+    return None
+
+
+def _placeholder_problem(found: re.Match[str]) -> str | None:
+    """Says what is wrong with a part of a path in braces that is, or was meant as, a placeholder."""
+    near = difflib.get_close_matches(found[1].upper(), _NAMES, n=1, cutoff=0.7)
+    if not near:
+        return None  # a folder may have braces in its name
+    if found[1] != near[0]:
+        return f"{shown(found[0])} is no placeholder; did you mean {{{near[0]}}}?"
+    if found[2] is not None and not re.fullmatch(":[1-9]", found[2]):
+        return f"{shown(found[0])}: the width is a number from 1 to 9, as in {{{near[0]}:3}}"
     return None
 
 

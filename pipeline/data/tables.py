@@ -60,6 +60,8 @@ def read_table(file: Path, columns: Sequence[str], *, delimiter: str = "") -> It
 
 @contextmanager
 def _open(file: Path) -> Iterator[IO[str]]:
+    if file.exists() and not file.is_file():  # a pipe would wait for a writer, a device never end
+        raise InputError(f"{file}: is not a file; give a CSV or JSON Lines file")
     with open(file, "rb") as stored:
         magic = stored.read(2)
     if magic in _UTF_16:
@@ -109,7 +111,7 @@ def _json_rows(text: IO[str], columns: Sequence[str]) -> Iterator[TableRow]:
         if not content.strip():
             continue
         try:
-            values = json.loads(content, parse_constant=_refuse)
+            values = json.loads(content, parse_constant=_refuse, object_pairs_hook=_each_once)
         except (ValueError, RecursionError) as error:
             yield TableRow(line, {}, f"is not JSON ({error})")
             continue
@@ -120,6 +122,16 @@ def _json_rows(text: IO[str], columns: Sequence[str]) -> Iterator[TableRow]:
             yield TableRow(line, {}, f"has no key {missing[0]!r}; it has {names}")
         else:
             yield TableRow(line, {column: values[column] for column in columns})
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of these keys; Python would take the last of equal keys, other readers the first."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise ValueError(f"key {twice!r} stands twice")
+    return values
 
 
 def _refuse(constant: str) -> None:

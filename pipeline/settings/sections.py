@@ -18,7 +18,7 @@ from maskline.trainer.settings import ModelSettings, TrainingSettings, check_buc
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
 from maskline.transform.settings import Section, refusal, setting
-from maskline.transform.shown import escaped
+from maskline.transform.shown import escaped, shown
 
 
 class DataSettings(Section):
@@ -64,6 +64,8 @@ class DataSettings(Section):
     def _spans_agree(self) -> Self:
         if problem := spans.pattern_problem(self.path):
             raise refusal("path", f"{escaped(str(self.path))}: {problem}")
+        if "/" in self.success_marker or self.success_marker in (".", ".."):
+            raise refusal("success_marker", f"{shown(self.success_marker)} is not a file's name; give a name")
         if not spans.is_pattern(self.path):
             for key, asked in (("span", self.span != spans.LATEST), ("window", self.window > 1)):
                 if asked:
@@ -127,7 +129,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        check_buckets(self.model, self.training)
+        check_buckets(self.model, self.training, self.sequence)
         check_size(self.model, self.sequence)
         for index, chosen in enumerate(self.evaluation.slices or ()):
             if problem := chosen.problem(self.sequence):

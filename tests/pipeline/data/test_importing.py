@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import tracemalloc
 
 import pytest
@@ -133,6 +134,7 @@ def test_the_same_files_give_the_same_bytes(tmp_path):
         ("a.jsonl", b'{"text": ["<pad>"], "intent": "a"}\n', "line 1: column 'text' holds <pad>"),
         ("a.jsonl", b'{"text": "\\ud800", "intent": "a"}\n', "line 1: column 'text' is not valid UTF-8"),
         ("a.jsonl", b'{"text": NaN, "intent": "a"}\n', "line 1: is not JSON (NaN is not a JSON value)"),
+        ("a.jsonl", b'{"text": "x", "intent": "a", "text": "y"}\n', "is not JSON (key 'text' stands twice)"),
         ("a.jsonl", b'{"text": "x", "intent": ["a", "b"]}\n', "line 1: column 'intent' holds 2 values"),
     ],
 )
@@ -156,6 +158,14 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, name, content, probl
 def test_columns_need_names_of_their_own(tmp_path, text, label, problem):
     with pytest.raises(InputError, match=problem):
         import_rows([tmp_path / "a.csv"], tmp_path / "out", Options(text=text, label=label))
+
+
+def test_a_pipe_or_device_is_no_table(tmp_path):
+    os.mkfifo(tmp_path / "a.csv")
+    (tmp_path / "b.csv").symlink_to("/dev/zero")
+    for name in ("a.csv", "b.csv"):
+        with pytest.raises(InputError, match=f"{name}: is not a file; give a CSV or JSON Lines file"):
+            import_rows([tmp_path / name], tmp_path / "out", Options(text=("text",), label="intent"))
 
 
 def test_a_label_must_occur_again_and_again(tmp_path):

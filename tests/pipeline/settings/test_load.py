@@ -55,6 +55,15 @@ def test_preset_sets_what_is_not_given(elsewhere):
             ["training.length_buckets=[5, 10]"],
             "--set: training.length_buckets: only a model of any length has them",
         ),
+        (
+            ["model.preset=length-free", "training.length_buckets=[10, 50]"],
+            "--set: training.length_buckets: 50 is more than sequence.length, which is 20",
+        ),
+        (["data.success_marker=../x"], "--set: data.success_marker: '../x' is not a file's name"),
+        (["data.path=x/{SPAM}"], "{SPAM}: '{SPAM}' is no placeholder; did you mean {SPAN}?"),
+        (["data.path=x/{yyyy}-{MM}-{DD}"], "'{yyyy}' is no placeholder; did you mean {YYYY}?"),
+        (["data.path=x/{SPAN:0}"], "'{SPAN:0}': the width is a number from 1 to 9, as in {SPAN:3}"),
+        (["data.path=x/{SPAN:99999999999999}"], "the width is a number from 1 to 9, as in {SPAN:3}"),
         (["model=reference"], "model: 'reference' is not allowed"),
     ],
 )
