@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from maskline.components.evaluation.report import CANDIDATE, OVERALL, SliceReport
 from maskline.pipeline.registry.history import Run
+from maskline.pipeline.registry.model_facts import read_facts
 from maskline.transform.names import Node
 
 ChangeFinding = Literal["better", "worse", "equal", "may be chance"]
@@ -175,9 +176,7 @@ def _counted(rows: Mapping[str, int]) -> str:
 def _settings(run: Run) -> dict[str, Any] | None:
     if run.facts is None or not run.facts.exists():
         return None
-    facts = json.loads(run.facts.read_text(encoding="utf-8"))
-    name = "settings" if "settings" in facts else "configuration"  # the name in earlier releases
-    return dict(_flat(facts[name]))
+    return dict(_flat(read_facts(run.facts)["settings"]))
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

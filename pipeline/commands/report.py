@@ -19,10 +19,10 @@ def report(
 
     RUN is a run's name, its beginning, or `last`. Every run writes its report by itself when it ends.
     """
-    from maskline.pipeline.registry.lookup import find
+    from maskline.pipeline.registry.lookup import find_run
     from maskline.pipeline.report import comparison
     from maskline.pipeline.report import report as reports
-    from maskline.pipeline.report.paths import FOLDER, path_of
+    from maskline.pipeline.report.paths import REPORTS_FOLDER, path_of
     from maskline.transform.errors import InputError
 
     if compare and len(runs) < 2:
@@ -30,10 +30,10 @@ def report(
     if not compare and len(runs) > 1:
         raise InputError("name one run, or put several side by side with --compare")
     config = settings_of_root(config_file, root)
-    found = [find(config, name) for name in runs or (None,)]
+    found = [find_run(config, name) for name in runs or (None,)]
     if compare:
         text = comparison.make(config, found)
-        file = out or config.root / FOLDER / "compare.html"
+        file = out or config.root / REPORTS_FOLDER / "compare.html"
     else:
         [(run, is_last)] = found
         text = reports.make(config, run, is_last=is_last)

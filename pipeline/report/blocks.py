@@ -74,7 +74,7 @@ Block = Figure | Table | Words | Document
 
 
 @dataclass
-class Section:
+class ReportSection:
     """One heading and what is under it."""
 
     name: str

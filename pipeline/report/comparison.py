@@ -8,10 +8,10 @@ from maskline.pipeline import comparison
 from maskline.pipeline.headline import headline
 from maskline.pipeline.registry.history import Run
 from maskline.pipeline.report import facts, page
-from maskline.pipeline.report.blocks import Block, Grid, Section, Table, Words
+from maskline.pipeline.report.blocks import Block, Grid, ReportSection, Table, Words
 from maskline.pipeline.report.facts import RunFacts
 from maskline.pipeline.report.report import sections
-from maskline.pipeline.report.sections.setup import flat, shown
+from maskline.pipeline.report.sections.setup import as_json, flat
 from maskline.pipeline.settings.sections import Settings
 
 
@@ -28,7 +28,10 @@ def make(config: Settings, runs: Sequence[tuple[Run, bool]]) -> str:
         (parts[0].name, parts[0].title, list(zip([one.run.run for one in known], parts, strict=True)))
         for parts in zip(*found, strict=True)
     ]
-    contents = [Section("changes", "What changed"), *(Section(name, title) for name, title, _ in beside)]
+    contents = [
+        ReportSection("changes", "What changed"),
+        *(ReportSection(name, title) for name, title, _ in beside),
+    ]
     return page.render(
         "compare",
         heading=f"{len(known)} runs side by side",
@@ -48,14 +51,15 @@ def _changes(known: Sequence[RunFacts]) -> Iterator[Block]:
     )
     for title, values in (
         ("Data", [_data(one) for one in known]),
-        ("Settings and seed", [_part(one, "configuration") for one in known]),
+        ("Settings and seed", [_part(one, "settings") for one in known]),
         ("Code and versions", [_code(one) for one in known]),
     ):
         yield _differing(title, names, values)
     first = known[0]
     for other in known[1:]:
         words = (headline(first.run).text, headline(other.run).text)
-        lines = [line for line in comparison.lines(comparison.compare(first.run, other.run, words)) if line]
+        compared = comparison.compare_runs(first.run, other.run, words)
+        lines = [line for line in comparison.lines(compared) if line]
         yield Words.of(*lines[2:], kind="list", title=f"From {first.run.run} to {other.run.run}")
     yield _metrics(names, known)
 
@@ -71,7 +75,7 @@ def _differing(title: str, names: Sequence[str], values: Sequence[dict[str, Any]
     ]
     if not keys:
         return Words.of("The same in all.", title=title)
-    return Table(title, Grid.of(("", *names), [(k, *(shown(v.get(k)) for v in there)) for k in keys]))
+    return Table(title, Grid.of(("", *names), [(k, *(as_json(v.get(k)) for v in there)) for k in keys]))
 
 
 def _data(known: RunFacts) -> dict[str, Any] | None:

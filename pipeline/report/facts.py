@@ -16,6 +16,7 @@ from maskline.pipeline.headline import Headline, headline
 from maskline.pipeline.local import lock
 from maskline.pipeline.registry.history import Run
 from maskline.pipeline.registry.lookup import checkpointed_epoch
+from maskline.pipeline.registry.model_facts import read_facts
 from maskline.pipeline.report import lineage
 from maskline.pipeline.report.lineage import Lineage
 from maskline.pipeline.settings.sections import Settings
@@ -43,8 +44,8 @@ class IdCounts(NamedTuple):
 class RunFacts:
     """A run, with all that is stored with its record.
 
-    `history` holds the epochs of the training; `configuration` the settings that Pusher noted, those of the
-    live model in `live_configuration`. `gone` names what was recorded and cannot be read any more.
+    `history` holds the epochs of the training, `facts` and `live_facts` what Pusher noted of the run's model
+    and of the live one. `gone` names what was recorded and cannot be read any more.
     """
 
     config: Settings
@@ -108,7 +109,7 @@ def read(config: Settings, run: Run, *, is_last: bool = True, at_work: bool = Tr
     if found.lineage.statistics_before:
         found.counts_before = _or_gone(found, _count_ids, found.lineage.statistics_before)
     if run.facts:
-        found.facts = _or_gone(found, _json, run.facts)
+        found.facts = _or_gone(found, read_facts, run.facts)
     _read_releases(found)
     return found
 
@@ -124,7 +125,7 @@ def _read_releases(found: RunFacts) -> None:
     if before:
         found.live_before = before[-1]
         file = folder / str(before[-1]) / FACTS_PATH
-        found.live_facts = _or_gone(found, _json, file) if file.exists() else None
+        found.live_facts = _or_gone(found, read_facts, file) if file.exists() else None
 
 
 def _or_gone(found: RunFacts, read_file: Callable[[Path], _T], path: Path) -> _T | None:

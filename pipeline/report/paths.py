@@ -4,9 +4,9 @@ from pathlib import Path
 
 from maskline.pipeline.settings.sections import Settings
 
-FOLDER = "reports"
+REPORTS_FOLDER = "reports"
 
 
 def path_of(config: Settings, run: str) -> Path:
     """Where a run's report lies."""
-    return config.root / FOLDER / f"{run}.html"
+    return config.root / REPORTS_FOLDER / f"{run}.html"

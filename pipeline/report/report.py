@@ -10,7 +10,7 @@ from markupsafe import Markup
 from maskline.pipeline.headline import BAD, GOOD
 from maskline.pipeline.registry.history import Run
 from maskline.pipeline.report import facts, page
-from maskline.pipeline.report.blocks import Section
+from maskline.pipeline.report.blocks import ReportSection
 from maskline.pipeline.report.facts import RunFacts
 from maskline.pipeline.report.sections.data import data
 from maskline.pipeline.report.sections.evaluation import evaluation, wrong_answers
@@ -53,7 +53,7 @@ def tone(known: RunFacts) -> str:
     return {GOOD: "good", BAD: "bad"}.get(known.headline.colour, "open")
 
 
-def sections(known: RunFacts, prefix: str = "") -> Iterator[Section]:
+def sections(known: RunFacts, prefix: str = "") -> Iterator[ReportSection]:
     """All sections in their order; ids of pictures begin with `prefix`."""
 
     def picture(found: Flow) -> Markup:

@@ -28,6 +28,13 @@ def run(name, accuracy, loss, tmp_path, *, rows=10_000, **settings):
     )
 
 
+def test_facts_of_earlier_releases_called_the_settings_otherwise(tmp_path):
+    one, two = run("one", 0.5, 0.5, tmp_path, seed=1), run("two", 0.5, 0.5, tmp_path, seed=2)
+    earlier = json.loads(one.facts.read_text())
+    one.facts.write_text(json.dumps({"configuration": earlier.pop("settings"), **earlier}))
+    assert compare_runs(one, two, ("", "")).settings == {"seed": (1, 2)}
+
+
 @pytest.mark.parametrize(
     ("metric", "before", "after", "words"),
     [

@@ -3,7 +3,7 @@
 from matplotlib.axes import Axes
 
 from maskline.components.verdict import Check
-from maskline.pipeline.report.blocks import Figure, Grid, Section, Table, Words, plain
+from maskline.pipeline.report.blocks import Figure, Grid, ReportSection, Table, Words, plain
 from maskline.pipeline.report.facts import RunFacts
 from maskline.pipeline.report.plots import ABOVE, Ink, bars_across, draw
 from maskline.transform.names import Node
@@ -11,9 +11,9 @@ from maskline.transform.names import Node
 _SYMBOLS = 20  # of a feature, in a figure
 
 
-def data(known: RunFacts, prefix: str) -> Section:
+def data(known: RunFacts, prefix: str) -> ReportSection:
     """What went in."""
-    section = Section("data", "Data")
+    section = ReportSection("data", "Data")
     if known.ingest:
         section.blocks.append(_rows(known))
     else:
@@ -34,13 +34,13 @@ def _rows(known: RunFacts) -> Table:
     return Table("Rows", Grid.of(("rows", "count", "share"), rows, (1, 2)), wide=False)
 
 
-def _lengths(section: Section, known: RunFacts, prefix: str) -> None:
+def _lengths(section: ReportSection, known: RunFacts, prefix: str) -> None:
     if not known.answers:
         section.missing("Lengths are not recorded: no training of this run came to its end.")
         return
     length = known.config.sequence.length
     if known.facts:
-        length = known.facts["configuration"]["sequence"]["length"]
+        length = known.facts["settings"]["sequence"]["length"]
     lengths = known.answers.lengths
     filled = sum(n * count for split in lengths.values() for n, count in split.items())
     rows = sum(count for split in lengths.values() for count in split.values())
@@ -80,7 +80,7 @@ def _lengths(section: Section, known: RunFacts, prefix: str) -> None:
     )
 
 
-def _symbols(section: Section, known: RunFacts, prefix: str) -> None:
+def _symbols(section: ReportSection, known: RunFacts, prefix: str) -> None:
     if not known.counts:
         section.missing(
             "Shares of symbols are not known: the statistics did not come to an end, or are gone."
@@ -175,7 +175,7 @@ def _feature(
     )
 
 
-def _quarantine(section: Section, known: RunFacts, prefix: str) -> None:
+def _quarantine(section: ReportSection, known: RunFacts, prefix: str) -> None:
     ingest = known.ingest
     if ingest is None:
         return

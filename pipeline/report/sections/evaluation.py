@@ -18,7 +18,7 @@ from maskline.components.evaluation.report import (
     EvaluationReport,
     SliceReport,
 )
-from maskline.pipeline.report.blocks import Figure, Grid, Section, Table, plain
+from maskline.pipeline.report.blocks import Figure, Grid, ReportSection, Table, plain
 from maskline.pipeline.report.facts import RunFacts
 from maskline.pipeline.report.plots import ABOVE, HEAT, Ink, bars_across, draw, mark
 
@@ -34,9 +34,9 @@ _SHARES = ("accuracy", "top3_accuracy")
 _SLICES, _ANSWERS = 30, 24  # in a figure
 
 
-def evaluation(known: RunFacts, prefix: str) -> Section:
+def evaluation(known: RunFacts, prefix: str) -> ReportSection:
     """How good the model is, and how sure that is."""
-    section = Section("evaluation", "Evaluation on held-out rows")
+    section = ReportSection("evaluation", "Evaluation on held-out rows")
     report = known.run.evaluation
     if report is None:
         section.missing(
@@ -56,9 +56,9 @@ def evaluation(known: RunFacts, prefix: str) -> Section:
     return section
 
 
-def wrong_answers(known: RunFacts) -> Section:
+def wrong_answers(known: RunFacts) -> ReportSection:
     """Rows that the model gets wrong, the most confident first."""
-    section = Section("wrong", "Where it is wrong")
+    section = ReportSection("wrong", "Where it is wrong")
     if known.answers is None:
         section.missing(
             "Wrong answers are not recorded: no training of this run came to its end, or they are gone."
@@ -83,7 +83,7 @@ def wrong_answers(known: RunFacts) -> Section:
 def _rules(known: RunFacts) -> tuple[float, float]:
     """Confidence and margin that the release gate asked for."""
     if known.facts:
-        rules = known.facts["configuration"]["release_gate"]
+        rules = known.facts["settings"]["release_gate"]
         return rules["confidence"], rules["margin"]
     return known.config.release_gate.confidence, known.config.release_gate.margin
 
@@ -286,7 +286,7 @@ def _power(report: EvaluationReport, confidence: float, margin: float, prefix: s
     )
 
 
-def _confusion(section: Section, report: EvaluationReport, prefix: str) -> None:
+def _confusion(section: ReportSection, report: EvaluationReport, prefix: str) -> None:
     if not report.confusion:
         section.missing(
             "The confusion matrix is not recorded: an earlier version of maskline measured this model."
@@ -350,7 +350,7 @@ def _confusion(section: Section, report: EvaluationReport, prefix: str) -> None:
     )
 
 
-def _reliability(section: Section, report: EvaluationReport, prefix: str) -> None:
+def _reliability(section: ReportSection, report: EvaluationReport, prefix: str) -> None:
     if CANDIDATE not in report.reliability:
         section.missing(
             "The reliability diagram is not recorded: an earlier version of maskline measured this model."

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from maskline.pipeline.registry.history import Component
-from maskline.pipeline.report.blocks import Figure, Grid, Section, Table
+from maskline.pipeline.report.blocks import Figure, Grid, ReportSection, Table
 from maskline.pipeline.report.facts import RunFacts
 from maskline.transform.names import ArtifactType, Node
 
@@ -44,9 +44,9 @@ class Flow(NamedTuple):
     arrows: list[Arrow]
 
 
-def flow(known: RunFacts, draw: Callable[[Flow], Markup]) -> Section:
+def flow(known: RunFacts, draw: Callable[[Flow], Markup]) -> ReportSection:
     """Components as boxes, the data's way as arrows."""
-    section = Section("flow", "Flow and lineage")
+    section = ReportSection("flow", "Flow and lineage")
     parts = known.run.components
     if not parts:
         section.missing("No component of this run was begun, so there is no flow to show.")

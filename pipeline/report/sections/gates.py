@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from maskline.components.verdict import Check, Outcome, Scale, Verdict
-from maskline.pipeline.report.blocks import Block, Figure, Grid, Section, Table, Words, plain
+from maskline.pipeline.report.blocks import Block, Figure, Grid, ReportSection, Table, Words, plain
 from maskline.pipeline.report.facts import RunFacts
 from maskline.pipeline.report.plots import Ink, bars_across, draw, mark
 from maskline.transform.names import Node
@@ -33,9 +33,9 @@ _SHORT = {
 _FIGURES = 6
 
 
-def gates(known: RunFacts, prefix: str) -> Section:
+def gates(known: RunFacts, prefix: str) -> ReportSection:
     """Gates in the order of the flow; what failed comes first in each."""
-    section = Section("gates", "Gates")
+    section = ReportSection("gates", "Gates")
     for gate in _TITLES:
         if gate in known.run.verdicts:
             section.blocks += _gate(gate, known.run.verdicts[gate], prefix)

@@ -3,15 +3,15 @@
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 
-from maskline.pipeline.report.blocks import Figure, Grid, Section, Words, plain
+from maskline.pipeline.report.blocks import Figure, Grid, ReportSection, Words, plain
 from maskline.pipeline.report.facts import RunFacts
 from maskline.pipeline.report.plots import HEAT, draw
 from maskline.transform.attention import AttendedRow
 
 
-def masking(known: RunFacts, prefix: str) -> Section:
+def masking(known: RunFacts, prefix: str) -> ReportSection:
     """For some held-out rows, attention with padding in view."""
-    section = Section("masking", "Masking: what the model attends to")
+    section = ReportSection("masking", "Masking: what the model attends to")
     if known.attention is None:
         section.missing(
             "Attention is not recorded: no training of this run came to its end, an earlier version of "

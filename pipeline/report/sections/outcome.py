@@ -6,16 +6,16 @@ from contextlib import suppress
 from maskline.components.verdict import Check, Outcome
 from maskline.pipeline.headline import BAD, GOOD
 from maskline.pipeline.registry.bless import releasable
-from maskline.pipeline.report.blocks import Block, Grid, Section, Table, Words
+from maskline.pipeline.report.blocks import Block, Grid, ReportSection, Table, Words
 from maskline.pipeline.report.facts import RunFacts
 from maskline.transform.errors import InputError
 from maskline.transform.features import example_text
 from maskline.transform.names import Node
 
 
-def outcome(known: RunFacts) -> Section:
+def outcome(known: RunFacts) -> ReportSection:
     """Why the run ended as it did, in words that need no other section."""
-    section = Section("outcome", "Outcome and next steps")
+    section = ReportSection("outcome", "Outcome and next steps")
     run = known.run
     for gate, verdict in run.verdicts.items():
         if verdict.blocking:

@@ -7,7 +7,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from maskline.pipeline.report.blocks import Document, Grid, Section, Table, Words, plain
+from maskline.pipeline.report.blocks import Document, Grid, ReportSection, Table, Words, plain
 from maskline.pipeline.report.facts import RunFacts
 from maskline.pipeline.settings.sections import Settings
 
@@ -15,21 +15,21 @@ _LONG = 200  # characters of a value that are shown
 _DOWN = 2  # levels that the headings of a card are below those of the page
 
 
-def setup(known: RunFacts) -> Section:
+def setup(known: RunFacts) -> ReportSection:
     """What the model was made with."""
-    section = Section("setup", "Settings, versions and model card")
+    section = ReportSection("setup", "Settings, versions and model card")
     if known.facts is None:
         section.missing(
             "The settings of this run are not recorded: that is done when a model has been judged, and this "
             "run did not get there, or the file is gone."
         )
         return section
-    settings = dict(flat(known.facts["configuration"]))
+    settings = dict(flat(known.facts["settings"]))
     section.blocks.append(
         _differing("Settings that differ from the defaults", _defaults(settings), settings, "default")
     )
     if known.live_facts is not None:
-        live = dict(flat(known.live_facts["configuration"]))
+        live = dict(flat(known.live_facts["settings"]))
         title = f"Settings that differ from those of version {known.live_before}, which was live"
         section.blocks.append(_differing(title, live, settings, "live"))
     else:
@@ -68,11 +68,11 @@ def _differing(title: str, before: Mapping[str, Any], now: Mapping[str, Any], ot
     keys = [k for k in dict.fromkeys([*before, *now]) if before.get(k) != now.get(k)]
     if not keys:
         return Words.of("None.", title=title)
-    rows = [(k, shown(before.get(k)), shown(now.get(k))) for k in keys]
+    rows = [(k, as_json(before.get(k)), as_json(now.get(k))) for k in keys]
     return Table(title, Grid.of(("setting", other, "this run"), rows))
 
 
-def shown(value: Any) -> str:
+def as_json(value: Any) -> str:
     """A value of a setting as JSON, at most 200 characters of it."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONG else f"{text[:_LONG]}…"

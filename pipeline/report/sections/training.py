@@ -2,14 +2,14 @@
 
 from matplotlib.axes import Axes
 
-from maskline.pipeline.report.blocks import Figure, Grid, Section
+from maskline.pipeline.report.blocks import Figure, Grid, ReportSection
 from maskline.pipeline.report.facts import RunFacts
 from maskline.pipeline.report.plots import Ink, draw, whole_numbers
 
 
-def training(known: RunFacts, prefix: str) -> Section:
+def training(known: RunFacts, prefix: str) -> ReportSection:
     """How the model was learned."""
-    section = Section("training", "Training")
+    section = ReportSection("training", "Training")
     if not known.history:
         section.missing(
             "No learning curve is recorded: no training of this run came to its end, or it is gone."
@@ -34,7 +34,7 @@ def training(known: RunFacts, prefix: str) -> Section:
 def kept_epoch(known: RunFacts) -> int:
     """The epoch, from 1, whose weights the model has."""
     history = known.history or []
-    settings = known.facts["configuration"]["training"] if known.facts else known.config.training.model_dump()
+    settings = known.facts["settings"]["training"] if known.facts else known.config.training.model_dump()
     if not settings.get("best_weights", True):
         return len(history)
     losses = [entry["val_loss"] for entry in history]

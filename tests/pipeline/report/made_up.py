@@ -172,12 +172,12 @@ def _attention(symbol: str) -> AttentionSummary:
 
 def _facts(config, symbol: str) -> dict:
     told = {"sequence", "model", "training", "release_gate"}
-    configuration = config.model_dump(mode="json", include=told)
-    configuration["training"]["epochs"] = 3 if symbol == "other" else 5
-    configuration["sequence"]["label"] = symbol
+    settings = config.model_dump(mode="json", include=told)
+    settings["training"]["epochs"] = 3 if symbol == "other" else 5
+    settings["sequence"]["label"] = symbol
     return {
         "data": {"span": "span 4"},
-        "configuration": configuration,
+        "settings": settings,
         "stack": {"python": "3.11", "tfx": "1.21.0"},
         "code": {"training": "abc"},
     }
