@@ -66,28 +66,31 @@ def definitions(tree: ast.Module) -> Iterator[str]:
         yield from (target.id for target in targets if isinstance(target, ast.Name))
 
 
-def test_a_name_that_is_imported_alone_means_one_thing_and_has_no_other_name():
-    """Names that are used behind their module's, as `audit.append`, need to be unique in the module only.
+SHARED = (
+    "components", "trainer", "transform", "pipeline/data", "pipeline/local", "pipeline/registry",
+    "pipeline/settings", "pipeline/stages",
+)  # fmt: skip
 
-    Functions in `commands/` have the names of their commands, and executors that of TFX's dialect.
+
+def test_a_name_that_is_imported_alone_means_one_thing_and_has_no_other_name():
+    """In the folders that other folders import from.
+
+    Names that are used behind their module's, as `audit.append`, need to be unique in the module only.
+    Executors have the name of TFX's dialect.
     """
     places: dict[str, set[str]] = {}
     imported: set[str] = set()
     renamed: list[str] = []
-    for room in ROOMS:
-        for file in (REPOSITORY / room).rglob("*.py"):
-            tree, place = ast.parse(file.read_text()), str(file.relative_to(REPOSITORY))
-            if "commands" not in file.parts and place != "pipeline/cli.py":
-                for name in definitions(tree):
-                    if not name.startswith("_") and name not in ("logger", "Executor"):
-                        places.setdefault(name, set()).add(place)
-            for node in ast.walk(tree):
-                if isinstance(node, ast.ImportFrom) and str(node.module).startswith("maskline."):
-                    module = REPOSITORY / str(node.module).removeprefix("maskline.").replace(".", "/")
-                    if module.with_suffix(".py").exists():
-                        imported |= {alias.name for alias in node.names}
-                        renamed += [
-                            f"{place}: {alias.name} as {alias.asname}" for alias in node.names if alias.asname
-                        ]
+    for file in (file for room in SHARED for file in (REPOSITORY / room).rglob("*.py")):
+        tree, place = ast.parse(file.read_text()), str(file.relative_to(REPOSITORY))
+        for name in definitions(tree):
+            if not name.startswith("_") and name not in ("logger", "Executor"):
+                places.setdefault(name, set()).add(place)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("maskline."):
+                module = REPOSITORY / str(node.module).removeprefix("maskline.").replace(".", "/")
+                if module.with_suffix(".py").exists():
+                    imported |= {alias.name for alias in node.names}
+                    renamed += [f"{place}: {a.name} as {a.asname}" for a in node.names if a.asname]
     assert {name: places[name] for name in imported & places.keys() if len(places[name]) > 1} == {}
     assert renamed == []
