@@ -14,6 +14,7 @@ from maskline.pipeline.commands.compare import compare
 from maskline.pipeline.commands.data import data
 from maskline.pipeline.commands.doctor import doctor
 from maskline.pipeline.commands.group import Group, WithExitStatuses, help_
+from maskline.pipeline.commands.history import history
 from maskline.pipeline.commands.import_ import import_
 from maskline.pipeline.commands.kubeflow import kubeflow
 from maskline.pipeline.commands.models import gc, models, rollback
@@ -27,7 +28,7 @@ from maskline.pipeline.commands.show import show
 from maskline.transform.names import TRACEBACK, Exit
 
 # Commands that change nothing: what they print is all that they do.
-_ANSWERS = ("show", "compare", "models", "predict", "settings", "data stats", "schema diff")
+_ANSWERS = ("show", "compare", "history", "models", "predict", "settings", "data stats", "schema diff")
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -49,6 +50,7 @@ COMMANDS = (
     show,
     compare,
     report,
+    history,
     models,
     rollback,
     gc,

@@ -176,7 +176,7 @@ class Console:
         self._details(run)
         self.gates(run)
         if run.evaluation and len(run.evaluation.slices) > 1:
-            self._table(tables.slices(run.evaluation))
+            self.table(tables.slices(run.evaluation))
         self._components(run)
         self._next(run)
         self._print(f"log: {escape(str(log))}", whole=True)
@@ -224,7 +224,7 @@ class Console:
             by, when = run.override.who, f"{run.override.time:%Y-%m-%d %H:%M} UTC"
             self._print(f"Released on purpose by {by}, {when}: {escape(run.override.reason)}")
         if run.evaluation:
-            self._table(tables.models(run.metrics))
+            self.table(tables.models(run.metrics))
             for line in tables.changes(run.evaluation):
                 self.note(line)
 
@@ -261,7 +261,7 @@ class Console:
 
     def _components(self, run: Run) -> None:
         if run.components:
-            self._table(tables.components(run.components))
+            self.table(tables.components(run.components))
 
     def _next(self, run: Run) -> None:
         """What is live or lost, and commands that can be typed now."""
@@ -304,7 +304,8 @@ class Console:
             line.rstrip()
             self._rich.print(Text(" " * (indent + (_HANGING if index else 0))) + line)
 
-    def _table(self, table: Table) -> None:
+    def table(self, table: Table) -> None:
+        """A table, or a line for each row where the screen is too narrow for it."""
         if tables.fits(table, self._rich):
             self._rich.print(table, soft_wrap=False)
         else:

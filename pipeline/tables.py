@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 
 import rich.box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from maskline.components.evaluation.report import CANDIDATE, LIVE, OVERALL, EvaluationReport, SliceReport
 from maskline.pipeline.comparison import change_in_words
 from maskline.pipeline.registry.history import Component
+from maskline.pipeline.report.timeline import Entry
 
 _COUNT = "example_count"
 _SHORT = {CANDIDATE: "this", LIVE: "live"}  # in a table's head
@@ -69,6 +71,34 @@ def slices(report: EvaluationReport) -> Table:
         live = [_figure("accuracy", part.metrics.get(LIVE, {}).get("accuracy"))] if with_live else []
         table.add_row(part.name, f"{part.rows:,}", _figure("accuracy", _accuracy(part)), *live)
     return table
+
+
+def history(entries: list[Entry]) -> Table:
+    """A line for each run and tick."""
+    table = _table("run")
+    table.add_column("span", no_wrap=True)
+    table.add_column("decision")
+    for name in ("seconds", "accuracy", "loss", "live"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for entry in entries:
+        version = f" {entry.version}" if entry.version else ""
+        why = f": {entry.why}" if entry.why else ""
+        table.add_row(
+            entry.name or f"{entry.time.astimezone():%Y-%m-%d %H:%M} {entry.kind}",
+            entry.span or "–",
+            escape(f"{entry.decision}{version}{why}"),
+            f"{entry.seconds:.1f}",
+            *(_with_change(entry, name) for name in ("accuracy", "loss")),
+            str(entry.live or "–"),
+        )
+    return table
+
+
+def _with_change(entry: Entry, name: str) -> str:
+    if name not in entry.metrics:
+        return "–"
+    change = f" ({entry.change[name]:+.4f})" if name in entry.change else ""
+    return f"{entry.metrics[name]:.4f}{change}"
 
 
 def worst_first(report: EvaluationReport) -> list[SliceReport]:

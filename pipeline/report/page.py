@@ -28,7 +28,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters["code"] = _code
+    found.filters["code"], found.filters["plain"] = _code, plain
     return found
 
 
