@@ -56,6 +56,11 @@ def moment(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
+def _day(time: datetime) -> float:
+    """Days, as matplotlib counts them."""
+    return float(dates.date2num(time))  # type: ignore[no-untyped-call]
+
+
 def _live(went: list[Went]) -> Block:
     if not went:
         return Words.of("No model was ever live here.", kind="missing")
@@ -64,16 +69,13 @@ def _live(went: list[Went]) -> Block:
 
     def paint(axes: Axes) -> None:
         for number, one in enumerate(went):
-            begin = dates.date2num(one.since)
-            [bar] = axes.barh(
-                [0], [dates.date2num(one.until or end) - begin], left=begin, height=0.6,
-                color=(Ink.OURS, Ink.OTHER)[number % 2],
-            )  # fmt: skip
+            begin = _day(one.since)
+            ink = (Ink.OURS, Ink.OTHER)[number % 2]
+            [bar] = axes.barh([0], [_day(one.until or end) - begin], left=begin, height=0.6, color=ink)
             bar.set_gid(f"version-{number}")
             if len(went) <= 12:
                 axes.annotate(str(one.version), (begin, 0.42), color=Ink.TEXT, fontsize=9)
         axes.xaxis_date()
-        axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
         axes.set_yticks([])
         axes.set_ylim(-0.5, 0.8)
 

@@ -65,7 +65,7 @@ class Entry(BaseModel):
 
 
 class Went(BaseModel):
-    """From when to when a version was live; `until` is None for the one that is live now."""
+    """From when to when a version was live; `until` is left out for the one that is live now."""
 
     version: int
     since: datetime
