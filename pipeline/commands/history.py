@@ -26,7 +26,7 @@ def history(
     from maskline.pipeline import tables
     from maskline.pipeline.console import Console
     from maskline.pipeline.report import timeline
-    from maskline.pipeline.report.paths import FOLDER
+    from maskline.pipeline.report.paths import REPORTS_FOLDER
     from maskline.transform.errors import InputError
 
     if as_json and as_html:
@@ -49,7 +49,7 @@ def history(
         from maskline.pipeline.report import history as pages
         from maskline.pipeline.report.report import write
 
-        file = out or config.root / FOLDER / "history.html"
+        file = out or config.root / REPORTS_FOLDER / "history.html"
         write(pages.make(entries, went, file.absolute()), file)
         click.echo(file)
     else:

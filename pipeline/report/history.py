@@ -9,7 +9,7 @@ from matplotlib import dates
 from matplotlib.axes import Axes
 
 from maskline.pipeline.report import page
-from maskline.pipeline.report.blocks import Block, Figure, Grid, Section, Words
+from maskline.pipeline.report.blocks import Block, Figure, Grid, ReportSection, Words
 from maskline.pipeline.report.plots import ABOVE, Ink, draw, mark
 from maskline.pipeline.report.timeline import Entry, Went
 
@@ -25,7 +25,7 @@ def make(entries: list[Entry], went: list[Went], file: Path) -> str:
       file: where the page will lie: links to reports are relative to it.
     """
     runs = [entry for entry in entries if entry.kind == "run"]
-    figures = Section("pictures", "What was live, and how good")
+    figures = ReportSection("pictures", "What was live, and how good")
     figures.blocks += [_live(went), _metrics(runs)]
     rows = [_row(entry, file.parent) for entry in reversed(entries)]
     return page.render(
@@ -33,7 +33,7 @@ def make(entries: list[Entry], went: list[Went], file: Path) -> str:
         heading=f"{len(runs)} runs" if len(runs) != 1 else "1 run",
         tone="open",
         summary=_summary(entries, went),
-        contents=[figures, Section("runs", "Every run and tick")],
+        contents=[figures, ReportSection("runs", "Every run and tick")],
         figures=figures,
         rows=rows,
         metrics=_names(runs),

@@ -230,7 +230,7 @@ def _span(config: Settings, run: _Recorded) -> str:
     found = run.of_type(Node.EXAMPLE_GEN, ArtifactType.EXAMPLES)
     if not found or not spans.is_pattern(config.data.path):
         return ""
-    return spans.name(config.data.path, found[-1].properties[SPAN].int_value)
+    return spans.span_name(config.data.path, found[-1].properties[SPAN].int_value)
 
 
 def _metrics(config: Settings, run: _Recorded) -> dict[str, float]:
