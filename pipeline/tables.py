@@ -11,7 +11,7 @@ from rich.text import Text
 from maskline.components.evaluation.report import CANDIDATE, LIVE, OVERALL, EvaluationReport, SliceReport
 from maskline.pipeline.comparison import change_in_words
 from maskline.pipeline.registry.history import Component
-from maskline.pipeline.report.timeline import Entry
+from maskline.pipeline.report.timeline import HistoryEntry
 
 _COUNT = "example_count"
 _SHORT = {CANDIDATE: "this", LIVE: "live"}  # in a table's head
@@ -73,7 +73,7 @@ def slices(report: EvaluationReport) -> Table:
     return table
 
 
-def history(entries: list[Entry]) -> Table:
+def history(entries: list[HistoryEntry]) -> Table:
     """A line for each run and tick."""
     table = _table("run")
     table.add_column("span", no_wrap=True)
@@ -94,7 +94,7 @@ def history(entries: list[Entry]) -> Table:
     return table
 
 
-def _with_change(entry: Entry, name: str) -> str:
+def _with_change(entry: HistoryEntry, name: str) -> str:
     if name not in entry.metrics:
         return "–"
     change = f" ({entry.change[name]:+.4f})" if name in entry.change else ""

@@ -11,12 +11,12 @@ from matplotlib.axes import Axes
 from maskline.pipeline.report import page
 from maskline.pipeline.report.blocks import Block, Figure, Grid, ReportSection, Words
 from maskline.pipeline.report.plots import ABOVE, Ink, draw, mark
-from maskline.pipeline.report.timeline import Entry, Went
+from maskline.pipeline.report.timeline import HistoryEntry, Went
 
 _COLORS = {"released": Ink.GOOD, "passed": Ink.GOOD, "released on purpose": Ink.OPEN}
 
 
-def make(entries: list[Entry], went: list[Went], file: Path) -> str:
+def make(entries: list[HistoryEntry], went: list[Went], file: Path) -> str:
     """The page.
 
     Args:
@@ -40,7 +40,7 @@ def make(entries: list[Entry], went: list[Went], file: Path) -> str:
     )
 
 
-def _summary(entries: list[Entry], went: list[Went]) -> str:
+def _summary(entries: list[HistoryEntry], went: list[Went]) -> str:
     counts: dict[str, int] = {}
     for entry in entries:
         counts[entry.decision] = counts.get(entry.decision, 0) + 1
@@ -92,7 +92,7 @@ def _live(went: list[Went]) -> Block:
     )
 
 
-def _metrics(runs: list[Entry]) -> Block:
+def _metrics(runs: list[HistoryEntry]) -> Block:
     measured = [run for run in runs if "accuracy" in run.metrics]
     if not measured:
         return Words.of("No run measured a model yet.", kind="missing")
@@ -129,10 +129,10 @@ def _metrics(runs: list[Entry]) -> Block:
     )
 
 
-def _names(runs: list[Entry]) -> list[str]:
+def _names(runs: list[HistoryEntry]) -> list[str]:
     return list(dict.fromkeys(name for run in runs for name in run.metrics))[:4]
 
 
-def _row(entry: Entry, folder: Path) -> dict[str, object]:
+def _row(entry: HistoryEntry, folder: Path) -> dict[str, object]:
     link = Markup.escape(relpath(entry.report, folder)) if entry.report else ""
     return {"entry": entry, "time": moment(entry.time), "link": link}

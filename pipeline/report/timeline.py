@@ -1,4 +1,4 @@
-"""Every run and tick of a root, oldest first, read in bulk: a root may hold hundreds. Imports no TFX.
+"""Every run and tick of a root, oldest first, read in bulk: a root may hold hundreds.
 
 `History` reads one run with all that it left; here few figures of all runs are wanted, from few queries.
 """
@@ -42,7 +42,7 @@ _SLACK = timedelta(seconds=5)  # between the clock of a tick and that of its run
 _State = mlmd.Execution.State
 
 
-class Entry(BaseModel):
+class HistoryEntry(BaseModel):
     """One run, or a tick that started none.
 
     `decision` says what became of it, `why` more where there is more to say. `change` is that of each metric
@@ -85,7 +85,7 @@ class _Recorded(NamedTuple):
         return [artifact for artifact in self.outputs.get(node, ()) if artifact.type == kind]
 
 
-def read(config: Settings) -> list[Entry]:
+def read(config: Settings) -> list[HistoryEntry]:
     """Every run and tick, oldest first; an empty list where there was none.
 
     Raises:
@@ -151,12 +151,12 @@ def _batches(ids: list[int]) -> Iterator[list[int]]:
         yield ids[start : start + _AT_ONCE]
 
 
-def _entry(config: Settings, run: _Recorded, changes: list[Change]) -> Entry:
+def _entry(config: Settings, run: _Recorded, changes: list[Change]) -> HistoryEntry:
     decision, why = _decision(run, changes)
     released = run.of_type(Node.PUSHER, ArtifactType.RELEASE)
     ended = max((_time(e.last_update_time_since_epoch) for e in run.executions.values()), default=None)
     file = path_of(config, run.name)
-    return Entry(
+    return HistoryEntry(
         name=run.name,
         kind="run",
         time=_began(run),
@@ -251,14 +251,14 @@ def _candidate(file: Path) -> dict[str, float]:
     return {name: float(value) for name, value in values.items() if name != "example_count"}
 
 
-def _ticks(config: Settings, runs: Iterable[Entry]) -> Iterator[Entry]:
+def _ticks(config: Settings, runs: Iterable[HistoryEntry]) -> Iterator[HistoryEntry]:
     """Ticks that started no run; a run stands for the tick that started it."""
     began = [run.time for run in runs]
     for tick in ledger.ticks(config.root):
         about = timedelta(seconds=tick.seconds) + _SLACK
         if tick.decision in ledger.RAN and any(abs(time - tick.time) <= about for time in began):
             continue
-        yield Entry(
+        yield HistoryEntry(
             name="",
             kind="tick",
             time=tick.time,
