@@ -18,7 +18,14 @@ from maskline.pipeline.commands.history import history
 from maskline.pipeline.commands.import_ import import_
 from maskline.pipeline.commands.kubeflow import kubeflow
 from maskline.pipeline.commands.models import gc, models, rollback
-from maskline.pipeline.commands.options import config_option, read_settings, root_option, set_option
+from maskline.pipeline.commands.options import (
+    config_option,
+    engine_option,
+    read_settings,
+    root_option,
+    set_option,
+    with_engine,
+)
 from maskline.pipeline.commands.predict import predict
 from maskline.pipeline.commands.report import report
 from maskline.pipeline.commands.schedule import schedule, tick
@@ -74,6 +81,7 @@ for command in COMMANDS:
 )
 @root_option
 @set_option
+@engine_option
 @click.option(
     "--accept-unknown-live",
     is_flag=True,
@@ -83,6 +91,7 @@ def run(
     config_file: Path | None,
     span: str | None,
     overrides: tuple[str, ...],
+    engine: str | None,
     *,
     accept_unknown_live: bool,
     **places: Path | None,
@@ -91,6 +100,7 @@ def run(
     from maskline.pipeline.console import Console
     from maskline.pipeline.local.run import run_locally
 
+    overrides = with_engine(overrides, engine)
     loaded = read_settings(config_file, overrides, data=places["data_dir"], root=places["root"], span=span)
     click.echo(loaded.in_force)
     return run_locally(loaded, Console(loaded.settings), accept_unknown_live=accept_unknown_live)

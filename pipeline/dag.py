@@ -60,5 +60,5 @@ def _pipeline(settings: Settings, nodes: list[Any]) -> Pipeline:
         components=nodes,
         enable_cache=True,
         metadata_connection_config=metadata.sqlite_metadata_connection_config(str(settings.metadata_file)),
-        beam_pipeline_args=list(settings.beam.args),
+        beam_pipeline_args=settings.beam.options,
     )

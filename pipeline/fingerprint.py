@@ -1,7 +1,7 @@
 """Names what a run depends on besides its data: source and packages. Nothing of TensorFlow."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -36,11 +36,17 @@ class SourceCode:
         Returns:
           the first 16 hexadecimal digits.
         """
+        return hashlib.sha256(f"{self._packages}\n{self._parts(rooms)}".encode()).hexdigest()[:16]
+
+    def rooms(self, *rooms: str) -> str:
+        """The same of the rooms alone, which a checkout and an installed wheel have in common."""
+        return hashlib.sha256(self._parts(rooms).encode()).hexdigest()[:16]
+
+    def _parts(self, rooms: Sequence[str]) -> str:
         for room in rooms:
             if room not in self._rooms:
                 self._rooms[room] = _digest(Path(str(ROOMS[room].__file__)).parent)
-        parts = "\n".join(f"{room} {self._rooms[room]}" for room in rooms)
-        return hashlib.sha256(f"{self._packages}\n{parts}".encode()).hexdigest()[:16]
+        return "\n".join(f"{room} {self._rooms[room]}" for room in rooms)
 
 
 def packages() -> str:

@@ -17,6 +17,7 @@ from tfx.proto.orchestration import execution_result_pb2, pipeline_pb2
 from maskline.components.verdict import Verdict
 from maskline.pipeline.cluster import bucket_executors, bucket_files, buckets
 from maskline.pipeline.cluster.store import open_store
+from maskline.pipeline.engines import executors
 from maskline.transform.errors import InputError
 from maskline.transform.names import PASSED, RUN_ID_PARAMETER, VERDICT_FILE, ArtifactType, Exit
 
@@ -133,7 +134,9 @@ class Launch:
             pipeline_runtime_spec=self._pipeline.runtime_spec,
             executor_spec=runner_utils.extract_executor_spec(deployment, self._name),
             custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, self._name),
-            custom_executor_operators=bucket_executors.OPERATORS if buckets.is_bucket(root) else None,
+            custom_executor_operators=(
+                bucket_executors.OPERATORS if buckets.is_bucket(root) else executors.OPERATORS
+            ),
         ).launch()
 
     def outcome(self) -> NodeEnd:

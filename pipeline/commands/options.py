@@ -30,6 +30,11 @@ config_option = click.option(
     help="Settings, a YAML file.  [default: maskline.yaml]",
 )
 root_option = click.option("--root", type=USER_PATH, help="Folder for everything a run writes.")
+engine_option = click.option(
+    "--engine",
+    metavar="NAME",
+    help="What runs Beam's jobs, as beam.engine: local, portable, flink, spark or dataflow.",
+)
 set_option = click.option(
     "--set",
     "overrides",
@@ -43,6 +48,11 @@ _remembered_option = click.option(
     type=USER_PATH,
     help="Settings, a YAML file.  [default: those of the root's last run]",
 )
+
+
+def with_engine(overrides: Sequence[str], engine: str | None) -> tuple[str, ...]:
+    """The overrides, and --engine as the last of them."""
+    return (*overrides, f"beam.engine={engine}") if engine else tuple(overrides)
 
 
 def root_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,7 +5,14 @@ from typing import Any
 
 import click
 
-from maskline.pipeline.commands.options import USER_PATH, root_options, set_option, settings_of_root
+from maskline.pipeline.commands.options import (
+    USER_PATH,
+    engine_option,
+    root_options,
+    set_option,
+    settings_of_root,
+    with_engine,
+)
 from maskline.transform.names import Exit
 
 _STANDARD_INPUT = ("-",)
@@ -14,6 +21,7 @@ _STANDARD_INPUT = ("-",)
 @click.command()
 @root_options
 @set_option
+@engine_option
 @click.argument("text", nargs=-1)
 @click.option("--version", type=click.IntRange(min=1), metavar="N", help="Version to ask.  [default: live]")
 @click.option("--data", type=USER_PATH, metavar="DIR|FILE|PATTERN", help="Files with many rows.")
@@ -35,6 +43,7 @@ def predict(
     config_file: Path | None,
     root: Path | None,
     overrides: tuple[str, ...],
+    engine: str | None,
     text: tuple[str, ...],
     version: int | None,
     **given: Any,
@@ -44,7 +53,7 @@ def predict(
     With `-` in place of a TEXT, each line of standard input is one. With --data and --out, the rows of
     whole files are answered: TFRecord shards, lines of text, or JSON Lines with a text field.
     """
-    config = settings_of_root(config_file, root, overrides)
+    config = settings_of_root(config_file, root, with_engine(overrides, engine))
     if given["data"] is not None or given["out"] is not None:
         _check_files(text, **given)
         _answer_files(config, version, given)

@@ -14,6 +14,7 @@ from maskline.components.pusher.contents import look
 from maskline.components.release_gate.unknown_live import UnknownLive
 from maskline.pipeline import machine
 from maskline.pipeline.console import Console
+from maskline.pipeline.engines import check as engines
 from maskline.pipeline.errors import RunError
 from maskline.pipeline.local import inputs, lock, memory, scratch
 from maskline.pipeline.local.depends import depends_on, short_digest
@@ -58,6 +59,7 @@ def run_locally(loaded: Loaded, console: Console, *, accept_unknown_live: bool =
     settings = loaded.settings.model_copy(update={"data": spans[-1].data})
     training = TrainerSettings(model=settings.model, training=settings.training)
     memory.check(settings.sequence, training)
+    engines.check(settings.beam, {"root": settings.root, "data.path": Path(spans[-1].listing.folder)})
     schema = inputs.read_schema(settings.data.schema_file, settings.sequence)
     versions = [span.listing.digest for span in spans]
     inputs_digest = depends_on(settings, schema, versions)

@@ -27,6 +27,7 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from maskline.pipeline import machine, signals
 from maskline.pipeline.console import Console
+from maskline.pipeline.engines import executors
 from maskline.pipeline.errors import RunError
 from maskline.pipeline.local.space import Need
 from maskline.transform.errors import InputError, MachineError
@@ -238,6 +239,7 @@ def _launch(alone: pipeline_pb2.Pipeline) -> bool:
         pipeline_runtime_spec=alone.runtime_spec,
         executor_spec=runner_utils.extract_executor_spec(deployment, node.node_info.id),
         custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node.node_info.id),
+        custom_executor_operators=executors.OPERATORS,
     ).launch()
     if execution.execution_id is None:
         return False

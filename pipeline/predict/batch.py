@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from maskline.pipeline.engines.check import check, check_shared, in_words
 from maskline.pipeline.local import lock
 from maskline.pipeline.local.streams import quiet_tensorflow
 from maskline.pipeline.predict import files
@@ -55,6 +56,7 @@ def predict(config: Settings, options: PredictOptions, progress: AnswerProgress)
     if out.exists() or out.is_symlink():
         raise InputError(f"{options.out}: exists; give a new folder for the answers, or remove it")
     version = choose(config.serving_dir.absolute(), options.version)
+    check_shared(config.beam, {"--data": options.data, "--out": out, "root": config.root})
     listing = files.find(options.data)
     sources = files.sources(listing)
     _check_key(options, {source.kind for source in sources})
@@ -77,10 +79,11 @@ def predict(config: Settings, options: PredictOptions, progress: AnswerProgress)
         with quiet_tensorflow():
             for kind in sorted({source.kind for source in sources}):
                 signature_for(kind, request)  # so that a model that cannot be asked is found before the job
+        check(config.beam, {})
         with progress.watching(partial / PROGRESS, len(sources)), quiet_tensorflow(), _unwrapped():
             from maskline.pipeline.predict.beam import answer_all  # Beam takes seconds to import
 
-            answer_all(sources, request, config.beam.args)
+            answer_all(sources, request, config.beam.options)
         return _publish(partial, out)
 
 
@@ -126,8 +129,10 @@ def _publish(partial: Path, out: Path) -> PredictReport:
 
 @contextmanager
 def _unwrapped() -> Iterator[None]:
-    """Beam raises a copy of an error, with the name of its step behind the text."""
+    """Beam raises a copy of an error, with the name of its step behind the text; an engine has its text."""
     try:
         yield
     except InputError as error:
         raise InputError(str(error).partition(" [while running")[0]) from None
+    except RuntimeError as error:
+        raise in_words(error) or error from error

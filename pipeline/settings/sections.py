@@ -11,8 +11,8 @@ from maskline.components.evaluation.slices import SliceSpec, default_slices
 from maskline.components.ingest import spans
 from maskline.components.model_checks.checks import ModelChecksSettings
 from maskline.components.release_gate.settings import ReleaseGateSettings, Threshold
-from maskline.pipeline.settings.beam_args import args_problem
 from maskline.pipeline.settings.cluster import ClusterSettings
+from maskline.pipeline.settings.engine import BeamSettings
 from maskline.pipeline.settings.schedule import RetrainingSettings
 from maskline.trainer.settings import ModelSettings, TrainingSettings, check_buckets, check_size
 from maskline.transform.errors import InputError
@@ -82,30 +82,6 @@ class DataSettings(Section):
     def complete(self) -> dict[str, Any]:
         """When a span is complete, as `maskline.components.ingest.spans.find` takes it."""
         return {"success_marker": self.success_marker, "unchanged_for": self.unchanged_for}
-
-
-class BeamSettings(Section):
-    """How Beam runs."""
-
-    # `DirectRunner` would first try to download another runner; this one never does. Naming a container
-    # image keeps TFX from packing itself into an archive for remote workers before every Beam job,
-    # two seconds each; in memory there are no remote workers. TFX's pipelines are typed as they are.
-    args: tuple[str, ...] = setting(
-        (
-            "--runner=FnApiRunner",
-            "--direct_running_mode=in_memory",
-            "--sdk_container_image=none",
-            "--no_pipeline_type_check",
-        ),
-        "Beam's options, such as `--runner=FlinkRunner` and those of that runner",
-        max_length=1000,
-    )
-
-    @model_validator(mode="after")
-    def _args_are_options(self) -> Self:
-        if found := args_problem(self.args):
-            raise refusal(f"args.{found[0]}", found[1])
-        return self
 
 
 class Settings(Section):
