@@ -1,4 +1,4 @@
-"""Asks an engine's workers which source of ours they have, with a job of one element."""
+"""Asks an engine's workers which source of maskline they have, with a job of one element."""
 
 import apache_beam as beam
 from apache_beam.runners.runner import PipelineState

@@ -14,7 +14,7 @@ def test_eval_rows_of_all_ingests_are_pooled(finished: Finished, tmp_path):
 
     from maskline.components.evaluation.component import Executor
     from maskline.components.evaluation.report import CANDIDATE, read_evaluation
-    from maskline.pipeline.settings.sections import BeamSettings
+    from maskline.pipeline.settings.engine import BeamSettings
 
     def artifact(kind, uri):
         made = kind()

@@ -117,7 +117,7 @@ def test_live_model_of_another_vocabulary_is_measured_on_the_same_rows(finished,
 
     from maskline.components.evaluation.component import Executor
     from maskline.components.evaluation.report import CANDIDATE, LIVE, Unread, read_evaluation
-    from maskline.pipeline.settings.sections import BeamSettings
+    from maskline.pipeline.settings.engine import BeamSettings
 
     candidate = tmp_path / "candidate/Format-Serving"
     translated(finished, candidate, MOVED)

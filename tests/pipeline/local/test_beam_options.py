@@ -3,7 +3,7 @@
 import pytest
 
 from maskline.pipeline.local.beam_options import check_beam_options
-from maskline.pipeline.settings.sections import BeamSettings
+from maskline.pipeline.settings.engine import BeamSettings
 from maskline.transform.errors import InputError
 
 LOCAL = "--runner=FnApiRunner"
