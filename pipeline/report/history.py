@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from maskline.pipeline.report import page
 from maskline.pipeline.report.blocks import Block, Figure, Grid, ReportSection, Words
-from maskline.pipeline.report.plots import ABOVE, Ink, draw, mark
+from maskline.pipeline.report.plots import ABOVE, WIDE, Ink, draw, mark
 from maskline.pipeline.report.timeline import HistoryEntry, Went
 
 _COLORS = {"released": Ink.GOOD, "passed": Ink.GOOD, "released on purpose": Ink.OPEN}
@@ -75,7 +75,9 @@ def _live(went: list[Went]) -> Block:
             bar.set_gid(f"version-{number}")
             if len(went) <= 12:
                 axes.annotate(str(one.version), (begin, 0.42), color=Ink.TEXT, fontsize=9)
-        axes.xaxis_date()
+        locator = dates.AutoDateLocator(maxticks=6)  # type: ignore[no-untyped-call]
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
         axes.set_yticks([])
         axes.set_ylim(-0.5, 0.8)
 
@@ -85,8 +87,8 @@ def _live(went: list[Went]) -> Block:
     return Figure(
         "live",
         title,
-        f"Version {last.version} is live since {moment(last.since)} UTC: {last.why}. {len(went)} changes.",
-        draw("live", title, paint, height=1.5),
+        f"Version {last.version} is live since {moment(last.since)} UTC: {last.why}.",
+        draw("live", title, paint, height=1.5, width=WIDE),
         Grid.of(("version", "since (UTC)", "until", "who", "why"), rows, (0,)),
         wide=True,
     )
@@ -119,7 +121,7 @@ def _metrics(runs: list[HistoryEntry]) -> Block:
         "accuracies",
         title,
         f"{len(measured)} runs measured a model, each on its own held-out rows, oldest first.",
-        draw("accuracies", title, paint, height=2.6),
+        draw("accuracies", title, paint, height=2.6, width=WIDE),
         Grid.of(
             ("run", "decision", "accuracy"),
             [(r.name, r.decision, f"{r.metrics['accuracy']:.4f}") for r in measured],

@@ -20,7 +20,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
-_WIDTH = 6.0  # inches, which are 432 of the picture's units
+WIDE = 9.0  # inches
 _SVG = "http://www.w3.org/2000/svg"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
@@ -87,25 +87,30 @@ def _style() -> Iterator[None]:
 
 
 def draw(
-    name: str, title: str, paint: Callable[..., None], *, height: float = 3.0, columns: int = 1,
-    widths: tuple[float, ...] | None = None,
-) -> Markup:  # fmt: skip
+    name: str,
+    title: str,
+    paint: Callable[..., None],
+    *,
+    height: float = 3.0,
+    width: float = 6.0,
+    columns: int = 1,
+) -> Markup:
     """A picture as inline SVG.
 
     Args:
       name: unique on the page; ids in the SVG begin with it.
       title: read to who does not see it.
       paint: is given the axes, and paints.
-      height: in inches; the width is the same for all.
+      height: in inches, of which one is 72 units of the picture.
+      width: the same; `WIDE` for a figure that takes the whole line.
       columns: axes side by side.
-      widths: their shares of the width.
     """
     with _style(), warnings.catch_warnings():
         # The browser's fonts draw the text, and have what the font that measures it does not have.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
-        canvas = Canvas(figsize=(_WIDTH, height))
+        canvas = Canvas(figsize=(width, height))
         canvas.patch.set_visible(False)
-        axes = canvas.subplots(1, columns, squeeze=False, width_ratios=widths)[0]
+        axes = canvas.subplots(1, columns, squeeze=False)[0]
         for one in axes:
             one.patch.set_visible(False)
         paint(*axes)

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from maskline.components.verdict import Check, Outcome, Scale, Verdict
 from maskline.pipeline.report.blocks import Block, Figure, Grid, ReportSection, Table, Words, plain
 from maskline.pipeline.report.facts import RunFacts
-from maskline.pipeline.report.plots import Ink, bars_across, draw, mark
+from maskline.pipeline.report.plots import WIDE, Ink, bars_across, draw, mark
 from maskline.transform.names import Node
 
 _COLORS = {
@@ -23,6 +23,7 @@ _TITLES = {
     Node.MODEL_CHECKS: "ModelChecks: does the exported model do what it should?",
 }
 _CHECKS = 40  # in a figure
+_NARROW = 12  # checks of a figure that does not take the whole line
 _LABEL = 40  # characters of a check's name in a figure
 _SHORT = {
     "against the live model": "vs live",
@@ -97,7 +98,13 @@ def _scale(gate: Node, checks: Sequence[Check], prefix: str) -> Figure:
         "Right of the line the value is within its bound, left of it beyond; the distance is relative to the "
         "larger of the two. Some checks also ask whether the difference may be chance: the color says the "
         "outcome.",
-        draw(f"{prefix}{gate.lower()}", title, paint, height=max(1.7, 0.9 + 0.3 * len(checks))),
+        draw(
+            f"{prefix}{gate.lower()}",
+            title,
+            paint,
+            height=max(1.7, 0.9 + 0.3 * len(checks)),
+            width=WIDE if len(checks) > _NARROW else 6.0,
+        ),
         Grid.of(
             ("check", "value", "bound", "asked", "outcome"),
             [
@@ -113,7 +120,7 @@ def _scale(gate: Node, checks: Sequence[Check], prefix: str) -> Figure:
             ],
             (1, 2),
         ),
-        wide=len(checks) > 12,
+        wide=len(checks) > _NARROW,
     )
 
 

@@ -68,7 +68,9 @@ def _heat(row: AttendedRow, number: int, prefix: str) -> Figure:
         f"“{plain(text.strip())}”, then padding (·). With this model's mask, real positions give "
         f"{row.on_padding:.1%} of their attention to padding; with the published one, "
         f"{row.reference_on_padding:.1%}.{left_out}",
-        draw(f"{prefix}attention-{number}", title, paint, height=1.0 + 0.115 * real + 0.2, columns=2),
+        draw(
+            f"{prefix}attention-{number}", title, paint, height=1.0 + 0.115 * real + 0.2, columns=2, width=7.5
+        ),
         Grid.of(
             ("position", "mask", *(f"{i} {label}" for i, label in enumerate(labels))),
             [
