@@ -41,36 +41,36 @@ _NAMES = {
 _SURE = 0.999
 
 
-def judge(report: EvaluationReport, rules: ReleaseGateSettings) -> Verdict:
+def judge(report: EvaluationReport, settings: ReleaseGateSettings) -> Verdict:
     """Applies all rules to what was measured.
 
     Without a live model to compare with, bars and baselines decide.
     """
     return Verdict(
         checks=(
-            _accuracy(report.overall, rules),
-            *_against_baselines(report.overall, rules),
-            *_against_released(report.overall, rules),
-            *_answers(report.overall, rules),
-            *_slices(report, rules),
-            *_thresholds(report, rules),
+            _accuracy(report.overall, settings),
+            *_against_baselines(report.overall, settings),
+            *_against_released(report.overall, settings),
+            *_answers(report.overall, settings),
+            *_slices(report, settings),
+            *_thresholds(report, settings),
         )
     )
 
 
-def _accuracy(overall: SliceReport, rules: ReleaseGateSettings) -> Check:
+def _accuracy(overall: SliceReport, settings: ReleaseGateSettings) -> Check:
     accuracy = overall.metrics[CANDIDATE]["accuracy"]
     return Check(
         kind="min_accuracy",
         name="accuracy",
-        asked=f"at least {rules.min_accuracy:.4f} is needed",
+        asked=f"at least {settings.min_accuracy:.4f} is needed",
         measured=f"{accuracy:.4f}",
-        outcome=_blocked_unless(accuracy >= rules.min_accuracy),
-        scale=Scale(value=accuracy, limit=rules.min_accuracy, at_least=True),
+        outcome=_blocked_unless(accuracy >= settings.min_accuracy),
+        scale=Scale(value=accuracy, limit=settings.min_accuracy, at_least=True),
     )
 
 
-def _against_baselines(overall: SliceReport, rules: ReleaseGateSettings) -> Iterator[Check]:
+def _against_baselines(overall: SliceReport, settings: ReleaseGateSettings) -> Iterator[Check]:
     """A model has to be better than a constant, for certain, and not worse than a linear model, for certain.
 
     A linear model is a model, too: one that is as good is released with a warning, or data on which nothing
@@ -80,41 +80,41 @@ def _against_baselines(overall: SliceReport, rules: ReleaseGateSettings) -> Iter
         if name not in overall.pairs:
             continue
         pairs = overall.pairs[name]
-        found = compare(pairs, margin=0, confidence=rules.confidence)
-        certain = found.low > rules.min_gain or rules.min_gain <= -1
+        found = compare(pairs, margin=0, confidence=settings.confidence)
+        certain = found.low > settings.min_gain or settings.min_gain <= -1
         if name == MAJORITY:
-            outcome = _blocked_unless(certain or _learned(overall, rules))
+            outcome = _blocked_unless(certain or _learned(overall, settings))
         elif certain:
             outcome = Outcome.PASSED
         else:
-            outcome = Outcome.BLOCKED if found.high < rules.min_gain else Outcome.WARNED
+            outcome = Outcome.BLOCKED if found.high < settings.min_gain else Outcome.WARNED
         yield Check(
             kind="min_gain",
             name=f"accuracy against {_NAMES[name]}",
-            asked=f"a gain of more than {rules.min_gain:.4g} is needed, at {rules.confidence:.0%}",
-            measured=_in_words(pairs, found, rules.confidence)
+            asked=f"a gain of more than {settings.min_gain:.4g} is needed, at {settings.confidence:.0%}",
+            measured=_in_words(pairs, found, settings.confidence)
             + f" ({overall.metrics[CANDIDATE]['accuracy']:.4f}, and {overall.metrics[name]['accuracy']:.4f})",
             outcome=outcome,
             details=() if outcome is Outcome.PASSED else _unsettled(overall, name, outcome),
             scale=Scale(
-                value=pairs.difference, limit=rules.min_gain, at_least=True, low=found.low, high=found.high
+                value=pairs.difference, limit=settings.min_gain, at_least=True, low=found.low, high=found.high
             ),
         )
 
 
-def _learned(overall: SliceReport, rules: ReleaseGateSettings) -> bool:
+def _learned(overall: SliceReport, settings: ReleaseGateSettings) -> bool:
     """Whether a model tells rare answers that a constant never gives, though its accuracy does not show it.
 
     Both its balanced accuracy and its loss must be better than the constant's, beyond doubt; and its accuracy
     must not be worse for certain.
     """
-    if rules.min_gain > 0 or MAJORITY not in overall.losses:
+    if settings.min_gain > 0 or MAJORITY not in overall.losses:
         return False
     z = NormalDist().inv_cdf(_SURE)
     metrics, errors = overall.metrics, overall.standard_errors
     gain = metrics[CANDIDATE]["balanced_accuracy"] - metrics[MAJORITY]["balanced_accuracy"]
     loss = overall.losses[MAJORITY]
-    not_worse = compare(overall.pairs[MAJORITY], margin=0, confidence=rules.confidence).high >= 0
+    not_worse = compare(overall.pairs[MAJORITY], margin=0, confidence=settings.confidence).high >= 0
     rarer = gain > z * errors[CANDIDATE]["balanced_accuracy"] and loss.mean < -z * loss.standard_error
     return rarer and not_worse
 
@@ -129,14 +129,14 @@ def _unsettled(overall: SliceReport, name: str, outcome: Outcome) -> tuple[str, 
     )
 
 
-def _against_released(overall: SliceReport, rules: ReleaseGateSettings) -> Iterator[Check]:
+def _against_released(overall: SliceReport, settings: ReleaseGateSettings) -> Iterator[Check]:
     if LIVE in overall.pairs:
-        yield _paired(overall, LIVE, rules.margin, rules.require, rules.confidence)
+        yield _paired(overall, LIVE, settings.margin, settings.require, settings.confidence)
     if LIVE in overall.losses:
-        yield _loss(overall, rules)
+        yield _loss(overall, settings)
     if BEST in overall.pairs:
         # Each release may be a little worse than the one before; a chain of them may not.
-        yield _paired(overall, BEST, 2 * rules.margin, Requirement.NOT_WORSE, rules.confidence)
+        yield _paired(overall, BEST, 2 * settings.margin, Requirement.NOT_WORSE, settings.confidence)
 
 
 def _paired(
@@ -183,32 +183,32 @@ def _direction(difference: float) -> str:
     return "higher" if difference >= 0 else "lower"
 
 
-def _loss(overall: SliceReport, rules: ReleaseGateSettings) -> Check:
+def _loss(overall: SliceReport, settings: ReleaseGateSettings) -> Check:
     """The loss blocks where it rose by more than its margin, and not by chance."""
     change = overall.losses[LIVE]
-    z = NormalDist().inv_cdf((1 + rules.confidence) / 2)
+    z = NormalDist().inv_cdf((1 + settings.confidence) / 2)
     low, high = change.mean - z * change.standard_error, change.mean + z * change.standard_error
     finding = "worse" if low > 0 else "better" if high < 0 else "no clear difference"
     return Check(
         kind="loss_margin",
         name=f"loss against {_NAMES[LIVE]}",
-        asked=f"up to {rules.loss_margin:.4g} higher, or more by chance, is allowed",
-        measured=f"{abs(change.mean):.4f} {_direction(change.mean)}: {finding}, {rules.confidence:.0%}: "
+        asked=f"up to {settings.loss_margin:.4g} higher, or more by chance, is allowed",
+        measured=f"{abs(change.mean):.4f} {_direction(change.mean)}: {finding}, {settings.confidence:.0%}: "
         f"{low:+.4f} … {high:+.4f}",
-        outcome=_blocked_unless(low <= rules.loss_margin),
-        scale=Scale(value=change.mean, limit=rules.loss_margin, at_least=False, low=low, high=high),
+        outcome=_blocked_unless(low <= settings.loss_margin),
+        scale=Scale(value=change.mean, limit=settings.loss_margin, at_least=False, low=low, high=high),
     )
 
 
-def _answers(overall: SliceReport, rules: ReleaseGateSettings) -> Iterator[Check]:
+def _answers(overall: SliceReport, settings: ReleaseGateSettings) -> Iterator[Check]:
     """An answer blocks where its recall fell by more than its margin, and not by chance.
 
     A rare answer may lose more: training again with another seed changes it more.
     """
-    compared = {a: p for a, p in overall.answers.get(LIVE, {}).items() if p.rows >= rules.min_slice_rows}
-    level = (1 - rules.confidence) / max(1, len(compared))
+    compared = {a: p for a, p in overall.answers.get(LIVE, {}).items() if p.rows >= settings.min_slice_rows}
+    level = (1 - settings.confidence) / max(1, len(compared))
     for answer, pairs in compared.items():
-        margin = max(rules.margin, rules.answer_margin * (1 - pairs.rows / overall.rows))
+        margin = max(settings.margin, settings.answer_margin * (1 - pairs.rows / overall.rows))
         p = mcnemar(pairs, alternative="less")
         yield Check(
             kind="answer_margin",
@@ -222,30 +222,30 @@ def _answers(overall: SliceReport, rules: ReleaseGateSettings) -> Iterator[Check
         )
 
 
-def _slices(report: EvaluationReport, rules: ReleaseGateSettings) -> Iterator[Check]:
+def _slices(report: EvaluationReport, settings: ReleaseGateSettings) -> Iterator[Check]:
     """A slice blocks where it lost more than its margin, and not by chance.
 
     The level is shared among the slices that can block (Bonferroni), or a model that is equal would fall
     over one slice or another.
     """
     parts = [s for s in report.slices if s.name != OVERALL]
-    able = sum(s.rows >= rules.min_slice_rows for s in parts if LIVE in s.pairs)
+    able = sum(s.rows >= settings.min_slice_rows for s in parts if LIVE in s.pairs)
     for part in parts:
         if LIVE in part.pairs:
             pairs = part.pairs[LIVE]
             p = mcnemar(pairs, alternative="less")
-            lost = pairs.difference < -rules.slice_margin and p < (1 - rules.confidence) / max(1, able)
-            outcome, details = _outcome(part, rules, passed=not lost)
+            lost = pairs.difference < -settings.slice_margin and p < (1 - settings.confidence) / max(1, able)
+            outcome, details = _outcome(part, settings, passed=not lost)
             yield Check(
                 kind="slice_margin",
                 name="accuracy against the live model",
                 subject=part.name,
-                asked=f"up to {rules.slice_margin:.4g} lower, or more by chance, is allowed",
+                asked=f"up to {settings.slice_margin:.4g} lower, or more by chance, is allowed",
                 measured=f"{abs(pairs.difference):.4f} {_direction(pairs.difference)} on {part.rows:,} rows "
                 f"(p {p:.2g})",
                 outcome=outcome,
                 details=details,
-                scale=Scale(value=pairs.difference, limit=-rules.slice_margin, at_least=True),
+                scale=Scale(value=pairs.difference, limit=-settings.slice_margin, at_least=True),
             )
         if part.metrics[CANDIDATE].get("accuracy") == 0:
             yield Check(
@@ -258,8 +258,8 @@ def _slices(report: EvaluationReport, rules: ReleaseGateSettings) -> Iterator[Ch
             )
 
 
-def _thresholds(report: EvaluationReport, rules: ReleaseGateSettings) -> Iterator[Check]:
-    for threshold in rules.thresholds:
+def _thresholds(report: EvaluationReport, settings: ReleaseGateSettings) -> Iterator[Check]:
+    for threshold in settings.thresholds:
         parts = [part for part in report.slices if threshold.applies_to(part.name)]
         if not parts:
             yield Check(
@@ -271,10 +271,10 @@ def _thresholds(report: EvaluationReport, rules: ReleaseGateSettings) -> Iterato
                 outcome=Outcome.IGNORED if threshold.optional else Outcome.BLOCKED,
             )
         for part in parts:
-            yield from _bars(part, threshold, rules)
+            yield from _bars(part, threshold, settings)
 
 
-def _bars(part: SliceReport, threshold: Threshold, rules: ReleaseGateSettings) -> Iterator[Check]:
+def _bars(part: SliceReport, threshold: Threshold, settings: ReleaseGateSettings) -> Iterator[Check]:
     name = f"{threshold.metric} of '{threshold.answer}'" if threshold.answer else threshold.metric
     value = _value(part, CANDIDATE, threshold)
     if value is None:
@@ -287,7 +287,7 @@ def _bars(part: SliceReport, threshold: Threshold, rules: ReleaseGateSettings) -
             outcome=Outcome.IGNORED if threshold.optional else Outcome.BLOCKED,
         )
         return
-    shown = f"{value:.4f}{_interval(part, threshold, value, rules.confidence)}"
+    shown = f"{value:.4f}{_interval(part, threshold, value, settings.confidence)}"
     bars = []
     if threshold.min is not None:
         scale = Scale(value=value, limit=threshold.min, at_least=True)
@@ -305,7 +305,7 @@ def _bars(part: SliceReport, threshold: Threshold, rules: ReleaseGateSettings) -
         scale = Scale(value=worse, limit=threshold.max_worse, at_least=False)
         bars.append((f"{name} against the live model", measured, asked, worse <= threshold.max_worse, scale))
     for what, measured, asked, passed, scale in bars:
-        outcome, details = _outcome(part, rules, passed=passed)
+        outcome, details = _outcome(part, settings, passed=passed)
         yield Check(
             kind="thresholds",
             name=what,
@@ -351,11 +351,11 @@ def _interval(part: SliceReport, threshold: Threshold, value: float, confidence:
 
 
 def _outcome(
-    part: SliceReport, rules: ReleaseGateSettings, *, passed: bool
+    part: SliceReport, settings: ReleaseGateSettings, *, passed: bool
 ) -> tuple[Outcome, tuple[str, ...]]:
-    if part.name == OVERALL or part.rows >= rules.min_slice_rows:
+    if part.name == OVERALL or part.rows >= settings.min_slice_rows:
         return _blocked_unless(passed), ()
-    few = f"informs only: {part.rows} rows, and release_gate.min_slice_rows is {rules.min_slice_rows}"
+    few = f"informs only: {part.rows} rows, and release_gate.min_slice_rows is {settings.min_slice_rows}"
     return Outcome.IGNORED if passed else Outcome.WARNED, (few,)
 
 
