@@ -19,6 +19,7 @@ from maskline.pipeline.commands.import_ import import_
 from maskline.pipeline.commands.kubeflow import kubeflow
 from maskline.pipeline.commands.models import gc, models, rollback
 from maskline.pipeline.commands.options import (
+    USER_PATH,
     config_option,
     engine_option,
     read_settings,
@@ -73,7 +74,7 @@ for command in COMMANDS:
 
 @cli.command(cls=WithExitStatuses)
 @config_option
-@click.option("--data", "data_dir", type=click.Path(path_type=Path), help="Directory of TFRecord shards.")
+@click.option("--data", "data_dir", type=USER_PATH, help="Directory of TFRecord shards.")
 @click.option(
     "--span",
     metavar="latest|N|DATE",

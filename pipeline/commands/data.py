@@ -16,12 +16,18 @@ from maskline.pipeline.commands.options import USER_PATH, root_options, set_opti
     show_default=True,
     help="Folder to write to.",
 )
-@click.option("--shards", type=click.IntRange(min=1), default=10, show_default=True, help="Number of shards.")
 @click.option(
-    "--records", type=click.IntRange(min=1), default=1000, show_default=True, help="Records in each shard."
+    "--shards", type=click.IntRange(1, 100_000), default=10, show_default=True, help="Number of shards."
 )
 @click.option(
-    "--max-value", type=click.IntRange(min=1), default=100, show_default=True, help="Operands lie below it."
+    "--records", type=click.IntRange(1, 10**9), default=1000, show_default=True, help="Records in each shard."
+)
+@click.option(
+    "--max-value",
+    type=click.IntRange(1, 10**9),
+    default=100,
+    show_default=True,
+    help="Operands are below it.",
 )
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random numbers."

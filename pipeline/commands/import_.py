@@ -6,10 +6,12 @@ from typing import Any
 
 import click
 
+from maskline.pipeline.commands.options import USER_PATH
+
 
 @click.command("import")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="folder to make")
+@click.argument("files", nargs=-1, required=True, type=USER_PATH, metavar="FILE…")
+@click.option("--out", type=USER_PATH, required=True, help="folder to make")
 @click.option("--text", multiple=True, required=True, metavar="COLUMN", help="input; may be given again")
 @click.option("--label", required=True, metavar="COLUMN", help="answer to learn")
 @click.option(

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from maskline.transform.errors import InputError
+
 if TYPE_CHECKING:
     from maskline.pipeline.settings.load import Loaded
     from maskline.pipeline.settings.sections import Settings
@@ -15,6 +17,9 @@ class _UserPath(click.Path):
     """A path; `~` at its beginning is home, also where the shell does not see it, as in --out=~/x."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":  # as --root "$UNSET"; the working folder must not be taken in its place
+            name = param.opts[0] if param else "path"
+            raise InputError(f"{name}: it is empty; a path is needed")
         try:
             return super().convert(Path(value).expanduser(), param, ctx)
         except RuntimeError:

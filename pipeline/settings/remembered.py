@@ -50,6 +50,8 @@ def of_root(file: Path | None, overrides: Sequence[str], root: Path | None) -> L
     """
     here = load_with_sources(file, overrides, root=root) if file or not root else None
     place = here.settings.root if here else _normal(root)
+    if place.exists() and not place.is_dir():
+        raise InputError(f"{place}: is not a directory; give the root of a run")
     known = None if file else _recall(place)
     if known is None:
         return here or load_with_sources(None, overrides, root=root)

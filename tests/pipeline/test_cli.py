@@ -35,6 +35,11 @@ def test_help_loads_nothing_heavy():
         (("run", "--data", "good", "--root", "blocked"), "cannot be written (unable to open database"),
         (("predict", "x=1:x"), "no model was released yet"),
         (("show",), "no run yet"),
+        (("show", "--root", ""), "--root: it is empty; a path is needed"),
+        (("show", "--root", "good/a.tfrecords"), "a.tfrecords: is not a directory; give the root of a run"),
+        (("run", "--data", ""), "--data: it is empty; a path is needed"),
+        (("run", "--data=~nosuchuser/x"), "no such home directory"),
+        (("data", "--records", "99999999999999999999"), "is not in the range 1<=x<=1000000000"),
         (("run", "--frobnicate"), "No such option"),
         (("data", "--out", "good"), "not empty"),
     ],
@@ -54,7 +59,7 @@ def test_mistake_is_one_line_and_exit_2(tmp_path, arguments, problem):
     assert done.returncode == 2, done
     assert problem in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
-    if "option" not in problem:  # there click prints the usage too
+    if not any(words in problem for words in ("option", "no such home", "range")):  # click prints usage too
         assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "maskline-root/serving").exists()
 
