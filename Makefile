@@ -88,8 +88,8 @@ speed: setup ## measure training itself; TORCH=<a Python with PyTorch> compares 
 	@$(BIN)/python -m tests.bench.speed 3 $(TORCH)
 	@$(BIN)/python -m tests.bench.memory
 
-chaos: setup ## damage a finished root in every way, call every command, and write docs/faults.md (hours; needs root)
-	@rm -rf build/chaos && mkdir -p build/chaos
+chaos: setup ## damage a finished root in every way, call every command, and write docs/faults.md (hours; needs root; goes on where it was stopped)
+	@mkdir -p build/chaos
 	@$(BIN)/python -m tests.faults build/chaos
 
 ablation: setup ## train every way to mask, three seeds each, and write docs/ablation.md (an hour)

@@ -55,6 +55,8 @@ NODE_CONTEXT: Final = "node"
 
 # On a run's context: the digest of what it depended on, written when it has come to its end.
 RUN_INPUTS: Final = "inputs"
+# And which files its artifacts hold, as JSON.
+RUN_FILES: Final = "files"
 
 # Properties of artifacts.
 SPAN: Final = "span"
@@ -69,6 +71,7 @@ FILES: Final = "input_fingerprint"  # of the ingest's Examples: names, sizes and
 EXAMPLES_ID: Final = "examples_id"  # of the data gate's verdict: the Examples that it is about
 STATISTICS_ID: Final = "statistics_id"  # of the data gate's verdict: their statistics
 BLESSED: Final = "blessed"  # of both blessings: 1 or 0
+CHECKED_FILES: Final = "checked_files"  # of an InfraBlessing: the digest of the files that were checked
 BLESSED_MODEL_ID: Final = "current_model_id"  # of a ModelBlessing; the name is TFX's
 ACCURACY: Final = "accuracy"  # of a ModelBlessing: on the eval rows of that run
 

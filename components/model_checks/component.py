@@ -19,7 +19,8 @@ from tfx.utils import path_utils
 
 from maskline.components.artifacts import GoldenRows, VerdictArtifact
 from maskline.components.model_checks.checks import ModelChecksSettings, judge_export
-from maskline.transform.names import BLESSED, GOLDEN_ROWS_FILE
+from maskline.components.pusher import manifest
+from maskline.transform.names import BLESSED, CHECKED_FILES, GOLDEN_ROWS_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -60,10 +61,12 @@ class Executor(base_executor.BaseExecutor):
         model = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))
         golden = f"{artifact_utils.get_single_uri(input_dict['golden_rows'])}/{GOLDEN_ROWS_FILE}"
         settings = ModelChecksSettings.model_validate_json(exec_properties["settings"])
+        checked = manifest.digest(Path(model))
         verdict = judge_export(ask(model, golden), settings)
         artifact_utils.get_single_instance(output_dict["verdict"]).write(verdict)
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
         blessing.set_int_custom_property(BLESSED, int(verdict.passed))
+        blessing.set_string_custom_property(CHECKED_FILES, checked)
         fileio.makedirs(blessing.uri)
         with fileio.open(f"{blessing.uri}/{_BLESSED if verdict.passed else _NOT_BLESSED}", "w") as file:
             file.write("")

@@ -61,8 +61,10 @@ def changes(folder: Path) -> list[Change]:
 
 
 def problems(folder: Path) -> list[str]:
-    """Returns a message for each complete line of the log that cannot be read."""
-    return _read(folder)[1]
+    """One line that says how many complete lines of the log cannot be read, or none."""
+    bad = _read(folder)[1]
+    more = f", nor can {len(bad) - 1} more lines" if len(bad) > 1 else ""
+    return [f"{folder / AUDIT_FILE}: {bad[0]}{more}; put it back from a backup"] if bad else []
 
 
 def _read(folder: Path) -> tuple[list[Change], list[str]]:
@@ -71,13 +73,13 @@ def _read(folder: Path) -> tuple[list[Change], list[str]]:
     try:
         lines = _lines(file)
     except OSError as error:
-        return [], [f"{file}: the audit log cannot be read ({error.strerror}); put it back from a backup"]
+        return [], [f"the audit log cannot be read ({error.strerror})"]
     for number, line in enumerate(lines[:-1], start=1):
         try:
             found.append(Change.model_validate_json(line))
         except ValidationError as error:
             reason = error.errors()[0]["msg"]
-            bad.append(f"{file}: line {number} cannot be read ({reason}); put it back from a backup")
+            bad.append(f"line {number} cannot be read ({reason})")
     return found, bad
 
 

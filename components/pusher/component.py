@@ -18,7 +18,7 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from maskline.components.artifacts import Release, TrainingHistory, VerdictArtifact, candidate_identity
 from maskline.components.evaluation.report import CANDIDATE, LIVE, EvaluationReport
 from maskline.components.ingest import spans
-from maskline.components.pusher import audit
+from maskline.components.pusher import audit, manifest
 from maskline.components.pusher.model_card import Data, Facts, stack
 from maskline.components.pusher.serving import Version, publish, repair, versions
 from maskline.components.reads import ReadsPart
@@ -28,6 +28,7 @@ from maskline.transform.answers import AnswerSummary
 from maskline.transform.errors import InputError
 from maskline.transform.names import (
     ANSWERS_FILE,
+    CHECKED_FILES,
     EVALUATION_FILE,
     FACTS_FILE,
     FILES,
@@ -103,7 +104,10 @@ class Executor(ReadsPart, StockExecutor):
             file.write(facts.model_dump_json(indent=1))
         version = None
         if self.CheckBlessing(input_dict):
-            version = self._publish_once(model, Path(exec_properties["serving_dir"]).absolute(), facts)
+            blessing = artifact_utils.get_single_instance(input_dict["infra_blessing"])
+            checked = blessing.get_string_custom_property(CHECKED_FILES)
+            folder = Path(exec_properties["serving_dir"]).absolute()
+            version = self._publish_once(model, folder, facts, checked=checked)
         if version is None:
             self._MarkNotPushed(pushed)
             output_dict["release"] = []
@@ -114,7 +118,9 @@ class Executor(ReadsPart, StockExecutor):
         release.identity = version.identity
         release.model_id = model.id
 
-    def _publish_once(self, model: types.Artifact, folder: Path, facts: Facts) -> Version | None:
+    def _publish_once(
+        self, model: types.Artifact, folder: Path, facts: Facts, *, checked: str
+    ) -> Version | None:
         identity = candidate_identity(model)
         repair(folder)
         present = versions(folder)
@@ -138,6 +144,8 @@ class Executor(ReadsPart, StockExecutor):
         run = self._context.pipeline_run_id if self._context else None
         why = f"blessed in run {run}" if run else "blessed"
         saved_model = Path(self.GetModelPath({"model": [model]}))
+        if problem := manifest.unlike(saved_model, checked):
+            raise InputError(problem)
         return publish(saved_model, folder, why=why, model_id=model.id, facts=facts, unknown_live=accepted)
 
 

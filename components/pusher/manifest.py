@@ -49,6 +49,27 @@ def write(folder: Path) -> str:
     return _sha256(folder / MANIFEST_FILE)
 
 
+def digest(folder: Path) -> str:
+    """SHA-256 of the names and contents of all files in a folder."""
+    files = {str(path.relative_to(folder)): _sha256(path) for path in folder.rglob("*") if path.is_file()}
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+
+def unlike(saved_model: Path, checked: str) -> str:
+    """Says that an exported model is no longer what ModelChecks asked, and what to do.
+
+    Args:
+      saved_model: the model that is about to be released.
+      checked: the `digest` of what was checked; empty where an earlier release of maskline noted none.
+    """
+    if not checked or digest(saved_model) == checked:
+        return ""
+    return (
+        f"{saved_model}: is damaged: it is not what ModelChecks checked; remove this folder, and the next "
+        "`maskline run` trains the model again"
+    )
+
+
 def damage(folder: Path, *, sha256: str = "", thorough: bool = False) -> str:
     """Compares a version with its manifest.
 

@@ -21,15 +21,24 @@ def problem(folder: Path) -> str:
     Returns:
       why it cannot be served, or an empty string.
     """
-    command = [sys.executable, "-m", _ASKING, str(folder)]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
-        done = subprocess.run(
-            command, env=environment, timeout=_PATIENCE, check=False, capture_output=True, text=True
-        )
+        done = ask_apart(folder)
     except subprocess.TimeoutExpired:
         return f"it did not answer within {_PATIENCE} s"
     if done.returncode == 0:
         return ""
     lines = done.stdout.strip().splitlines()
     return lines[-1] if lines else f"the process that asked it ended with status {done.returncode}"
+
+
+def ask_apart(folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Runs `ask` in a process of its own.
+
+    Raises:
+      TimeoutExpired: it did not end.
+    """
+    command = [sys.executable, "-m", _ASKING, str(folder)]
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.run(
+        command, env=environment, timeout=_PATIENCE, check=False, capture_output=True, text=True
+    )

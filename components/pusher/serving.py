@@ -30,7 +30,7 @@ from maskline.components.pusher.contents import (
     versions,
 )
 from maskline.components.pusher.model_card import Facts
-from maskline.transform.errors import InputError
+from maskline.transform.errors import InputError, cannot_write
 from maskline.transform.names import CARD_FILE, EXTRA_FOLDER, FACTS_FILE
 
 __all__ = ["LOCK_FILE", "Version", "identity_of", "look", "versions"]
@@ -71,7 +71,7 @@ def publish(
       the new version.
 
     Raises:
-      InputError: the directory cannot be written. The live version has not changed.
+      MachineError: the directory cannot be written. The live version has not changed.
     """
     facts = facts or _facts_within(saved_model)
     with _changing(folder):
@@ -103,7 +103,7 @@ def repair(folder: Path) -> None:
     repair. Call it before asking which version is live.
 
     Raises:
-      InputError: the directory cannot be written.
+      MachineError: the directory cannot be written.
     """
     if leftovers(folder) or audit.is_torn(folder) or unlogged(folder):
         with _changing(folder):
@@ -114,7 +114,8 @@ def remove(folder: Path, number: int) -> None:
     """Removes a version. It disappears in one step for a server that polls the directory.
 
     Raises:
-      InputError: the version is live, or the directory cannot be written.
+      InputError: the version is live.
+      MachineError: the directory cannot be written.
     """
     with _changing(folder):
         live = look(folder).live
@@ -134,10 +135,8 @@ def _changing(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX)  # the kernel releases it, even if the process is killed
             yield
     except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be written ({error.strerror}); the live version has not changed. "
-            "Make room or give write access, then run again"
-        ) from error
+        advice = "the live version has not changed. Make room or give write access, then run again"
+        raise cannot_write(folder, error, advice) from error
 
 
 def _facts_within(saved_model: Path) -> Facts | None:
@@ -171,7 +170,7 @@ def remember_number(folder: Path, number: int) -> None:
       number: the highest version in the metadata store.
 
     Raises:
-      InputError: the directory cannot be written.
+      MachineError: the directory cannot be written.
     """
     if number > highest_number(folder):
         with _changing(folder):

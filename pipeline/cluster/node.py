@@ -15,7 +15,7 @@ from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtim
 from tfx.proto.orchestration import execution_result_pb2, pipeline_pb2
 
 from maskline.components.verdict import Verdict
-from maskline.pipeline.cluster import bucket_executors, bucket_files, buckets
+from maskline.pipeline.cluster import bucket_executors, bucket_files, buckets, live
 from maskline.pipeline.cluster.store import open_store
 from maskline.pipeline.engines import executors
 from maskline.transform.errors import InputError
@@ -42,7 +42,7 @@ class NodeEnd(NamedTuple):
 def bind(
     text: str, node_id: str, run_id: str, given: list[str]
 ) -> tuple[pipeline_pb2.Pipeline, pipeline_pb2.PipelineNode]:
-    """Puts the run's id and parameters into the compiled pipeline.
+    """Puts the run's id, its parameters and what is wrong with the live model into the compiled pipeline.
 
     Args:
       text: the IR as JSON.
@@ -76,6 +76,7 @@ def bind(
         if name not in bindings and not parameter.HasField("default_value"):
             raise InputError(f"{node_id}: parameter '{name}' is not given and has no default")
     substitute_runtime_parameter(pipeline, bindings)
+    live.tell(pipeline, node)
     return pipeline, node
 
 

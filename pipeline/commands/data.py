@@ -86,13 +86,14 @@ def replay(
     """
     from maskline.pipeline.local.streams import quiet_tensorflow
     from maskline.pipeline.registry.history import History
+    from maskline.pipeline.registry.store import must_exist
     from maskline.transform.errors import InputError
 
     settings = settings_of_root(config_file, root, overrides)
     if quarantine is None:
-        if settings.metadata_file.exists():
-            last = History(settings.metadata_file, settings.serving_dir, read_only=True).latest()
-            quarantine = last.quarantine if last else None
+        must_exist(settings.metadata_file, settings.serving_dir)
+        last = History(settings.metadata_file, settings.serving_dir, read_only=True).latest()
+        quarantine = last.quarantine if last else None
         if quarantine is None:
             raise InputError(f"{settings.root}: no run set rows aside there; give the folder of a quarantine")
     with quiet_tensorflow():

@@ -106,10 +106,10 @@ def _of_cluster(address: str) -> Iterator["MetadataStore"]:
 
 @contextmanager
 def _alone_if_any(settings: "Settings") -> Iterator["MetadataStore | None"]:
-    """As `_alone`, but where the store is lost or damaged there is none: the way back does not need it."""
+    """As `_alone`, but without a store where it is lost, damaged or read-only: the way back needs none."""
     from maskline.pipeline.local import lock
     from maskline.pipeline.registry.store import connect
-    from maskline.transform.errors import InputError
+    from maskline.transform.errors import InputError, MachineError
 
     if not settings.serving_dir.is_dir():
         raise InputError(f"{settings.serving_dir}: no model was released yet; `maskline run` makes one")
@@ -118,7 +118,7 @@ def _alone_if_any(settings: "Settings") -> Iterator["MetadataStore | None"]:
         if settings.metadata_file.exists():
             try:
                 store = connect(settings.metadata_file)
-            except InputError as error:
+            except (InputError, MachineError) as error:
                 click.echo(f"warning: {error}; the next run records this release", err=True)
         yield store
 
@@ -127,10 +127,8 @@ def _alone_if_any(settings: "Settings") -> Iterator["MetadataStore | None"]:
 def _alone(settings: "Settings") -> Iterator["MetadataStore"]:
     """The metadata store of a root that has runs, while none works on it."""
     from maskline.pipeline.local import lock
-    from maskline.pipeline.registry.store import connect
-    from maskline.transform.errors import InputError
+    from maskline.pipeline.registry.store import connect, must_exist
 
-    if not settings.metadata_file.exists():
-        raise InputError(f"{settings.root}: no run yet; start one with `maskline run`")
+    must_exist(settings.metadata_file, settings.serving_dir)
     with lock.hold(settings.root):
         yield connect(settings.metadata_file)

@@ -11,6 +11,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from maskline.components.verdict import Outcome
 from maskline.pipeline.local import inputs
 from maskline.pipeline.registry.history import History, Run
+from maskline.pipeline.registry.store import must_exist, no_run
 from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec, schema_problem
@@ -44,11 +45,14 @@ def propose(settings: Settings) -> SchemaChange:
     Raises:
       InputError: there is no run that came as far as statistics, or the schema file is wrong.
     """
-    run = None
-    if settings.metadata_file.exists():
-        run = History(settings.metadata_file, settings.serving_dir, read_only=True).latest()
-    if run is None or run.statistics is None or not run.statistics.exists():
+    must_exist(settings.metadata_file, settings.serving_dir)
+    run = History(settings.metadata_file, settings.serving_dir, read_only=True).latest()
+    if run is None:
+        raise no_run(settings.metadata_file, settings.serving_dir)
+    if run.statistics is None:
         raise InputError(f"{settings.root}: no run has read data yet; `maskline run` does")
+    if not run.statistics.exists():
+        raise InputError(f"{run.statistics}: the last run's statistics are gone; `maskline run` makes them")
     before = inputs.read_schema(settings.data.schema_file, settings.sequence)
     schema = text_format.Parse(before, schema_pb2.Schema())
     widened = widen(schema, _datasets(run.statistics))

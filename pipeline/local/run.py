@@ -21,7 +21,7 @@ from maskline.pipeline.local.depends import depends_on, short_digest
 from maskline.pipeline.local.inputs import Delivery
 from maskline.pipeline.local.space import Need
 from maskline.pipeline.local.streams import sent_to
-from maskline.pipeline.registry import live, releases
+from maskline.pipeline.registry import inventory, live, releases
 from maskline.pipeline.registry.history import History, Run
 from maskline.pipeline.registry.store import connect, settle
 from maskline.pipeline.settings.load import Loaded
@@ -31,7 +31,7 @@ from maskline.pipeline.signals import Interrupted
 from maskline.trainer import size
 from maskline.trainer.settings import TrainerSettings
 from maskline.transform.errors import InputError, MachineError, cannot_write
-from maskline.transform.names import VERSION, Exit
+from maskline.transform.names import VERSION, ArtifactType, Exit
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,10 @@ def run_locally(loaded: Loaded, console: Console, *, accept_unknown_live: bool =
             console.note(f"log: {log}")
             _report(settings, name, log, console)
             raise failure
-        releases.reconcile(connect(settings.metadata_file), settings.serving_dir)
+        store = connect(settings.metadata_file)
+        inventory.note(store, settings.root)
+        releases.reconcile(store, settings.serving_dir)
+        del store  # before the report forks
         result = History(settings.metadata_file, settings.serving_dir, read_only=True).run(name)
         console.summary(result, log, failure)
         failed = bool(failure) or result.exit is Exit.ERROR
@@ -113,9 +116,10 @@ def _prepare(settings: Settings, console: Console, *, accepted: bool) -> Unknown
     """
     store = connect(settings.metadata_file)
     for artifact in settle(store, settings.root):
-        console.note(
-            f"{settings.root / artifact.uri}: is gone or damaged; it is made again where it is needed"
-        )
+        then = "it is made again where it is needed"
+        if artifact.type == ArtifactType.STATISTICS:
+            then += ", and until then no span is compared with it"
+        console.note(f"{settings.root / artifact.uri}: is gone or damaged; {then}")
     releases.reconcile(store, settings.serving_dir)
     recorded = max((r.properties[VERSION].int_value for r in releases.releases(store)), default=0)
     problem = live.comparable(settings.serving_dir, recorded=recorded)

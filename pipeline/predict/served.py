@@ -1,6 +1,8 @@
 """Which released model is asked, and its signatures. No TensorFlow except for its C library."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,6 +62,26 @@ def _numbered(folder: Path, contents: Contents, number: int) -> Version:
         f"{folder}: there is no version {number}; there "
         + (f"are {there}" if len(contents.versions) > 1 else f"is {there}" if there else "is no version yet")
     )
+
+
+@contextmanager
+def naming_damage(folder: Path, version: Version) -> Iterator[None]:
+    """Where asking fails since a disk lost a byte, names the file: only reading all files finds that.
+
+    Raises:
+      InputError: the version is not as it was released; otherwise what was raised within.
+    """
+    try:
+        yield
+    except Exception:
+        contents = look(folder, thorough=True)
+        for damaged in contents.damaged:
+            if damaged.path == version.path:
+                raise InputError(
+                    f"{damaged.path}: version {damaged.number} is damaged: {damaged.why}; "
+                    f"{live.way_on(contents)}"
+                ) from None
+        raise
 
 
 def language_of(version: Version) -> SequenceSpec:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from maskline.pipeline.local.streams import quiet_tensorflow
 from maskline.pipeline.predict.library import Refused
-from maskline.pipeline.predict.served import TEXT, Signature, choose, language_of
+from maskline.pipeline.predict.served import TEXT, Signature, choose, language_of, naming_damage
 from maskline.transform.errors import InputError
 from maskline.transform.features import tokenize
 from maskline.transform.shown import shown
@@ -27,11 +27,13 @@ def answer(serving: Path, texts: Sequence[str], number: int | None = None) -> li
         model's language.
     """
     version = choose(serving, number)
-    spec = language_of(version)
+    with naming_damage(serving, version):
+        spec = language_of(version)
     for text in texts:
         tokenize(text, spec)
     with quiet_tensorflow():
-        signature = Signature(version.path, TEXT)
+        with naming_damage(serving, version):
+            signature = Signature(version.path, TEXT)
         try:
             answers = signature.ask([text.encode() for text in texts])
         except Refused as error:

@@ -2,15 +2,18 @@
 
 from pathlib import Path
 
+from maskline.components.pusher import manifest
 from maskline.components.pusher.serving import Version, identity_of, versions
 from maskline.pipeline.local import lock
 from maskline.pipeline.registry import releases
 from maskline.pipeline.registry.history import History, Run
 from maskline.pipeline.registry.lookup import LAST
-from maskline.pipeline.registry.store import connect
+from maskline.pipeline.registry.store import connect, must_exist, no_run
 from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import InputError
 from maskline.transform.names import Node
+
+_GATES = (Node.DATA_GATE, Node.MODEL_CHECKS, Node.RELEASE_GATE)
 
 
 def bless_run(settings: Settings, name: str, *, reason: str) -> Version:
@@ -27,21 +30,25 @@ def bless_run(settings: Settings, name: str, *, reason: str) -> Version:
       the new version, which is live.
 
     Raises:
-      InputError: no such run, no model in it, no reason, another gate blocks, or ReleaseGate does not.
+      InputError: no such run, no model in it, no reason, another gate blocks, ReleaseGate does not, or what
+        is asked of the gates or the model is damaged.
       BusyError: a run works on the root.
     """
     if not reason.strip():
         raise InputError("--reason: say in words why the model is to be released all the same")
-    if not settings.metadata_file.exists():
-        raise InputError(f"{settings.root}: no run yet; start one with `maskline run`")
+    must_exist(settings.metadata_file, settings.serving_dir)
     with lock.hold(settings.root):
         store = connect(settings.metadata_file)
         releases.reconcile(store, settings.serving_dir)
         history = History(settings.metadata_file, settings.serving_dir)
         run = history.latest() if name == LAST else history.run(name)
-        if run is None or not run.components:
+        if run is None:
+            raise no_run(settings.metadata_file, settings.serving_dir)
+        if not run.components:
             raise InputError(f"{settings.root}: no run '{name}'; `maskline show` names the last one")
         model = releasable(settings, run)
+        if problem := manifest.unlike(model, run.checked_files):
+            raise InputError(problem)
         return releases.make_live(
             store, model, settings.serving_dir,
             why=" ".join(reason.split()), model_id=run.candidate_id, override=True,
@@ -54,6 +61,11 @@ def releasable(settings: Settings, run: Run) -> Path:
     Raises:
       InputError: says why not.
     """
+    ran = {component.name for component in run.components}
+    for gate in _GATES:
+        if gate in ran and gate not in run.verdicts:
+            place = next((path for path in run.lost if f"/{gate}/" in path), gate)
+            raise InputError(f"{place}: the verdict is gone or damaged; `maskline run` gives it again")
     others = [
         gate for gate, verdict in run.verdicts.items() if gate != Node.RELEASE_GATE and not verdict.passed
     ]

@@ -1,19 +1,20 @@
-"""Looks at a root: what is wrong, and what each command would do about it; `repair_root` repairs it."""
+"""Looks at a root: what is wrong, and what each command would do about it. Changes nothing."""
 
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from maskline.components.ingest import spans
 from maskline.components.pusher import audit, proof, serving
 from maskline.components.pusher.contents import leftovers, look
-from maskline.pipeline.registry import files, garbage, live, releases, store
-from maskline.pipeline.settings.sections import Settings
+from maskline.pipeline.local import inputs
+from maskline.pipeline.registry import files, garbage, inventory, live, releases, store
+from maskline.pipeline.settings.sections import DataSettings, Settings
 from maskline.transform.errors import InputError
 from maskline.transform.names import AUDIT_FILE, VERSION
 
@@ -32,7 +33,7 @@ class Problem(NamedTuple):
 
 
 def examine(settings: Settings, *, prove: Callable[[Path], str] = proof.problem) -> list[Problem]:
-    """Looks at store, audit log, serving directory, artifacts, leftovers and free space. Changes nothing.
+    """Looks at store, audit log, versions, artifacts, data, leftovers and free space.
 
     Args:
       settings: says where things lie.
@@ -47,54 +48,10 @@ def examine(settings: Settings, *, prove: Callable[[Path], str] = proof.problem)
         *_serving(settings.serving_dir, records, prove),
         *_unrecorded(settings, records),
         *_artifacts(settings.root, records),
+        *_data(settings.data),
         *_leftovers(settings),
         *_space(settings.root),
     ]
-
-
-def repair_root(settings: Settings) -> list[str]:
-    """Repairs what can be repaired without losing anything; hold the root's lock.
-
-    A store that cannot be read is moved aside. The releases that the store does not know are recorded from
-    the directory and the audit log, artifacts that are gone are marked, leftovers of killed commands are
-    removed. A version is never removed.
-
-    Returns:
-      what was done, a line each.
-
-    Raises:
-      InputError: the serving directory cannot be written.
-    """
-    done = []
-    try:
-        opened = store.connect(settings.metadata_file)
-    except InputError:
-        aside = settings.metadata_file.with_name(
-            f"metadata.damaged-{datetime.now():%Y-%m-%dT%H-%M-%S}.sqlite"
-        )
-        settings.metadata_file.rename(aside)
-        done.append(f"{settings.metadata_file}: moved to {aside.name}; a new store begins")
-        opened = store.connect(settings.metadata_file)
-    before = {release.id for release in releases.releases(opened)}
-    log = settings.serving_dir / AUDIT_FILE
-    if audit.is_torn(settings.serving_dir):
-        done.append(f"{log}: its last line was not written to its end and was cut off")
-    for change in serving.unlogged(settings.serving_dir):
-        done.append(f"{log}: version {change.to} was added, as it was found in the directory")
-    for path in leftovers(settings.serving_dir):
-        done.append(f"{path}: finished or removed what a killed command left")
-    gone = store.settle(opened, settings.root)
-    done += [f"{settings.root / artifact.uri}: recorded as gone; a run makes it again" for artifact in gone]
-    releases.reconcile(opened, settings.serving_dir)
-    done += [
-        f"{settings.serving_dir / str(release.properties[VERSION].int_value)}: recorded in the store"
-        for release in releases.releases(opened)
-        if release.id not in before
-    ]
-    if (settings.root / garbage.TRASH).is_dir():
-        garbage.empty_trash(settings.root)
-        done.append(f"{settings.root / garbage.TRASH}: removed what `maskline gc` had begun to remove")
-    return done
 
 
 def _store(settings: Settings) -> tuple[MetadataStore | None, list[Problem]]:
@@ -162,12 +119,33 @@ def _unrecorded(settings: Settings, records: MetadataStore | None) -> Iterator[P
 
 
 def _artifacts(root: Path, records: MetadataStore | None) -> Iterator[Problem]:
+    noted = inventory.noted(records) if records else {}
     for artifact in records.get_artifacts() if records else ():
         if artifact.state == mlmd.Artifact.LIVE and (
-            lost := files.missing(artifact.type, root / artifact.uri)
+            lost := files.missing(artifact.type, root / artifact.uri, noted.get(artifact.id))
         ):
             what = f"of the artifact {artifact.type} this is gone or damaged"
             yield Problem(Path(lost), what, "the next run makes it again where it is needed")
+
+
+def _data(data: DataSettings) -> Iterator[Problem]:
+    """What the next run would read: shards, or spans of which some may be incomplete."""
+    refused = "`maskline run` ends with status 2 until then; nothing else needs the data"
+    place = ""
+    try:
+        inputs.find_data(data)
+    except InputError as error:
+        place, _, what = str(error).partition(": ")
+        yield Problem(Path(place), what, refused)
+    if spans.is_pattern(data.path):
+        with suppress(InputError):  # told above
+            found = spans.find(data.path, **data.complete)
+            for span, why in found.waiting.items():
+                if str(span.folder) == place:
+                    continue
+                yield Problem(span.folder, f"is not complete: {why}", "the next run leaves it out")
+            for stray in found.strays:
+                yield Problem(stray, "is beside the spans but is not a span", "every run ignores it")
 
 
 def _leftovers(settings: Settings) -> Iterator[Problem]:

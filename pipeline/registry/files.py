@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from maskline.pipeline.registry.inventory import Files, changed
 from maskline.transform.names import (
     EVALUATION_FILE,
     GOLDEN_ROWS_FILE,
@@ -30,15 +31,17 @@ NEEDED = {
 _WITHOUT_FILES = (ArtifactType.RELEASE,)
 
 
-def missing(kind: str, folder: Path) -> str:
+def missing(kind: str, folder: Path, noted: Files | None = None) -> str:
     """What an artifact lacks.
 
     Args:
       kind: the name of its type.
       folder: where its files lie.
+      noted: which files it had when its run ended, where that is known.
 
     Returns:
-      the folder, file or pattern that is gone, empty or, where it is JSON, cannot be read; or nothing.
+      the folder, file or pattern that is gone, empty, of another size or, where it is JSON, cannot be read;
+      or nothing.
     """
     if kind in _WITHOUT_FILES:
         return ""
@@ -51,7 +54,7 @@ def missing(kind: str, folder: Path) -> str:
         for path in found:
             if path.suffix == ".json" and not _is_json(path):
                 return str(path)
-    return ""
+    return changed(folder, noted or {})
 
 
 def _is_json(path: Path) -> bool:

@@ -6,6 +6,7 @@ nothing from the cache whose record says that it is gone, so the record is chang
 later run asks for again is computed again.
 """
 
+import errno
 import re
 import shutil
 from collections.abc import Iterable
@@ -100,7 +101,7 @@ def remove(store: MetadataStore, settings: Settings, garbage: Garbage) -> None:
     Killed half-way, the next call does the rest.
 
     Raises:
-      InputError: the serving directory cannot be written.
+      MachineError: the serving directory cannot be written.
     """
     for number in garbage.versions:
         serving.remove(settings.serving_dir, number)
@@ -109,9 +110,20 @@ def remove(store: MetadataStore, settings: Settings, garbage: Garbage) -> None:
     for path in (*garbage.folders, *garbage.checkpoints, *garbage.logs):
         target = trash / path.relative_to(settings.root)
         target.parent.mkdir(parents=True, exist_ok=True)
-        path.rename(target)
+        _move(path, target)
     _mark(store, garbage.artifacts, mlmd.Artifact.DELETED)
     empty_trash(settings.root)
+
+
+def _move(path: Path, target: Path) -> None:
+    try:
+        path.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        # It lies on another disk than the trash, where a move would be a copy. Its record says already that
+        # it goes, so a kill on the way leaves nothing that anybody reads.
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def empty_trash(root: Path) -> None:

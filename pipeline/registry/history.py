@@ -20,6 +20,7 @@ from maskline.pipeline.registry.releases import releases
 from maskline.pipeline.registry.store import connect
 from maskline.transform.names import (
     BLESSED,
+    CHECKED_FILES,
     EVAL,
     EVALUATION_FILE,
     FACTS_FILE,
@@ -79,6 +80,7 @@ class Run(BaseModel):
     model: Path | None = None
     candidate: Path | None = None
     candidate_id: int = 0
+    checked_files: str = ""
     evaluation: EvaluationReport | None = None
     training: Path | None = None
     facts: Path | None = None
@@ -236,6 +238,7 @@ class History:
             run.blessed = artifact.custom_properties[BLESSED].int_value == 1
         for artifact in _of_type(outputs.get(Node.MODEL_CHECKS), ArtifactType.INFRA_BLESSING):
             run.blessed = run.blessed and artifact.custom_properties[BLESSED].int_value == 1
+            run.checked_files = artifact.custom_properties[CHECKED_FILES].string_value
         for artifact in _of_type(outputs.get(Node.EVALUATOR), ArtifactType.EVALUATION):
             # The file does not exist before the Evaluator has ended.
             if (self._place(artifact) / EVALUATION_FILE).exists():

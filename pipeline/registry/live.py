@@ -55,10 +55,12 @@ def comparable(folder: Path, *, recorded: int, prove: Callable[[Path], str] = pr
     return found
 
 
-def way_on(contents: Contents) -> str:
-    """What to do about a live model that has a problem."""
+def way_on(contents: Contents, *, local: bool = True) -> str:
+    """What to do about a live model that has a problem; `local` where runs are started by `maskline run`."""
     good = contents.live
     back = "put it back from a backup"
     if good:
-        back += f", or `maskline rollback` makes version {good.number} live again"
-    return f"{back}; `maskline run --accept-unknown-live` releases without a comparison"
+        command = "maskline rollback" if local else "maskline rollback --metadata URL"
+        back += f", or `{command}` makes version {good.number} live again"
+    accept = "; `maskline run --accept-unknown-live` releases without a comparison"
+    return back + accept if local else back

@@ -1,6 +1,7 @@
 """Finds a run that a person names, and the files beside its record."""
 
 from maskline.pipeline.registry.history import History, Run
+from maskline.pipeline.registry.store import must_exist, no_run
 from maskline.pipeline.settings.sections import Settings
 from maskline.transform.answers import AnswerSummary
 from maskline.transform.errors import InputError
@@ -15,12 +16,11 @@ def find_run(settings: Settings, name: str | None = None) -> tuple[Run, bool]:
     Raises:
       InputError: there is no such run, or several begin like that.
     """
-    last = None
-    if settings.metadata_file.exists():
-        history = History(settings.metadata_file, settings.serving_dir, read_only=True)
-        last = history.latest()
+    must_exist(settings.metadata_file, settings.serving_dir)
+    history = History(settings.metadata_file, settings.serving_dir, read_only=True)
+    last = history.latest()
     if last is None:
-        raise InputError(f"{settings.root}: no run yet; start one with `maskline run`")
+        raise no_run(settings.metadata_file, settings.serving_dir)
     if name in (None, LAST, last.run):
         return last, True
     names = [other for other in history.names() if other.startswith(str(name))]

@@ -58,7 +58,7 @@ def make_live(
       the new version, which is live.
 
     Raises:
-      InputError: the directory cannot be written. The live version has not changed.
+      MachineError: the directory cannot be written. The live version has not changed.
     """
     facts = None
     if store is not None:
@@ -84,7 +84,7 @@ def reconcile(store: MetadataStore, folder: Path, *, local: bool = True) -> None
         from here; then it is trusted.
 
     Raises:
-      InputError: the directory needs repair and cannot be written.
+      MachineError: the directory needs repair and cannot be written.
     """
     serving.repair(folder)
     known = _without_doubles(store, releases(store))

@@ -13,9 +13,10 @@ from ml_metadata.errors import StatusError
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from maskline.components.pusher.contents import versions
 from maskline.pipeline.errors import BusyError
 from maskline.pipeline.local.lock import holder_of
-from maskline.pipeline.registry import files
+from maskline.pipeline.registry import files, inventory
 from maskline.transform.errors import InputError, MachineError
 
 _WAY_BACK = "put it back from a backup, or let `maskline doctor --repair` rebuild it from what was released"
@@ -36,6 +37,8 @@ def connect(metadata_file: Path, *, read_only: bool = False) -> MetadataStore:
       MachineError: it cannot be read or written.
       BusyError: another process holds it, after some seconds; names its id.
     """
+    if read_only and metadata_file.is_file() and not metadata_file.stat().st_size:
+        raise InputError(f"{metadata_file}: the metadata store is empty; {_WAY_BACK}")
     _check(metadata_file, read_only=read_only)
     mode = mlmd.SqliteMetadataSourceConfig
     config = mlmd.ConnectionConfig()
@@ -50,6 +53,27 @@ def connect(metadata_file: Path, *, read_only: bool = False) -> MetadataStore:
             f"{metadata_file}: is not a metadata store that can be used ({why}); {_WAY_BACK}"
         ) from None
     return store
+
+
+def must_exist(metadata_file: Path, serving_dir: Path) -> None:
+    """For a command that cannot do without the store.
+
+    Raises:
+      InputError: there is none; see `no_run`.
+    """
+    if not metadata_file.exists():
+        raise no_run(metadata_file, serving_dir)
+
+
+def no_run(metadata_file: Path, serving_dir: Path) -> InputError:
+    """What to say where no run is recorded: the record is lost where versions are served."""
+    served = len(versions(serving_dir))
+    if not served:
+        return InputError(f"{metadata_file.parent}: no run yet; start one with `maskline run`")
+    released = f"though {served} version{'s are' if served > 1 else ' is'} released (`maskline models`)"
+    if metadata_file.exists():
+        return InputError(f"{metadata_file}: holds no run, {released}; start one with `maskline run`")
+    return InputError(f"{metadata_file}: the metadata store is missing, {released}; {_WAY_BACK}")
 
 
 def _check(file: Path, *, read_only: bool) -> None:
@@ -92,14 +116,14 @@ def settle(store: MetadataStore, root: Path) -> list[mlmd.Artifact]:
     Returns:
       the artifacts that are gone.
     """
-    moved, gone = [], []
+    moved, gone, noted = [], [], inventory.noted(store)
     for artifact in store.get_artifacts():
         if artifact.state != mlmd.Artifact.LIVE:
             continue
         if (relative := _within(root, artifact.uri)) != artifact.uri:
             artifact.uri = relative
             moved.append(artifact)
-        if files.missing(artifact.type, root / artifact.uri):
+        if files.missing(artifact.type, root / artifact.uri, noted.get(artifact.id)):
             artifact.state = mlmd.Artifact.DELETED
             gone.append(artifact)
     changed = {artifact.id: artifact for artifact in [*moved, *gone]}

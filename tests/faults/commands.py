@@ -2,12 +2,14 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 import maskline.pipeline.cli as cli
+from maskline.components.pusher import proof
 
 COMMANDS = {
     "models": ("models",),
@@ -20,6 +22,37 @@ COMMANDS = {
     "run": ("run",),
 }
 PATIENCE = 600.0  # seconds
+
+
+def preload() -> None:
+    """Imports what the commands import, so that each cell is spared it. No TensorFlow op runs here."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    import tensorflow  # noqa: F401
+
+    import maskline.components.pusher.ask
+    import maskline.pipeline.dag
+    import maskline.pipeline.local.runner
+    import maskline.pipeline.registry.garbage  # noqa: F401
+
+    proof.ask_apart = _ask_forked
+
+
+def _ask_forked(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Asks a version in a forked process in place of a new one, which would import TensorFlow again."""
+    from maskline.components.pusher.ask import ask
+
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.write(writing, ask(folder).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with open(reading, encoding="utf-8") as pipe:
+        why = pipe.read()
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return subprocess.CompletedProcess([], status or bool(why), why, "")
 
 
 class Done(NamedTuple):

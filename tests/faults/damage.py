@@ -56,7 +56,7 @@ def moved(path: Path) -> None:
 STATES: dict[str, Callable[[Path], None]] = {
     state.__name__: state for state in (lost, emptied, truncated, flipped, foreign, moved)
 }
-READ_ONLY, FULL = "read-only", "full"  # these are of a file system: `mounted`
+OF_MOUNTS = READ_ONLY, FULL = "read-only", "full"  # these are of a file system: `mounted`
 
 
 def largest(path: Path) -> Path:

@@ -9,11 +9,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.faults.commands import COMMANDS, Done, call
-from tests.faults.damage import FULL, READ_ONLY, STATES, mounted
+from tests.faults.damage import FULL, OF_MOUNTS, READ_ONLY, STATES, mounted
+from tests.faults.looks import Looks, looks
 
 SETTINGS = "settings.yaml"
 # Of an internal error, whatever its words.
 _UNEXPECTED = ("Traceback (most recent call last)", "MASKLINE_TRACEBACK")
+
+_FINISHED = (0, 3)  # released, or a gate's no
+# What a person does where a run refuses, by the state that it met: docs/faults.md.
+_WAY_ON = {READ_ONLY: "mount it for writing", FULL: "make room"}
+
+
+def arguments(command: str) -> tuple[str, ...]:
+    """What is typed behind `maskline`."""
+    name, *rest = COMMANDS[command]
+    group = rest[:1] if name == "schema" else []
+    return (name, *group, "--config", SETTINGS, *rest[len(group) :])
 
 
 class Home(NamedTuple):
@@ -41,10 +53,7 @@ class Home(NamedTuple):
         return max(made, key=lambda path: int(path.name))
 
     def call(self, command: str) -> Done:
-        name, *rest = COMMANDS[command]
-        if name == "schema":
-            return call(self.folder, name, rest[0], "--config", SETTINGS)
-        return call(self.folder, name, "--config", SETTINGS, *rest)
+        return call(self.folder, *arguments(command))
 
 
 ARTIFACTS = (
@@ -83,22 +92,51 @@ def states(thing: str) -> Iterable[str]:
     return [*STATES, READ_ONLY, *([FULL] if thing in ("root", "serving") else [])]
 
 
-def cells(home: Home) -> Iterator[tuple[str, str, str]]:
-    """All cells: a thing, a state and a command."""
-    for thing in things(home):
-        for state in states(thing):
-            for command in COMMANDS:
-                yield thing, state, command
-
-
-class Result(NamedTuple):
-    """A cell that was tried."""
+class Cell(NamedTuple):
+    """A thing, the state that it is in, and the command that is called."""
 
     thing: str
     state: str
     command: str
-    done: Done
+
+    @property
+    def name(self) -> str:
+        return ": ".join(self)
+
+
+def cells(home: Home) -> Iterator[Cell]:
+    """All cells. Those of one command follow each other, the quick commands first; `run` takes longest."""
+    for command in COMMANDS:
+        pairs = [(thing, state) for thing in things(home) for state in states(thing)]
+        if command == "run":  # what is likely to tell most comes first, as whoever tries may stop
+            pairs.sort(key=_weight)
+        for thing, state in pairs:
+            yield Cell(thing, state, command)
+
+
+def _weight(pair: tuple[str, str]) -> int:
+    thing, state = pair
+    if "/" not in thing:
+        return 0
+    if state == "lost":
+        return 1 if thing in ARTIFACTS else 2
+    return 3 if state in ("flipped", "foreign", READ_ONLY) else 4
+
+
+class Result(NamedTuple):
+    """A cell that was tried: the exit status, what it said, what is wrong, and the way on.
+
+    `step` is what a person did after a run that refused, and `then` the exit status of the run after it.
+    What a command does not look at cannot change what it does, and was not `tried`.
+    """
+
+    cell: Cell
+    status: int
+    said: str
     problems: list[str]
+    step: str = ""
+    then: int | None = None
+    tried: bool = True
 
 
 def undamaged(master: Path, home: Home, command: str) -> Done:
@@ -107,34 +145,60 @@ def undamaged(master: Path, home: Home, command: str) -> Done:
     return home.call(command)
 
 
+def look(master: Path, home: Home, command: str) -> Looks | None:
+    """What a command looks at where nothing is damaged."""
+    _restore(master, home)
+    return looks(home.folder, arguments(command))
+
+
 def _restore(master: Path, home: Home) -> None:
     shutil.rmtree(home.folder, ignore_errors=True)
     subprocess.run(["cp", "-a", master, home.folder], check=True)
 
 
-def try_cell(master: Path, home: Home, thing: str, state: str, command: str, usual: Done) -> Result:
-    """Copies the finished root to where it was made, damages it, and calls the command.
+def try_cell(master: Path, home: Home, cell: Cell, usual: Done) -> Result:
+    """Copies the finished root, damages it, and calls the command; after a run that refused, the way on.
 
-    It goes to the same place, because what is tried is one damage at a time; a root that moved is a state.
-    `usual` is what the command says where nothing is damaged.
+    Args:
+      master: the folder with the finished root, its data and its settings.
+      home: where the copy goes: always to one place, so that one thing at a time is tried.
+      cell: what is tried.
+      usual: what the command says where nothing is damaged.
     """
     _restore(master, home)
-    path = things(home)[thing]
+    path = things(home)[cell.thing]
     good = _models(home) | {"candidate": _digest(home.artifact("Trainer/model") / "Format-Serving")}
-    if state in STATES:
-        STATES[state](path)
-    before = _models(home)
-    with mounted(path, state) if state in (READ_ONLY, FULL) else nullcontext():
-        done = home.call(command)
+    if cell.state in STATES:
+        STATES[cell.state](path)
+    before, known = _models(home), _knows_releases(home)
+    with mounted(path, cell.state) if cell.state in OF_MOUNTS else nullcontext():
+        done = home.call(cell.command)
         after = _models(home)
-    problems = [*_words(done, path, usual), *_live(command, good, before, after)]
-    return Result(thing, state, command, done, problems)
+    problems = [*_words(done, path, usual), *_live(cell.command, good, before, after, known=known)]
+    step, then = "", None
+    if cell.command == "run" and done.status not in _FINISHED:
+        step = _WAY_ON.get(cell.state, "put it back")
+        if step != _WAY_ON[READ_ONLY]:
+            _put_back(master, home, path)
+        then = home.call("run").status
+        if then not in _FINISHED:
+            problems.append(f"the next run ends with {then}, though it was told to {step}")
+        problems += _live("run", good, before, _models(home), known=known)
+    return Result(cell, done.status, (done.out + done.err)[-2000:], problems, step, then)
+
+
+def _put_back(master: Path, home: Home, path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cp", "-a", master / path.relative_to(home.folder), path], check=True)
 
 
 def _words(done: Done, path: Path, usual: Done) -> Iterator[str]:
     """What the command said: no traceback, and where it was stopped one line that names the place."""
     said = done.out + done.err
-    if done.status not in (0, 1, 2, 3):
+    if done.status not in (0, 1, 2, 3, 4):
         yield f"status {done.status}"
     if any(word in said for word in _UNEXPECTED):
         yield "an internal error"
@@ -142,18 +206,30 @@ def _words(done: Done, path: Path, usual: Done) -> Iterator[str]:
         return
     if sum(line.startswith("maskline: ") for line in done.err.splitlines()) > 1:
         yield "more than one line"
-    # What lies beside the root is told as it was given.
-    places = (path.name,) if path.name == SETTINGS else (str(path), str(path.parent))
+    # What lies beside the root is told as it was given. An empty file leaves all settings at their defaults,
+    # so that commands speak of the default root and data.
+    defaults = ("maskline-root", "data/reference")
+    places = (path.name, *defaults) if path.name == SETTINGS else (str(path), str(path.parent))
     if not any(place in said for place in places):
         yield f"does not name {path.name}"
 
 
-def _live(command: str, good: dict[str, str], before: dict[str, str], after: dict[str, str]) -> Iterator[str]:
-    """What a server would serve: whole models only, and none that no comparison let through."""
+def _knows_releases(home: Home) -> bool:
+    """Whether anything is left that says what was released."""
+    return any(file.exists() for file in (home.root / "metadata.sqlite", home.serving))
+
+
+def _live(
+    command: str, good: dict[str, str], before: dict[str, str], after: dict[str, str], *, known: bool
+) -> Iterator[str]:
+    """What a server would serve: whole models only, and none that no comparison let through.
+
+    Where nothing of the root is left, its first run has nothing to compare with.
+    """
     for version in after.keys() - before.keys():
-        if after[version] not in good.values():
+        if known and after[version] not in good.values():
             yield f"version {version} is no whole model"
-        if command == "run":  # the last run was blocked, and nothing changed but the damage
+        if command == "run" and known:  # the last run was blocked, and nothing changed but the damage
             yield f"version {version} was released without a comparison"
     for version in before.keys() - after.keys():
         if command != "gc" or version == max(before, key=int):

@@ -12,7 +12,7 @@ import maskline.pipeline.registry.models  # noqa: F401
 from tests.conftest import Finished
 from tests.faults.commands import Done
 from tests.faults.damage import FULL, READ_ONLY, may_mount
-from tests.faults.matrix import SETTINGS, Home, try_cell, undamaged
+from tests.faults.matrix import SETTINGS, Cell, Home, try_cell, undamaged
 
 pytestmark = pytest.mark.slow
 
@@ -59,5 +59,6 @@ def usual(master: Path, finished: Finished) -> dict[str, Done]:
 def test_what_is_live_stays_live(master, usual, finished: Finished, thing: str, state: str, command: str):
     if state in (READ_ONLY, FULL) and not may_mount():
         pytest.skip("only root can mount")
-    result = try_cell(master, Home(finished.root.parent), thing, state, command, usual[command])
-    assert result.problems == [], result.done
+    cell = Cell(thing, state, command)
+    result = try_cell(master, Home(finished.root.parent), cell, usual[command])
+    assert result.problems == [], result.said

@@ -16,8 +16,10 @@ BLOCKED, PASSED = Outcome.BLOCKED, Outcome.PASSED
 
 @pytest.fixture
 def config(tmp_path):
-    (tmp_path / "root").mkdir()
-    return load(root=tmp_path / "root")
+    for name in ("root", "data"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "data" / "a.tfrecord").touch()
+    return load(root=tmp_path / "root", data=tmp_path / "data")
 
 
 @pytest.fixture
@@ -63,14 +65,18 @@ def record(config, store):
 
         return write
 
+    def bless(ids, kind, outcome):
+        [blessing] = [a for a in store.get_artifacts_by_id(ids) if a.type == kind]
+        blessing.custom_properties["blessed"].int_value = int(outcome is PASSED)
+        store.put_artifacts([blessing])
+
     def record(run, *, gate=BLOCKED, checks=PASSED):
         [made] = node(run, "Trainer", Model=lambda folder: saved_model(folder / "Format-Serving", run))
-        node(run, "ModelChecks", MasklineVerdict=verdict(checks))
+        ids = node(run, "ModelChecks", MasklineVerdict=verdict(checks), InfraBlessing=os.makedirs)
+        bless(ids, "InfraBlessing", checks)
         if gate:
             ids = node(run, "ReleaseGate", MasklineVerdict=verdict(gate), ModelBlessing=os.makedirs)
-            [blessing] = [a for a in store.get_artifacts_by_id(ids) if a.type == "ModelBlessing"]
-            blessing.custom_properties["blessed"].int_value = int(gate is PASSED)
-            store.put_artifacts([blessing])
+            bless(ids, "ModelBlessing", gate)
         node(run, "Pusher")
         [model] = store.get_artifacts_by_id([made])
         return config.root / model.uri / "Format-Serving"

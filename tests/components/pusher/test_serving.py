@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from maskline.components.pusher import audit, serving
-from maskline.transform.errors import InputError
+from maskline.transform.errors import InputError, MachineError
 from maskline.transform.features import SequenceSpec
 from maskline.transform.names import AUDIT_FILE, IDENTITY_FILE, MANIFEST_FILE
 from tests.killing import killed
@@ -125,10 +125,11 @@ def test_live_version_is_not_removed(folder, models):
 
 def test_log_edited_by_hand_is_one_line(folder, models):
     serving.publish(models[0], folder, why="a test")
-    (folder / AUDIT_FILE).write_text('{"to": "three"}\n')
+    (folder / AUDIT_FILE).write_text('{"to": "three"}\n' * 3)
     [problem] = audit.problems(folder)
     assert re.match(
-        rf"{folder}/audit\.jsonl: line 1 cannot be read \(.*\); put it back from a backup", problem
+        rf"{folder}/audit\.jsonl: line 1 cannot be read \(.*\), nor can 2 more lines; put it back",
+        problem,
     )
     assert serving.publish(models[1], folder, why="a test").number == 2, "the way back is open"
     assert [change.to for change in audit.changes(folder)] == [1, 2]
@@ -218,7 +219,7 @@ def test_full_disk_changes_nothing_and_is_one_line(tmp_path, folder, models):
             before, log = contents(folder / "1"), (folder / AUDIT_FILE).read_bytes()
             try:
                 serving.publish(models[1], folder, why="a long reason " * 300)
-            except InputError as error:
+            except MachineError as error:
                 reasons.add(str(error))
                 assert names(folder.parents[1]) == ["1", "filler"]
                 assert (contents(folder / "1"), (folder / AUDIT_FILE).read_bytes()) == (before, log)
@@ -238,7 +239,7 @@ def test_read_only_target_is_one_line(folder, models):
         serving.publish(models[0], folder, why="a test")
         subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
         serving.repair(folder)  # nothing to repair, so nothing to write
-        with pytest.raises(InputError, match=r"cannot be written \(Read-only file system\)"):
+        with pytest.raises(MachineError, match=r"cannot be written \(Read-only file system\)"):
             serving.publish(models[1], folder, why="a test")
         assert [v.number for v in serving.versions(folder)] == [1]
         assert_agrees(folder)
@@ -251,7 +252,7 @@ def test_disk_that_fails_at_the_log_leaves_nothing(folder, models, monkeypatch):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(audit, "append", refuse)
-    with pytest.raises(InputError, match="Input/output error"):
+    with pytest.raises(MachineError, match="Input/output error"):
         serving.publish(models[1], folder, why="a test")
     monkeypatch.undo()
     assert_agrees(folder)

@@ -115,7 +115,7 @@ def test_what_the_sequence_cannot_take_is_refused_in_one_line(finished, narrow):
 
 
 @pytest.mark.parametrize(
-    ("root", "problem"), [("nowhere", "no run has read data yet"), ("finished", "data.schema is not set")]
+    ("root", "problem"), [("nowhere", "no run yet"), ("finished", "data.schema is not set")]
 )
 @pytest.mark.slow
 def test_nothing_to_accept_is_said(tmp_path, finished, root, problem):

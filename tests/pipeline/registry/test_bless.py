@@ -1,10 +1,12 @@
 """A person's word against the release gate: who may be overridden, and what is kept of it. A real store."""
 
 import json
+import os
+import shutil
 
 import pytest
 
-from maskline.components.pusher import audit, serving
+from maskline.components.pusher import audit, manifest, serving
 from maskline.components.verdict import Outcome
 from maskline.pipeline.errors import BusyError
 from maskline.pipeline.local import lock
@@ -12,7 +14,7 @@ from maskline.pipeline.registry.bless import bless_run
 from maskline.pipeline.registry.history import History
 from maskline.pipeline.registry.releases import releases
 from maskline.transform.errors import InputError
-from maskline.transform.names import Exit
+from maskline.transform.names import VERDICT_FILE, Exit
 from tests.support import maskline
 
 BLOCKED, PASSED = Outcome.BLOCKED, Outcome.PASSED
@@ -94,6 +96,37 @@ def test_model_that_is_live_or_gone_is_not_released(config, record):
     second.rename(second.parent / "elsewhere")
     with pytest.raises(InputError, match=r"its model is gone from .*; train it again"):
         bless_run(config, "second", reason="it is meant")
+
+
+def test_model_that_is_not_what_was_checked_is_not_released(config, store, record):
+    model = record("first")
+    [blessing] = store.get_artifacts_by_type("InfraBlessing")
+    blessing.custom_properties["checked_files"].string_value = manifest.digest(model)
+    store.put_artifacts([blessing])
+    data = model / "variables/variables.data-00000-of-00001"
+    whole = data.read_bytes()
+    data.write_bytes(whole[:-1] + b"!")  # of the same size
+    with pytest.raises(InputError) as refused:
+        bless_run(config, "first", reason="it is meant")
+    assert str(refused.value) == (
+        f"{model}: is damaged: it is not what ModelChecks checked; remove this folder, and the next "
+        "`maskline run` trains the model again"
+    )
+    assert serving.versions(config.serving_dir) == []
+    data.write_bytes(whole)
+    assert bless_run(config, "first", reason="it is meant").number == 1
+
+
+@pytest.mark.parametrize("gate", ["ModelChecks", "ReleaseGate"])
+@pytest.mark.parametrize("damage", ["lost", "truncated"])
+def test_gate_whose_verdict_is_gone_is_not_overridden(config, store, record, gate, damage):
+    """Nobody knows any more whether it blocked."""
+    record("first")
+    [file] = (config.root / "artifacts" / gate).rglob(VERDICT_FILE)
+    os.truncate(file, 9) if damage == "truncated" else shutil.rmtree(file.parent)
+    with pytest.raises(InputError, match=rf"{file.parent}: the verdict is gone or damaged; `maskline run`"):
+        bless_run(config, "first", reason="it is meant")
+    assert serving.versions(config.serving_dir) == []
 
 
 def test_working_run_is_left_alone(config, record):

@@ -58,6 +58,9 @@ def test_what_is_no_store_is_the_users_and_what_is_refused_is_the_machines(tmp_p
         InputError, match=r"text: the metadata store cannot be read \(file is not a database\)"
     ):
         registry_store.connect(tmp_path / "text", read_only=True)
+    (tmp_path / "empty").touch()
+    with pytest.raises(InputError, match="empty: the metadata store is empty; put it back"):
+        registry_store.connect(tmp_path / "empty", read_only=True)
     if not may_mount():
         pytest.skip("only root can mount")
     (tmp_path / "folder").mkdir()

@@ -1,8 +1,11 @@
 """What is live stays live: store, log and versions lost, damaged, copied and moved. A real store, no TFX."""
 
+import errno
 import json
 import os
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,8 +17,11 @@ from maskline.components.pusher.contents import look
 from maskline.components.resolvers.best import most_accurate
 from maskline.pipeline.console import Console
 from maskline.pipeline.local.run import _prepare as prepare
-from maskline.pipeline.registry import doctor, files, garbage, live, releases
+from maskline.pipeline.predict import single
+from maskline.pipeline.registry import doctor, files, garbage, inventory, live, releases
 from maskline.pipeline.registry.history import History
+from maskline.pipeline.registry.lookup import find_run
+from maskline.pipeline.registry.repair import repair_root
 from maskline.pipeline.registry.rollback import roll_back
 from maskline.pipeline.registry.store import connect, settle
 from maskline.pipeline.settings.load import load
@@ -144,6 +150,23 @@ def test_damaged_live_version_is_named_and_the_newest_good_one_is_the_way_back(r
     assert live.comparable(config.serving_dir, recorded=3, prove=good) == ""
 
 
+def test_predict_names_the_file_of_which_a_disk_lost_a_byte(root, config, monkeypatch):
+    """Neither size nor time tells; TensorFlow fails."""
+
+    def fail(*_):
+        raise InputError("TensorFlow cannot load this model")
+
+    monkeypatch.setattr(single, "language_of", fail)
+    with pytest.raises(InputError, match="TensorFlow cannot load this model"):
+        single.answer(config.serving_dir, ["x"])
+    file = config.serving_dir / "2" / "saved_model.pb"
+    stat = file.stat()
+    file.write_bytes(b"?" + file.read_bytes()[1:])
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    with pytest.raises(InputError, match=r"version 2 is damaged: saved_model.pb is not what was released"):
+        single.answer(config.serving_dir, ["x"])
+
+
 def test_model_of_another_program_above_the_live_one_blocks(root, config):
     shutil.copytree(config.serving_dir / "1", config.serving_dir / "7")
     shutil.rmtree(config.serving_dir / "7" / "assets.extra")
@@ -213,6 +236,37 @@ def test_artifact_that_is_gone_is_recorded_and_shown(root, config, store):
     [verdict] = store.get_artifacts_by_id([verdict.id])
     assert verdict.state == mlmd.Artifact.DELETED
     assert settle(store, root) == []
+
+
+@pytest.mark.parametrize("damage", ["truncated", "lost"])
+def test_file_that_an_artifact_lost_is_found_by_what_was_noted_at_the_end_of_its_run(
+    root, config, store, damage
+):
+    """A model without its variables has all that it must have by its type."""
+    inventory.note(store, root)
+    assert settle(store, root) == []
+    [model] = [m for m in store.get_artifacts_by_type("Model") if m.name == "second Trainer"]
+    file = root / model.uri / "Format-Serving/variables/variables.data-00000-of-00001"
+    os.truncate(file, 3) if damage == "truncated" else file.unlink()
+    (file.parent / "notes.txt").write_text("of another program")
+    inventory.note(store, root)
+    assert [str(problem.place) for problem in doctor.examine(config, prove=good)] == [str(file)]
+    assert [artifact.id for artifact in settle(store, root)] == [model.id]
+    releases.reconcile(store, config.serving_dir)
+    assert model_path(store, root) == root / "artifacts/Served/model/2/Format-Serving"
+
+
+def test_rebuilt_store_holds_no_run_and_says_what_is_released(root, config):
+    config.metadata_file.unlink()
+    lost = (
+        f"{config.metadata_file}: the metadata store is missing, though 2 versions are released "
+        "(`maskline models`); put it back from a backup, or let `maskline doctor --repair` rebuild it"
+    )
+    with pytest.raises(InputError, match=re.escape(lost)):
+        find_run(config)
+    repair_root(config)
+    with pytest.raises(InputError, match="holds no run, though 2 versions are released"):
+        find_run(config)
 
 
 def test_gc_refuses_where_the_live_version_is_damaged(root, config, store):
@@ -297,6 +351,23 @@ def test_gc_never_removes_what_it_does_not_understand(
     assert serving.identity_of(model_path(opened, here.root)) == "second"
 
 
+def test_gc_of_artifacts_on_another_disk(root, config, store, monkeypatch):
+    """A link leads there; a folder cannot be renamed from one disk to another."""
+    rename = Path.rename
+
+    def on_one_disk(path, target):
+        if "artifacts" in path.parts:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", on_one_disk)
+    found = garbage.find(store, config, keep=1)
+    assert found.folders
+    garbage.remove(store, config, found)
+    assert not any(path.exists() for path in found.folders)
+    assert not (root / "trash").exists()
+
+
 def test_best_model_of_gc_is_that_of_the_resolver(root, config, store):
     """On a tie the newer blessing counts, and a model whose files are gone does not."""
     models, blessings = (releases.of_type(store, kind) for kind in ("Model", "ModelBlessing"))
@@ -342,12 +413,32 @@ def test_doctor_names_it_and_repairs_it(root, config, store, what):
     assert found
     assert all(len(str(finding).splitlines()) == 1 for finding in found)
     before = [version.number for version in look(config.serving_dir).versions]
-    assert doctor.repair_root(config)
+    assert repair_root(config)
     assert doctor.examine(config, prove=good) == []
     assert [version.number for version in look(config.serving_dir).versions] == before
     repaired = connect(config.metadata_file)
     assert recorded(repaired)[-1][0] == before[-1]
     assert serving.identity_of(model_path(repaired, root)) == look(config.serving_dir).live.identity
+
+
+def test_doctor_looks_at_the_data(root, config, tmp_path):
+    shutil.rmtree(config.data.path)
+    [problem] = doctor.examine(config, prove=good)
+    assert (problem.place, problem.what.split(";")[0]) == (config.data.path, "no such data directory")
+    assert "`maskline run` ends with status 2 until then" in problem.then
+
+
+def test_doctor_looks_at_spans(root, config, tmp_path):
+    for name in ("span-1", "span-2", "span-tmp"):
+        (tmp_path / "days" / name).mkdir(parents=True)
+        (tmp_path / "days" / name / "a.tfrecord").touch()
+    (tmp_path / "days" / "span-1" / "DONE").touch()
+    spans = load(overrides=["data.success_marker=DONE"], root=root, data=tmp_path / "days/span-{SPAN}")
+    found = {problem.place.name: problem for problem in doctor.examine(spans, prove=good)}
+    assert set(found) == {"span-2", "span-tmp"}
+    assert "is not complete" in found["span-2"].what
+    assert found["span-2"].then == "the next run leaves it out"
+    assert found["span-tmp"].what == "is beside the spans but is not a span"
 
 
 def test_backup_of_store_log_and_versions_restores_a_root(root, config, tmp_path):
