@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.support import PATIENCE
-
 
 class ModelServer:
     """Starts the process; `close` ends it."""
@@ -30,6 +28,8 @@ class ModelServer:
         return number, answer
 
     def close(self) -> None:
+        from tests.support import PATIENCE  # the process, which runs this file too, has nothing of ours
+
         self._process.communicate(timeout=PATIENCE)
 
     def _ask(self, **request: str) -> Any:
