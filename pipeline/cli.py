@@ -33,6 +33,7 @@ from maskline.pipeline.commands.schedule import schedule, tick
 from maskline.pipeline.commands.schema import schema
 from maskline.pipeline.commands.settings import settings
 from maskline.pipeline.commands.show import show
+from maskline.pipeline.commands.tensorboard import tensorboard
 from maskline.transform.names import TRACEBACK, Exit
 
 # Commands that change nothing: what they print is all that they do.
@@ -59,6 +60,7 @@ COMMANDS = (
     compare,
     report,
     history,
+    tensorboard,
     models,
     rollback,
     gc,

@@ -1,7 +1,6 @@
 """Puts a run's report together, and writes it so that it is whole or not there."""
 
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from maskline.pipeline.registry.history import Run
 from maskline.pipeline.report import facts, page
 from maskline.pipeline.report.blocks import ReportSection
 from maskline.pipeline.report.facts import RunFacts
+from maskline.pipeline.report.halves import in_halves
 from maskline.pipeline.report.sections.data import data
 from maskline.pipeline.report.sections.evaluation import evaluation, wrong_answers
 from maskline.pipeline.report.sections.flow import Flow, flow
@@ -27,7 +27,7 @@ from maskline.transform.errors import cannot_write
 def make(config: Settings, run: Run, *, is_last: bool = True, at_work: bool = True) -> str:
     """The report of a run as HTML; see `facts.read` for the arguments."""
     known = facts.read(config, run, is_last=is_last, at_work=at_work)
-    found = list(sections(known))
+    found = sections(known)
     heading, summary = divided(known.headline.text)
     return page.render(
         "run",
@@ -53,21 +53,25 @@ def tone(known: RunFacts) -> str:
     return {GOOD: "good", BAD: "bad"}.get(known.headline.colour, "open")
 
 
-def sections(known: RunFacts, prefix: str = "") -> Iterator[ReportSection]:
+def sections(known: RunFacts, prefix: str = "") -> list[ReportSection]:
     """All sections in their order; ids of pictures begin with `prefix`."""
 
     def picture(found: Flow) -> Markup:
         return page.flow_picture(found, f"{prefix}flow-")
 
-    yield outcome(known)
-    yield flow(known, picture)
-    yield data(known, prefix)
-    yield training(known, prefix)
-    yield masking(known, prefix)
-    yield evaluation(known, prefix)
-    yield wrong_answers(known)
-    yield gates(known, prefix)
-    yield setup(known)
+    return in_halves(
+        [
+            lambda: outcome(known),
+            lambda: flow(known, picture),
+            lambda: data(known, prefix),
+            lambda: training(known, prefix),
+            lambda: masking(known, prefix),
+            lambda: evaluation(known, prefix),
+            lambda: wrong_answers(known),
+            lambda: gates(known, prefix),
+            lambda: setup(known),
+        ]
+    )
 
 
 def write(text: str, file: Path) -> None:

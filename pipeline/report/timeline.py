@@ -103,6 +103,16 @@ def read(config: Settings) -> list[HistoryEntry]:
     return entries
 
 
+def trainings(config: Settings) -> list[tuple[HistoryEntry, Path]]:
+    """Runs that trained or took a training from the cache, oldest first, each with its TensorBoard logs."""
+    changes = audit.changes(config.serving_dir)
+    return [
+        (_entry(config, run, changes), config.root / artifact.uri)
+        for run in _runs(config)
+        for artifact in run.of_type(Node.TRAINER, "ModelRun")
+    ]
+
+
 def live(config: Settings) -> list[Went]:
     """Which version was live from when to when, oldest first, by the audit log."""
     changes = audit.changes(config.serving_dir)
