@@ -12,6 +12,7 @@ from typing import IO
 import rich.console
 from rich.live import Live
 from rich.markup import escape
+from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +22,7 @@ from maskline.components.verdict import Outcome
 from maskline.pipeline import tables
 from maskline.pipeline.failure import Failure, read_failure
 from maskline.pipeline.headline import Headline, headline
+from maskline.pipeline.learning import Learning
 from maskline.pipeline.local.streams import Output
 from maskline.pipeline.registry.bless import releasable
 from maskline.pipeline.registry.history import Run
@@ -37,6 +39,7 @@ _MARKS = {
     Outcome.IGNORED: "-",
 }
 _ORDER = (Outcome.BLOCKED, Outcome.WARNED, Outcome.PASSED, Outcome.IGNORED)
+_BAR, _BAR_FROM = 16, 70  # width of a bar, and of the screens that have room for it
 _HANGING = 2  # further indent of what does not fit into a line
 _PLAIN_WIDTH = 160  # of tables where nobody says how wide the screen is
 
@@ -56,6 +59,7 @@ class Console:
         self._screen: Output | None = None
         self._live: Live | None = None
         self._working: dict[str, tuple[float, str]] = {}
+        self._learning: dict[str, Learning] = {}
 
     @contextmanager
     def on_its_own_screen(self) -> Iterator[None]:
@@ -98,7 +102,8 @@ class Console:
 
     def began(self, what: str) -> None:
         """A component began."""
-        self._working[what] = (time.monotonic(), "")
+        now = time.monotonic()
+        self._working[what], self._learning[what] = (now, ""), Learning(now)
         if self._live:
             self._live.refresh()
         else:
@@ -107,6 +112,7 @@ class Console:
     def progressed(self, what: str, text: str) -> None:
         """A component tells how far it is."""
         self._working[what] = (self._working[what][0], text)
+        self._learning[what].hear(text, time.monotonic())
         if not self._live:
             self._print(f"  {what}: {escape(text)}")
 
@@ -115,6 +121,11 @@ class Console:
         self._working.pop(what, None)
         mark = "[green]✓[/]" if ok else "[red]✗[/]"
         self._print(f"{mark} {what:<18}{seconds:7.1f} s")
+        learned = self._learning.pop(what, None)
+        if self._live and learned and self._rich.encoding.startswith("utf"):
+            # Elsewhere each epoch has left a line of its own.
+            for line in learned.curve(self._rich.width):
+                self._rich.print(Text(line), soft_wrap=True)
 
     def skipped(self, what: str) -> None:
         """A component had no reason to run."""
@@ -319,8 +330,19 @@ class Console:
         table.add_column()
         for what, (began, text) in list(self._working.items()):
             seconds = f"{time.monotonic() - began:7.1f} s"
-            table.add_row(Spinner("dots"), f"{what:<18}", seconds, Text(text, style="dim"))
+            table.add_row(Spinner("dots"), f"{what:<18}", seconds, self._told(what, text))
         return table
+
+    def _told(self, what: str, text: str) -> Table | Text:
+        """How far a component is: with a bar where that is known and there is room."""
+        learned = self._learning[what]
+        words = Text(learned.words(time.monotonic()) or text, style="dim")
+        if not learned.done or self._rich.width < _BAR_FROM:
+            return words
+        done, of = learned.done
+        row = Table.grid(padding=(0, 1))
+        row.add_row(ProgressBar(total=of, completed=done, width=_BAR), words)
+        return row
 
 
 def _open(file: IO[str] | None = None) -> rich.console.Console:
