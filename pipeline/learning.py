@@ -35,9 +35,9 @@ class Learning:
     def hear(self, line: str, now: float) -> None:
         """Takes a line, and passes over those that tell of no epoch."""
         if found := _EPOCH.search(line):
-            numbers = (int(found["number"]), int(found["all"]))
-            figures = (float(found[name]) for name in ("loss", "held_out", "accuracy"))
-            self._epochs.append(_Epoch(*numbers, *figures, now))
+            number, of = int(found["number"]), int(found["all"])
+            loss, held_out, accuracy = (float(found[name]) for name in ("loss", "held_out", "accuracy"))
+            self._epochs.append(_Epoch(number, of, loss, held_out, accuracy, now))
 
     @property
     def done(self) -> tuple[int, int] | None:
@@ -53,11 +53,11 @@ class Learning:
         return max(0.0, each * (last.of - last.number) - (now - last.at))
 
     def words(self, now: float) -> str:
-        """The last epoch in words, as `epoch 3/12, loss 1.6073, held-out 1.5835, about 40 s left`."""
+        """The last epoch in words, as `epoch 3/12: loss 1.6073, held-out 1.5835, about 40 s left`."""
         if not self._epochs:
             return ""
         last, left = self._epochs[-1], self.seconds_left(now)
-        told = f"epoch {last.number}/{last.of}, loss {last.loss:.4f}, held-out {last.held_out:.4f}"
+        told = f"epoch {last.number}/{last.of}: loss {last.loss:.4f}, held-out {last.held_out:.4f}"
         return told if left is None else f"{told}, about {left:.0f} s left"
 
     def curve(self, width: int) -> list[str]:
@@ -81,7 +81,7 @@ def _line(name: str, values: list[float], width: int) -> str:
 
 
 def _sparkline(values: list[float], width: int) -> str:
-    """Each value as a block as high as it is among them; every so many-th where there is no room for all."""
+    """Each value as a block, the higher the higher; some are left out where there is no room for all."""
     if len(values) > width:
         places = [round(i * (len(values) - 1) / max(1, width - 1)) for i in range(width)]
         values = [values[place] for place in places]

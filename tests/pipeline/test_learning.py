@@ -30,7 +30,7 @@ def test_time_left_counts_epochs_at_the_speed_of_those_after_the_first(learned):
     assert learned.done == (4, 8)
     assert learned.seconds_left(118.0) == pytest.approx(8.0)
     assert learned.seconds_left(119.0) == pytest.approx(7.0)
-    assert learned.words(118.0) == "epoch 4/8, loss 1.0000, held-out 2.0000, about 8 s left"
+    assert learned.words(118.0) == "epoch 4/8: loss 1.0000, held-out 2.0000, about 8 s left"
 
 
 def test_nothing_is_told_of_a_training_that_told_nothing():
@@ -61,7 +61,7 @@ def test_line_that_the_trainer_logs_is_understood(tmp_path, caplog, monkeypatch)
     told = Learning(0.0)
     for record in caplog.records:
         told.hear(record.getMessage(), 1.0)
-    assert told.words(1.0) == "epoch 1/3, loss 1.5000, held-out 2.5000"
+    assert told.words(1.0) == "epoch 1/3: loss 1.5000, held-out 2.5000"
 
 
 @pytest.mark.parametrize("width", [40, 80])
