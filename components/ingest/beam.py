@@ -1,4 +1,8 @@
-"""Reads shards, checks every row, writes good rows by split and bad ones to quarantine. In Beam."""
+"""Reads shards in blocks, writes good rows by split and bad ones to quarantine. In Beam.
+
+Good rows travel as they are stored, a block at a time: a Python object for each row would take most of the
+time. Only a row that is not surely good (`plain`) is looked at for itself.
+"""
 
 import hashlib
 import os
@@ -8,10 +12,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import apache_beam as beam
+import numpy as np
 from apache_beam.pvalue import AsIter, AsSingleton, TaggedOutput
 from tfx.dsl.io import fileio
 
+from maskline.components.ingest.framed import Framed, WriteFramed
 from maskline.components.ingest.listing import Listing, Shard
+from maskline.components.ingest.plain import good_rows
 from maskline.components.ingest.quarantine import (
     EXAMPLES_EACH,
     CorruptFile,
@@ -21,7 +28,7 @@ from maskline.components.ingest.quarantine import (
     QuarantinedRow,
 )
 from maskline.components.ingest.rows import read_row
-from maskline.components.ingest.shards import CorruptShard, read_shard
+from maskline.components.ingest.shards import WHOLE, Block, CorruptShard, Part, framed, parts, read_blocks
 from maskline.transform.errors import InputError
 from maskline.transform.features import Reason, SequenceSpec
 from maskline.transform.names import QUARANTINE_REPORT_FILE, SPLITS
@@ -32,17 +39,25 @@ _QUARANTINED, _SHARDS = "quarantined", "shards"
 _DROPPED_NAMES = 100  # of features that are counted in one shard: each row might hold another one
 
 
-class ShardResult(NamedTuple):
-    """What was read of one shard; `dropped` counts rows by name and kind of a feature that was dropped."""
+class ShardPart(NamedTuple):
+    """A part of a shard of the list."""
+
+    shard: Shard
+    part: Part = WHOLE
+
+
+class PartResult(NamedTuple):
+    """What was read of a part; `dropped` counts rows by name and kind of a feature that was dropped."""
 
     shard: Shard
     rows: int
     corrupt: CorruptFile | None
     dropped: Mapping[tuple[str, str], int] = {}
+    part: Part = WHOLE
 
 
 class ReadShard(beam.DoFn):
-    """Reads one shard, checks each of its rows and deals it out.
+    """Reads a part of a shard, checks each of its rows and deals it out.
 
     Args:
       folder: of the list that the shards are from.
@@ -50,9 +65,9 @@ class ReadShard(beam.DoFn):
       train_percent: share of the rows that becomes the train split, by a hash of the row, as in TFX.
       keep_readable: of a corrupt shard, keep the rows before the damage.
 
-    Input: a shard of the list.
-    Output: serialized tf.Examples tagged `train` and `eval`, `QuarantinedRow`s tagged `quarantined`, and one
-    `ShardResult` a shard, tagged `shards`.
+    Input: a `ShardPart`.
+    Output: `Framed` rows tagged `train` and `eval`, `QuarantinedRow`s tagged `quarantined`, and one
+    `PartResult` tagged `shards`.
 
     Raises:
       InputError: the shard is not readable to its end, and that is not allowed; or it is not as it was when
@@ -68,21 +83,24 @@ class ReadShard(beam.DoFn):
         self._train_percent = train_percent
         self._keep_readable = keep_readable
 
-    def process(self, shard: Shard) -> Iterator[TaggedOutput]:
-        """Yields the shard's rows, then what was read of it."""
+    def parts(self, shard: Shard) -> Iterator[ShardPart]:
+        """Divides a shard. One that may be damaged is a whole: rows behind the damage are not used."""
         shard = Shard(*shard)  # Beam may hand on a plain tuple
+        path = os.path.join(self._folder, shard.name)
+        check_unchanged(path, shard)
+        found = [WHOLE] if self._keep_readable else parts(path, shard.size)
+        yield from (ShardPart(shard, part) for part in found)
+
+    def process(self, element: ShardPart) -> Iterator[TaggedOutput]:
+        """Yields the rows, then what was read."""
+        shard, part = Shard(*element[0]), Part(*element[1])
         path = os.path.join(self._folder, shard.name)
         rows, corrupt, dropped = 0, None, Counter[tuple[str, str]]()
         check_unchanged(path, shard)
         try:
-            for number, data, offset in read_shard(path):
-                rows += 1
-                row = read_row(data, self._spec)
-                if row.problem:
-                    yield TaggedOutput(_QUARANTINED, QuarantinedRow(data, *row.problem, path, number, offset))
-                else:
-                    yield TaggedOutput(shard.split or self._split(data), row.data)
-                dropped.update(key for key in row.unnamed if key in dropped or len(dropped) < _DROPPED_NAMES)
+            for block in read_blocks(path, part):
+                rows += len(block.starts)
+                yield from self._dealt(block, path, shard.split, dropped)
         except CorruptShard as error:
             if not self._keep_readable:
                 # Beam makes a copy of what is raised, from its text alone.
@@ -91,7 +109,27 @@ class ReadShard(beam.DoFn):
                 file=path, offset=error.offset, unread_bytes=error.unread_bytes, reason=error.reason
             )
         check_unchanged(path, shard)
-        yield TaggedOutput(_SHARDS, ShardResult(shard, rows, corrupt, dict(dropped)))
+        yield TaggedOutput(_SHARDS, PartResult(shard, rows, corrupt, dict(dropped), part))
+
+    def _dealt(
+        self, block: Block, path: str, split: str, dropped: Counter[tuple[str, str]]
+    ) -> Iterator[TaggedOutput]:
+        frames: dict[str, list[bytes]] = {name: [] for name in SPLITS}
+        good = good_rows(block, self._spec)
+        for number in np.flatnonzero(good).tolist():
+            frames[split or self._split(block.data(number))].append(block.frame(number))
+        for number in np.flatnonzero(~good).tolist():
+            data = block.data(number)
+            row = read_row(data, self._spec)
+            if row.problem:
+                place = block.number + number, block.offset_of(number)
+                yield TaggedOutput(_QUARANTINED, QuarantinedRow(data, *row.problem, path, *place))
+            else:
+                frames[split or self._split(data)].append(framed(row.data))
+            dropped.update(key for key in row.unnamed if key in dropped or len(dropped) < _DROPPED_NAMES)
+        for name, found in frames.items():
+            if found:
+                yield TaggedOutput(name, Framed(len(found), b"".join(found)))
 
     def _split(self, data: bytes) -> str:
         bucket = int.from_bytes(hashlib.sha256(data).digest(), "big") % 100
@@ -139,17 +177,19 @@ class Ingest(beam.PTransform):
         read = (
             pipeline
             | "Shards" >> beam.Create(self._listing.shards)
+            | "Parts" >> beam.FlatMap(self._reader.parts)
             | "Spread" >> beam.Reshuffle()
             | "Read" >> beam.ParDo(self._reader).with_outputs(*SPLITS, _QUARANTINED, _SHARDS)
         )
         # TFX would shuffle rows here, which keeps all of them in memory; training brings its own order.
         for split, folder in self._folders.items():
-            _ = read[split] | f"Write[{split}]" >> _write(f"{folder}/{_EXAMPLES_PREFIX}", ".gz")
+            _ = read[split] | f"Write[{split}]" >> WriteFramed(f"{folder}/{_EXAMPLES_PREFIX}")
         bad = read[_QUARANTINED]
         _ = (
             bad
             | "Pack" >> beam.Map(QuarantinedRow.pack)
-            | "Write[bad]" >> _write(f"{self._quarantine}/rows", ".tfrecord.gz")
+            | "Write[bad]"
+            >> beam.io.WriteToTFRecord(f"{self._quarantine}/rows", file_name_suffix=".tfrecord.gz")
         )
         by_reason = bad | "Reason" >> beam.Map(lambda row: (row.reason, (row.file, row.record, row.text)))
         return (
@@ -160,43 +200,44 @@ class Ingest(beam.PTransform):
                 AsIter(read[_SHARDS]),
                 AsIter(by_reason | "Count" >> beam.combiners.Count.PerKey()),
                 AsIter(by_reason | "Named" >> beam.combiners.Top.SmallestPerKey(EXAMPLES_EACH)),
-                **{name: AsSingleton(read[name] | f"Count[{name}]" >> beam.combiners.Count.Globally())
+                **{name: AsSingleton(
+                       read[name]
+                       | f"Counts[{name}]" >> beam.Map(lambda framed: Framed(*framed).rows)
+                       | f"Count[{name}]" >> beam.CombineGlobally(sum))
                    for name in self._folders},
             )
             | "WriteReport" >> beam.Map(_write_report, f"{self._quarantine}/{QUARANTINE_REPORT_FILE}")
         )  # fmt: skip
 
 
-def _write(prefix: str, suffix: str) -> beam.PTransform:
-    return beam.io.WriteToTFRecord(prefix, file_name_suffix=suffix)
-
-
 def _report(
     listing: Listing,
-    results: Iterable[ShardResult],
+    results: Iterable[PartResult],
     quarantined: Iterable[tuple[Reason, int]],
     named: Iterable[tuple[Reason, Sequence[tuple[str, int, str]]]],
     **splits: int,
 ) -> IngestReport:
     """What was read is counted in the readers; what was written, behind them."""
-    results = sorted(results, key=lambda result: result.shard)
+    results = sorted(results, key=lambda result: (result.shard, result.part))
     _check_all_read(listing, results)
     dropped: dict[str, Counter[str]] = {}
+    rows = Counter[Shard]()
     for result in results:
-        for (name, kind), rows in result.dropped.items():
-            dropped.setdefault(name, Counter())[kind] += rows
+        rows[result.shard] += result.rows
+        for (name, kind), count in result.dropped.items():
+            dropped.setdefault(name, Counter())[kind] += count
     report = IngestReport(
-        rows_in=sum(result.rows for result in results),
+        rows_in=rows.total(),
         splits={name: splits[name] for name in SPLITS},
         folder=listing.folder,
-        shards=tuple(IngestedShard(**result.shard._asdict(), rows=result.rows) for result in results),
+        shards=tuple(IngestedShard(**shard._asdict(), rows=rows[shard]) for shard in listing.shards),
         dropped=dict(sorted(dropped.items())),
         quarantined=dict(sorted(quarantined)),
         corrupt=tuple(result.corrupt for result in results if result.corrupt),
         examples=tuple(
             NamedRow(kind=reason, file=file, record=record, reason=text)
-            for reason, rows in sorted(named)
-            for file, record, text in sorted(rows)
+            for reason, first in sorted(named)
+            for file, record, text in sorted(first)
         ),
         span=listing.span,
         version=listing.version,
@@ -205,16 +246,25 @@ def _report(
     return report
 
 
-def _check_all_read(listing: Listing, results: Sequence[ShardResult]) -> None:
-    """Makes sure that each shard of the list was read, once, and no other.
+def _check_all_read(listing: Listing, results: Sequence[PartResult]) -> None:
+    """Makes sure that each shard of the list was read, once and whole, and no other.
+
+    Args:
+      listing: the shards.
+      results: sorted by shard and part.
 
     Raises:
       RuntimeError: names those that were not.
     """
-    read = Counter(result.shard.name for result in results)
-    listed = Counter(shard.name for shard in listing.shards)
-    if wrong := sorted((read - listed) + (listed - read)):
-        names = ", ".join(str(Path(listing.folder, name)) for name in wrong[:5])
+    next_part = dict.fromkeys(listing.shards, (0, 0))
+    wrong = set[str]()
+    for shard, rows, _, _, part in results:
+        if next_part.pop(shard, None) != (part.offset, part.number):
+            wrong.add(shard.name)
+        elif part.end:
+            next_part[shard] = (part.end, part.number + rows)
+    if wrong := wrong.union(shard.name for shard in next_part):
+        names = ", ".join(str(Path(listing.folder, name)) for name in sorted(wrong)[:5])
         raise RuntimeError(f"{len(wrong)} shards were not read exactly once: {names}")
 
 

@@ -1,5 +1,6 @@
-"""Reads TFRecord shards record by record, knowing file, position and offset. No TFX."""
+"""Reads TFRecord shards block by block, knowing file, position and offset. No TFX."""
 
+import mmap
 import os
 import struct
 import zlib
@@ -20,6 +21,8 @@ _FOOTER = struct.Struct("<I")
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_FORMAT = 31  # zlib's number for a gzip header and trailer, with the largest window
 _CHUNK = 1 << 16  # stored bytes that are decompressed in one call
+_BLOCK = 1 << 20  # bytes of content that are read in one call
+PART = 1 << 28  # bytes; a longer plain file is read in parts
 _AT_ONCE = 1 << 24  # bytes; a damaged length must not reserve memory that the file cannot fill
 MAX_RECORD = 64 << 20  # bytes; a longer record, or a gzip bomb, would take the machine's memory
 
@@ -33,6 +36,50 @@ class Record(NamedTuple):
     number: int
     data: bytes
     offset: int
+
+
+class Block(NamedTuple):
+    """Whole records that stand behind one another.
+
+    Attributes:
+      number: of the first in the shard, from 0.
+      offset: of the first in the shard's content.
+      content: the records as they are stored, with lengths and checksums.
+      starts: for each record, where its data begin in `content`.
+      ends: for each record, where its data end.
+    """
+
+    number: int
+    offset: int
+    content: bytes
+    starts: list[int]
+    ends: list[int]
+
+    def data(self, number: int) -> bytes:
+        """The data of one of the records."""
+        return self.content[self.starts[number] : self.ends[number]]
+
+    def frame(self, number: int) -> bytes:
+        """One of the records as it is stored."""
+        return self.content[self.starts[number] - _HEADER.size : self.ends[number] + _FOOTER.size]
+
+    def offset_of(self, number: int) -> int:
+        """Where one of the records begins in the shard's content."""
+        return self.offset + self.starts[number] - _HEADER.size
+
+
+class Part(NamedTuple):
+    """A stretch of a shard's content: where it begins, the number of its first record, and where it ends.
+
+    `end` is 0 where the part reaches to the end of the shard.
+    """
+
+    offset: int = 0
+    number: int = 0
+    end: int = 0
+
+
+WHOLE = Part()
 
 
 class CorruptShard(InputError):
@@ -69,10 +116,18 @@ class _TooLong(Exception):
 
 
 def read_shard(path: str, *, max_record: int = MAX_RECORD) -> Iterator[Record]:
-    """Reads a shard, plain or gzip, whatever its name ends in.
+    """Reads a shard, plain or gzip, whatever its name ends in, record by record; see `read_blocks`."""
+    for block in read_blocks(path, max_record=max_record):
+        for number in range(len(block.starts)):
+            yield Record(block.number + number, block.data(number), block.offset_of(number))
+
+
+def read_blocks(path: str, part: Part = WHOLE, *, max_record: int = MAX_RECORD) -> Iterator[Block]:
+    """Reads a shard, plain or gzip, whatever its name ends in, about a megabyte at a time.
 
     Args:
       path: of any file system that Beam knows.
+      part: what to read of a plain file, as `parts` gives it.
       max_record: the longest record that is read, in bytes. It bounds the memory that a file can take,
         whether plain, sparse or a gzip bomb.
 
@@ -81,21 +136,71 @@ def read_shard(path: str, *, max_record: int = MAX_RECORD) -> Iterator[Record]:
 
     Raises:
       CorruptShard: the file is not TFRecord, is truncated or damaged, or holds a record that is too long;
-        says how far it was read.
+        says how far it was read. All records before that were given.
       InputError: the file cannot be opened.
     """
-    number = offset = 0
+    offset, number, end = part
     with _open(path) as (content, stored):
-        try:
-            while (data := _next(content, max_record)) is not None:
-                yield Record(number, data, offset)
-                number += 1
-                offset += len(data) + _HEADER.size + _FOOTER.size
-        except (_Broken, _TooLong, EOFError, OSError, zlib.error) as error:
-            reason = _in_words(error, number, offset)
-            used = offset if content is stored else _stored_bytes(stored, offset)
-            unread = stored.seek(0, os.SEEK_END) - used
-            raise CorruptShard(path, reason, offset=offset, unread_bytes=unread) from error
+        if offset:
+            stored.seek(offset)
+        held, missing = b"", 0
+        error: Exception | None = None
+        while True:
+            size = min(max(missing, _BLOCK), _AT_ONCE)
+            try:
+                more = content.read(min(size, end - offset - len(held)) if end else size)
+            except (EOFError, OSError, zlib.error) as found:
+                more, error = b"", found
+            if not more and not error:
+                if not held:
+                    return
+                error = _Broken("truncated", in_header=len(held) < _HEADER.size)
+            held += more
+            if not error:
+                starts, ends, missing, error = _whole_records(held, max_record)
+                if starts:
+                    used = ends[-1] + _FOOTER.size
+                    yield Block(number, offset, held[:used], starts, ends)
+                    number, offset, held = number + len(starts), offset + used, held[used:]
+            if error:
+                reason = _in_words(error, number, offset)
+                used = offset if content is stored else _stored_bytes(stored, offset)
+                unread = stored.seek(0, os.SEEK_END) - used
+                raise CorruptShard(path, reason, offset=offset, unread_bytes=unread) from error
+
+
+def parts(path: str, size: int, *, longest: int = PART) -> Iterator[Part]:
+    """Divides a large plain shard, so that several processes can read it; any other is one part.
+
+    Only the lengths of the records are read, which takes a small part of the time of reading them. At a
+    damage the last part begins before it: reading that part finds it.
+
+    Args:
+      path: of the shard.
+      size: of the file, in bytes.
+      longest: about how long a part may become, in bytes.
+    """
+    offset = number = place = count = 0
+    if size > longest:
+        with _open(path) as (content, stored):
+            is_plain = content is stored
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            while is_plain and place + _HEADER.size <= size:
+                length, crc = _HEADER.unpack_from(mapped, place)
+                if crc != _masked_crc(mapped[place : place + 8]):
+                    break
+                if place - offset >= longest:
+                    yield Part(offset, number, place)
+                    offset, number = place, count
+                place += _HEADER.size + length + _FOOTER.size
+                count += 1
+    yield Part(offset, number)
+
+
+def framed(data: bytes) -> bytes:
+    """A record as it is stored, with length and checksums."""
+    length = len(data).to_bytes(8, "little")
+    return b"".join((length, _FOOTER.pack(_masked_crc(length)), data, _FOOTER.pack(_masked_crc(data))))
 
 
 def _in_words(error: Exception, number: int, offset: int) -> str:
@@ -135,34 +240,36 @@ def _is_header(data: bytes) -> bool:
     return len(data) == _HEADER.size and _HEADER.unpack(data)[1] == _masked_crc(data[:8])
 
 
-def _next(content: _Content, max_record: int) -> bytes | None:
-    """The data of the next record; None at the end."""
-    header = content.read(_HEADER.size)
-    if not header:
-        return None
-    if len(header) < _HEADER.size:
-        raise _Broken("truncated", in_header=True)
-    length, crc = _HEADER.unpack(header)
-    if crc != _masked_crc(header[:8]):
-        raise _Broken("damaged", in_header=True)
-    if length > max_record:
-        raise _TooLong(f"a record of {length:,} bytes, where {max_record:,} are allowed")
-    body = _read(content, length + _FOOTER.size)
-    if _FOOTER.unpack_from(body, length)[0] != _masked_crc(data := body[:length]):
-        raise _Broken("damaged")
-    return data
+def _whole_records(content: bytes, max_record: int) -> tuple[list[int], list[int], int, Exception | None]:
+    """Where the whole records of some content begin and end, up to the first that is not.
 
-
-def _read(content: _Content, size: int) -> bytes:
-    """Reads exactly `size` bytes."""
-    data = content.read(min(size, _AT_ONCE))
-    chunks, missing = [data], size - len(data)
-    while missing and (data := content.read(min(missing, _AT_ONCE))):
-        chunks.append(data)
-        missing -= len(data)
-    if missing:
-        raise _Broken("truncated")
-    return b"".join(chunks) if len(chunks) > 1 else chunks[0]
+    Returns:
+      starts; ends; how many bytes are missing of the record behind them; what is wrong with that, or None.
+    """
+    starts: list[int] = []
+    ends: list[int] = []
+    place, size = 0, len(content)
+    while place + _HEADER.size <= size:
+        length, crc = _HEADER.unpack_from(content, place)
+        if crc != _masked_crc(content[place : place + 8]):
+            return starts, ends, 0, _Broken("damaged", in_header=True)
+        if length > max_record:
+            return (
+                starts,
+                ends,
+                0,
+                _TooLong(f"a record of {length:,} bytes, where {max_record:,} are allowed"),
+            )
+        start = place + _HEADER.size
+        end = start + length
+        if end + _FOOTER.size > size:
+            return starts, ends, end + _FOOTER.size - size, None
+        if _FOOTER.unpack_from(content, end)[0] != _masked_crc(content[start:end]):
+            return starts, ends, 0, _Broken("damaged")
+        starts.append(start)
+        ends.append(end)
+        place = end + _FOOTER.size
+    return starts, ends, 0, None
 
 
 class _Inflated:
@@ -178,12 +285,12 @@ class _Inflated:
         self._ended = False
 
     def read(self, size: int) -> bytes:
-        """Reads `size` bytes, fewer only at the end."""
+        """Reads `size` bytes, fewer only at the end or before a damage."""
         while len(self._buffer) - self._used < size and not self._ended:
             self._fill()
-        if self._error and len(self._buffer) - self._used < size:
-            raise self._error
         data = bytes(self._buffer[self._used : self._used + size])
+        if self._error and not data:
+            raise self._error
         self._used += len(data)
         if self._used > _CHUNK:
             del self._buffer[: self._used]

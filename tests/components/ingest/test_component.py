@@ -2,6 +2,8 @@
 
 import os
 import re
+from functools import partial
+from itertools import chain
 
 import apache_beam as beam
 import pytest
@@ -10,7 +12,8 @@ from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
 
 from maskline.components.artifacts import QuarantineArtifact
-from maskline.components.ingest.beam import Ingest, ReadShard, ShardResult, _report
+from maskline.components.ingest import beam as beam_module
+from maskline.components.ingest.beam import Ingest, PartResult, ReadShard, ShardPart, _report
 from maskline.components.ingest.component import (
     Driver,
     Executor,
@@ -20,13 +23,14 @@ from maskline.components.ingest.component import (
 from maskline.components.ingest.listing import Listing, Shard, list_shards
 from maskline.components.ingest.quarantine import QuarantinedRow, read_report
 from maskline.components.ingest.rows import read_row
-from maskline.components.ingest.shards import read_shard
+from maskline.components.ingest.shards import CorruptShard, Part, parts, read_blocks, read_shard
 from maskline.pipeline.dag import create_pipeline
 from maskline.pipeline.local.inputs import find_data
 from maskline.pipeline.settings.load import load
 from maskline.transform.errors import InputError
 from maskline.transform.features import Reason, SequenceSpec
 from maskline.transform.names import SPLITS
+from tests.components.ingest.by_row import read_by_row
 from tests.support import GOOD, _field, example, tfrecord, write_shard
 
 SPEC = SequenceSpec()
@@ -155,13 +159,13 @@ def test_a_shard_that_changes_after_it_was_listed_ends_the_ingest(tmp_path, chan
     [shard] = list_shards(tmp_path, "*").shards
     change(path)
     with pytest.raises(InputError, match=re.escape(f"{path}: {problem}")):
-        list(ReadShard(str(tmp_path), SPEC).process(shard))
+        list(ReadShard(str(tmp_path), SPEC).process(ShardPart(shard)))
 
 
 def test_a_shard_that_changes_while_it_is_read_ends_the_ingest(tmp_path):
     path = write_shard(tmp_path / "a", numbered(3))
     [shard] = list_shards(tmp_path, "*").shards
-    reading = ReadShard(str(tmp_path), SPEC).process(shard)
+    reading = ReadShard(str(tmp_path), SPEC).process(ShardPart(shard))
     next(reading)
     os.utime(path, ns=(1, 1))
     with pytest.raises(InputError, match="was written to after it was listed"):
@@ -286,8 +290,9 @@ def test_corrupt_shard_ends_the_ingest_or_gives_what_is_readable(tmp_path):
     (tmp_path / "data/a").write_bytes(whole[:-5])
     nine = len(tfrecord(example(**row) for row in numbered(9)))
     reason = f"is truncated; 9 whole records were read, up to byte {nine}"
+    [shard] = list_shards(tmp_path / "data", "*").shards
     with pytest.raises(InputError, match=f"data/a: {reason}"):
-        list(ReadShard(str(tmp_path / "data"), SPEC).process(*list_shards(tmp_path / "data", "*").shards))
+        list(ReadShard(str(tmp_path / "data"), SPEC).process(ShardPart(shard)))
     report, splits, _ = ingest(tmp_path, keep_readable=True)
     [corrupt] = report.corrupt
     assert corrupt.model_dump() == {
@@ -297,12 +302,47 @@ def test_corrupt_shard_ends_the_ingest_or_gives_what_is_readable(tmp_path):
     assert sum(map(len, splits.values())) == report.rows_in == 9
 
 
+def test_a_large_shard_is_read_in_parts_with_the_same_numbers_and_offsets(tmp_path, monkeypatch):
+    given = numbered(200)
+    for number in range(0, 200, 7):
+        given[number] = GOOD | {"op": [77]}
+    path = write_shard(tmp_path / "data/a", given)
+    write_shard(tmp_path / "data/b", numbered(50), compress=True)
+    monkeypatch.setattr(beam_module, "parts", partial(parts, longest=1000))
+    found = list(parts(str(path), path.stat().st_size, longest=1000))
+    assert len(found) == len({(part.offset, part.number) for part in found}) > 5
+    report, splits, bad = ingest(tmp_path)
+    expected = read_by_row(str(path), SPEC)
+    assert sorted(bad, key=lambda row: row.record) == expected.bad
+    assert len(expected.bad) == report.bad_rows == 29
+    in_b = [example(**row) for row in numbered(50)]
+    assert sorted(chain(*splits.values())) == sorted(chain(*expected.splits.values(), in_b))
+    assert [(shard.name, shard.rows) for shard in report.shards] == [("a", 200), ("b", 50)]
+
+
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.99])
+def test_damage_in_a_shard_of_several_parts_is_found(tmp_path, place):
+    path = write_shard(tmp_path / "a", numbered(200))
+    damaged = bytearray(path.read_bytes())
+    damaged[int(len(damaged) * place)] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(CorruptShard) as whole:
+        list(read_shard(str(path)))
+    found = []
+    for part in parts(str(path), len(damaged), longest=1000):
+        try:
+            list(read_blocks(str(path), part))
+        except CorruptShard as error:
+            found.append(str(error))
+    assert found == [str(whole.value)]
+
+
 A, B = Shard("a", 1, 1), Shard("b", 1, 1)
 LISTING = Listing(folder="/data", shards=(A, B))
 
 
 def test_counts_that_do_not_agree_are_an_error():
-    results = [ShardResult(A, 7, None), ShardResult(B, 3, None)]
+    results = [PartResult(A, 7, None), PartResult(B, 3, None)]
     with pytest.raises(RuntimeError, match=r"10 rows were read, but 6 train \+ 2 eval \+ 1 quarantined"):
         _report(LISTING, results, [(Reason.MISSING, 1)], [], train=6, eval=2)
 
@@ -310,7 +350,18 @@ def test_counts_that_do_not_agree_are_an_error():
 @pytest.mark.parametrize("results", [[A], [A, B, B], [A, Shard("c", 1, 1)]])
 def test_a_shard_that_was_not_read_once_is_an_error(results):
     with pytest.raises(RuntimeError, match="shards were not read exactly once: /data/b"):
-        _report(LISTING, [ShardResult(shard, 0, None) for shard in results], [], [], train=0, eval=0)
+        _report(LISTING, [PartResult(shard, 0, None) for shard in results], [], [], train=0, eval=0)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [[Part(0, 0, 90)], [Part(90, 9)], [Part(0, 0, 90), Part(90, 8)], [Part(0, 0, 80), Part(90, 9)]],
+    ids=["end is missing", "begin is missing", "rows are missing", "hole"],
+)
+def test_a_shard_whose_parts_do_not_fit_together_is_an_error(read):
+    results = [PartResult(A, 9, None, {}, part) for part in read]
+    with pytest.raises(RuntimeError, match="1 shards were not read exactly once: /data/a"):
+        _report(Listing(folder="/data", shards=(A,)), results, [], [], train=9 * len(read), eval=0)
 
 
 @pytest.mark.parametrize(

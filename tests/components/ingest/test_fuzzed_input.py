@@ -7,6 +7,8 @@ same each time; MASKLINE_FUZZ=10 makes ten times as many, other ones each time.
 import gzip
 import hashlib
 import struct
+from contextlib import suppress
+from unittest import mock
 
 import apache_beam as beam
 import pytest
@@ -15,13 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tfx_bsl.coders.example_coder import ExampleToNumpyDict
 
-from maskline.components.ingest.beam import Ingest, ReadShard
+from maskline.components.ingest import shards
+from maskline.components.ingest.beam import Ingest, ReadShard, ShardPart
 from maskline.components.ingest.listing import Shard, list_shards
 from maskline.components.ingest.quarantine import read_report
 from maskline.components.ingest.rows import read_row
+from maskline.components.ingest.shards import MAX_RECORD, CorruptShard, _whole_records, read_shard
 from maskline.transform.errors import InputError
 from maskline.transform.features import Reason, SequenceSpec
 from maskline.transform.names import SPLITS
+from tests.components.ingest.by_row import Outcome, read_by_row
 from tests.fuzz import cases
 from tests.support import GOOD, _field, _masked_crc, example, tfrecord
 
@@ -65,15 +70,45 @@ def listed(path):
 
 
 def read(path, content, *, keep_readable=True):
-    """The bytes of all rows in the order they came, the number of each outcome, and the shard's result."""
+    """The bytes of all rows as they stand in the file, and where it broke off."""
     path.write_bytes(content)
-    out = list(ReadShard(str(path.parent), SPEC, keep_readable=keep_readable).process(listed(path)))
-    assert out[-1].tag == "shards"
-    data = [item.value.data if item.tag == "quarantined" else item.value for item in out[:-1]]
-    assert out[-1].value.rows == len(data)
-    for item in out[:-1]:
-        assert item.tag in (*SPLITS, "quarantined")
-    return data, out[-1].value.corrupt
+    reader = ReadShard(str(path.parent), SPEC, keep_readable=keep_readable)
+    # Of every third file, blocks end within records.
+    with mock.patch.object(shards, "_BLOCK", 1 << 20 if len(content) % 3 else 50):
+        *out, last = list(reader.process(ShardPart(listed(path))))
+    assert last.tag == "shards"
+    if not keep_readable:
+        assert last.value.corrupt is None
+    written = Outcome({split: [] for split in SPLITS}, [], *last.value[1:4])
+    for item in out:
+        if item.tag == "quarantined":
+            written.bad.append(item.value)
+        else:
+            rows = unframed(item.value.content)
+            assert len(rows) == item.value.rows > 0
+            written.splits[item.tag] += rows
+    expected = read_by_row(str(path), SPEC)
+    assert in_any_order(written) == in_any_order(expected)
+    return [record.data for record in whole_records(path)], last.value.corrupt
+
+
+def unframed(content):
+    """The records of whole content."""
+    starts, ends, missing, error = _whole_records(content, MAX_RECORD)
+    assert (missing, error, tfrecord(content[a:b] for a, b in zip(starts, ends, strict=True))) == (
+        0, None, content,
+    )  # fmt: skip
+    return [content[start:end] for start, end in zip(starts, ends, strict=True)]
+
+
+def whole_records(path):
+    """All records before a damage."""
+    with suppress(CorruptShard):
+        yield from read_shard(str(path))
+
+
+def in_any_order(outcome):
+    return outcome._replace(splits={split: sorted(rows) for split, rows in outcome.splits.items()})
 
 
 def holds(path, content, stored=None):
@@ -216,7 +251,8 @@ def test_rows_are_split_as_tfx_would(tmp_path, row):
     (tmp_path / "a").write_bytes(tfrecord([example(**row)]))
     bucket = int(hashlib.sha256(example(**row)).hexdigest(), 16) % 100
     for percent, split in ((bucket, "eval"), (bucket + 1, "train")):
-        first, _ = ReadShard(str(tmp_path), SPEC, train_percent=percent).process(listed(tmp_path / "a"))
+        part = ShardPart(listed(tmp_path / "a"))
+        first, _ = ReadShard(str(tmp_path), SPEC, train_percent=percent).process(part)
         assert first.tag == split
 
 
@@ -259,16 +295,26 @@ odd_entries = st.tuples(odd_names, odd_features.map(lambda feature: _field(2, fe
 more_entries = st.lists(odd_entries.map(lambda entry: _field(1, entry)), max_size=2).map(b"".join)
 
 
-@cases(500)
-@given(row=good_rows, first=more_entries, second=more_entries, apart=st.booleans(), tail=st.booleans())
-def test_rows_in_odd_encodings_are_read_as_the_served_graph_reads_them_or_set_aside(
-    row, first, second, apart, tail
-):
+def odd_row(row, first, second, apart, tail):
     """Entries twice, lists in pieces, unpacked numbers, unknown fields, pieces of one message."""
     entries = example(**row)[2:]
     data = _field(1, first + entries + (b"" if apart else second))
-    data += _field(1, second) * apart + _field(7, b"?") * tail
+    return data + _field(1, second) * apart + _field(7, b"?") * tail
+
+
+odd_rows = st.builds(odd_row, good_rows, more_entries, more_entries, st.booleans(), st.booleans())
+
+
+@cases(500)
+@given(data=odd_rows)
+def test_rows_in_odd_encodings_are_read_as_the_served_graph_reads_them_or_set_aside(data):
     assert_read_alike(data)
+
+
+@cases(100)
+@given(data=st.lists(st.one_of(odd_rows, good_rows.map(lambda row: example(**row)), rows.map(encode))))
+def test_blocks_are_dealt_out_as_row_by_row(tmp_path, data):
+    assert holds(tmp_path / "a", tfrecord(data)) == data
 
 
 def assert_read_alike(data):
