@@ -3,7 +3,8 @@
 import hashlib
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from maskline.transform.features import ROW, TARGET, SequenceSpec
 
 _AT_ONCE = 8192  # rows in memory at a time
-_PILES = 256  # files that rows are divided among before sorting; only one is in memory at a time
+_IN_MEMORY = 32 << 20  # bytes of rows; more are sorted on disk
+_PILES = 256  # that rows are dealt into before sorting, one for each value of a byte
 
 
 class Rows(NamedTuple):
@@ -38,10 +40,11 @@ class Rows(NamedTuple):
 
 
 def read_rows(patterns: Sequence[str], spec: SequenceSpec, folder: Path) -> Rows:
-    """Reads the examples that Transform wrote into a sorted file, which is mapped into memory.
+    """Reads the examples that Transform wrote, once, in an order that their content alone decides.
 
-    Beam writes records in an order that changes from run to run; sorting makes training repeatable. Only a
-    few thousand rows are in memory at a time, besides what the system caches of the file.
+    Beam writes records in an order that changes from run to run; sorting makes training repeatable. Rows
+    that fit into 32 MiB stay in memory. Of more rows that much is in memory while they are sorted, and then
+    they are in a file that is mapped, of which the system caches what fits. The order is the same.
 
     Args:
       patterns: glob patterns of gzip TFRecord files of tf.Examples with `x` and `y`.
@@ -53,20 +56,14 @@ def read_rows(patterns: Sequence[str], spec: SequenceSpec, folder: Path) -> Rows
     """
     files = sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern))
     dtype = np.min_scalar_type(spec.size - 1)
-    with tempfile.TemporaryDirectory(dir=folder) as piles:
-        count = _deal(_tables(files, spec.length, dtype), Path(piles))
-        if not count:
-            return Rows(np.zeros((0, spec.length), dtype), np.zeros(0, dtype))
-        file, shape = folder / uuid.uuid4().hex, (count, spec.length + 1)
-        table = np.memmap(file, dtype, "w+", shape=shape)
-        start = 0
-        for pile in sorted(Path(piles).iterdir()):
-            rows = np.fromfile(pile, dtype).reshape(-1, spec.length + 1)
-            table[start : start + len(rows)] = rows[np.lexsort(rows.T[::-1])]
-            start += len(rows)
-        table.flush()
-    # Mapped again, for reading only: the system can drop such pages when memory is short.
-    table = np.memmap(file, dtype, "r", shape=shape)
+    chunks = _chunks(_tables(files, spec.length, dtype))
+    first, second = next(chunks, None), next(chunks, None)
+    if first is None:
+        return Rows(np.zeros((0, spec.length), dtype), np.zeros(0, dtype))
+    if second is None:
+        table = _table(np.sort(_keys(first)), dtype)
+    else:
+        table = _sorted_on_disk(chain([first, second], chunks), spec.length + 1, dtype, folder)
     return Rows(table[:, :-1], table[:, -1])
 
 
@@ -76,22 +73,60 @@ def _tables(files: list[str], length: int, dtype: np.dtype[Any]) -> Iterator[NDA
         ROW: tf.io.FixedLenFeature([length], tf.int64),
         TARGET: tf.io.FixedLenFeature([], tf.int64),
     }
+
+    def table(serialized: tf.Tensor) -> tf.Tensor:
+        parsed = tf.io.parse_example(serialized, parse)
+        return tf.cast(tf.concat([parsed[ROW], parsed[TARGET][:, None]], axis=1), dtype)
+
     records = tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_AT_ONCE)
-    for batch in records.map(lambda serialized: tf.io.parse_example(serialized, parse)).as_numpy_iterator():
-        yield np.column_stack([batch[ROW], batch[TARGET]]).astype(dtype)
+    yield from records.map(table, tf.data.AUTOTUNE).prefetch(2).as_numpy_iterator()
 
 
-def _deal(tables: Iterator[NDArray[np.integer]], folder: Path) -> int:
-    """Divides rows among files by a hash, so that equal rows meet in one file. Returns the number of rows."""
-    count = 0
+def _chunks(tables: Iterator[NDArray[np.integer]]) -> Iterator[NDArray[np.integer]]:
+    """Tables joined until they fill what may be in memory."""
+    held: list[NDArray[np.integer]] = []
     for table in tables:
-        factors = np.random.default_rng(0).integers(2**32, size=table.shape[1], dtype=np.uint32)
-        pile_of = (table.astype(np.uint32) @ factors) >> np.uint32(32 - _PILES.bit_length() + 1)
-        for pile in np.unique(pile_of):
-            with open(folder / f"{pile:03d}", "ab") as file:
-                file.write(table[pile_of == pile].tobytes())
-        count += len(table)
-    return count
+        held.append(table)
+        if sum(each.nbytes for each in held) >= _IN_MEMORY:
+            yield np.concatenate(held)
+            held = []
+    if held:
+        yield np.concatenate(held)
+
+
+def _keys(table: NDArray[np.integer]) -> NDArray[np.bytes_]:
+    """Each row as bytes that sort as rows do: first by a hash of the content, then by the ids."""
+    factors = np.random.default_rng(0).integers(2**32, size=table.shape[1], dtype=np.uint32)
+    hashed = (table.astype(np.uint32) @ factors) >> np.uint32(24)
+    ids = table.astype(table.dtype.newbyteorder(">")).view(np.uint8)
+    keys = np.concatenate([hashed.astype(np.uint8)[:, None], ids], axis=1)
+    return keys.view(f"S{keys.shape[1]}").ravel()
+
+
+def _table(keys: NDArray[np.bytes_], dtype: np.dtype[Any]) -> NDArray[np.integer]:
+    """The rows that `_keys` made the keys of."""
+    ids = keys.view(np.uint8).reshape(len(keys), keys.itemsize)[:, 1:]
+    return np.ascontiguousarray(ids).view(dtype.newbyteorder(">")).astype(dtype)
+
+
+def _sorted_on_disk(
+    chunks: Iterable[NDArray[np.integer]], width: int, dtype: np.dtype[Any], folder: Path
+) -> NDArray[np.integer]:
+    """Deals rows into a file for each hash, sorts file by file into one, and maps that into memory."""
+    file = folder / uuid.uuid4().hex
+    key = np.dtype(f"S{1 + width * dtype.itemsize}")
+    with tempfile.TemporaryDirectory(dir=folder) as piles, open(file, "wb") as out:
+        for chunk in chunks:
+            keys = np.sort(_keys(chunk))
+            ends = np.searchsorted(keys.view(np.uint8)[:: key.itemsize], np.arange(_PILES), "right")
+            for pile, part in enumerate(np.split(keys, ends[:-1])):
+                with open(Path(piles, f"{pile:03d}"), "ab") as some:
+                    some.write(part.tobytes())
+        for path in sorted(Path(piles).iterdir()):
+            out.write(_table(np.sort(np.fromfile(path, key)), dtype).tobytes())
+    # Mapped to be read only: the system may drop its pages, and memory stays flat.
+    table: NDArray[np.integer] = np.memmap(file, dtype, "r").reshape(-1, width)
+    return table
 
 
 def batches_of(rows: Rows, *, batch_size: int, lengths: Sequence[int], pad_id: int = 0) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from maskline.trainer import dataset
 from maskline.trainer.dataset import Rows, batches_of, in_order, read_rows, stacks
 from maskline.transform.features import SequenceSpec
 
@@ -29,11 +30,11 @@ def as_sorted(rows):
 def epochs(*numbers, batch_size=7, lengths=(5,), steps=3):
     """The batches of these epochs."""
     number = iter(numbers)
-    dataset = stacks(
+    batches = stacks(
         ROWS, steps=steps, batch_size=batch_size, lengths=lengths, seed=3, epoch=lambda: next(number)
     )
-    taken = [list(dataset.as_numpy_iterator()) for _ in numbers]
-    assert all(len(epoch) == dataset.cardinality() for epoch in taken)
+    taken = [list(batches.as_numpy_iterator()) for _ in numbers]
+    assert all(len(epoch) == batches.cardinality() for epoch in taken)
     assert not any(weights[count:].any() for epoch in taken for _, _, weights, count in epoch)
     return [
         [(x[i][weights[i] > 0], y[i][weights[i] > 0]) for x, y, weights, count in epoch for i in range(count)]
@@ -56,12 +57,35 @@ def test_digest_knows_targets_from_ids():
     assert ROWS.digest() != moved.digest()
 
 
-def test_rows_are_read_from_a_file_and_not_held(tmp_path):
+def test_few_rows_are_held_and_many_are_mapped_in_the_same_order(tmp_path, monkeypatch):
     write_examples(tmp_path / "a.gz", ROWS)
-    rows = read_rows([f"{tmp_path}/a.gz"], SPEC, tmp_path)
-    assert isinstance(rows.x.base, np.memmap)
-    assert rows.x.dtype == np.uint8
-    assert not rows.x.flags.writeable
+    held = read_rows([f"{tmp_path}/a.gz"], SPEC, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.gz"]
+    monkeypatch.setattr(dataset, "_AT_ONCE", 16)
+    monkeypatch.setattr(dataset, "_IN_MEMORY", 16 * 6 * 2)
+    mapped = read_rows([f"{tmp_path}/a.gz"], SPEC, tmp_path)
+    assert isinstance(mapped.x.base, np.memmap)
+    assert held.x.dtype == mapped.x.dtype == np.uint8
+    assert not mapped.x.flags.writeable
+    np.testing.assert_array_equal(held.x, mapped.x)
+    np.testing.assert_array_equal(held.y, mapped.y)
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(20, np.uint8), (300, np.uint16), (70_000, np.uint32)])
+def test_rows_keep_the_order_that_models_were_trained_in(tmp_path, size, dtype):
+    """By a hash's first byte, then by ids; the digest of rows in their order is part of an identity."""
+    rng = np.random.default_rng(1)
+    x = rng.integers(1, size, (300, 5))
+    x[200:] = x[:100]
+    write_examples(tmp_path / "a.gz", Rows(x, x[:, 2]))
+    spec = SequenceSpec(length=5, vocabulary=[*SPEC.vocabulary, *map(str, range(100, 80 + size))])
+    found = read_rows([f"{tmp_path}/a.gz"], spec, tmp_path)
+    table = np.column_stack([x, x[:, 2]]).astype(np.uint32)
+    factors = np.random.default_rng(0).integers(2**32, size=6, dtype=np.uint32)
+    order = np.lexsort([*table.T[::-1], table @ factors >> np.uint32(24)])
+    np.testing.assert_array_equal(found.x, x[order])
+    np.testing.assert_array_equal(found.y, x[order, 2])
+    assert found.x.dtype == dtype
 
 
 def test_no_rows_are_no_rows(tmp_path):
