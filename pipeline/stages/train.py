@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tfx.components import Transform
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.types import Channel
 from tfx.types.standard_artifacts import Examples, Model
@@ -12,6 +11,7 @@ from maskline.components.artifacts import Release, VerdictArtifact
 from maskline.components.resolvers.models import BaseModelStrategy
 from maskline.components.resolvers.spans import WindowStrategy
 from maskline.components.trainer import Trainer
+from maskline.components.transform import Transform
 from maskline.pipeline.fingerprint import SourceCode
 from maskline.pipeline.settings.sections import Settings
 from maskline.pipeline.stages.ingest import IngestStage
