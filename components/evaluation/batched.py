@@ -13,6 +13,7 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
+import pyarrow as pa
 import tensorflow_model_analysis as tfma
 from numpy.typing import NDArray
 from tensorflow_model_analysis import constants
@@ -24,8 +25,11 @@ from maskline.components.evaluation.answers import Answered, ModelAnswers, measu
 from maskline.components.evaluation.baselines import Baselines
 from maskline.components.evaluation.report import CANDIDATE, OVERALL, EvaluationReport
 from maskline.components.evaluation.slices import SliceSpec
+from maskline.components.ingest.shards import read_blocks
 from maskline.transform.features import SequenceSpec
 from maskline.transform.names import EVALUATION_FILE
+
+_BATCH = 4096  # rows that the models are asked at once
 
 
 def evaluator(
@@ -58,6 +62,15 @@ def evaluator(
         run_after=tfma.extractors.extractor.LAST_EXTRACTOR_STAGE_NAME,
         ptransform=_Evaluate(answer, finish, f"{target}/{EVALUATION_FILE}"),
     )
+
+
+def read_batches(file: str) -> Iterator[pa.RecordBatch]:
+    """Reads a file of tf.Examples as TFMA takes them, serialized, some thousands at a time."""
+    for block in read_blocks(file):
+        for start in range(0, len(block.starts), _BATCH):
+            numbers = range(start, min(start + _BATCH, len(block.starts)))
+            column = pa.array([[block.data(n)] for n in numbers], pa.large_list(pa.large_binary()))
+            yield pa.RecordBatch.from_arrays([column], [constants.ARROW_INPUT_COLUMN])
 
 
 class _Evaluate(beam.PTransform):

@@ -10,13 +10,12 @@ from typing import Any
 
 import apache_beam as beam
 import tensorflow_model_analysis as tfma
-from tensorflow_model_analysis import constants
 from tfx import types
-from tfx.components.util import tfxio_utils
 from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
+from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
-from tfx.utils import io_utils, path_utils
+from tfx.utils import path_utils
 
 from maskline.components.evaluation import batched, rows, translation
 from maskline.components.evaluation.baselines import Baselines
@@ -106,20 +105,14 @@ class Executor(ReadsPart, base_beam_executor.BaseBeamExecutor):
             for name, path in models.items()
         ]
         extractors = tfma.default_extractors(eval_shared_model=shared, eval_config=config)
-        read = tfxio_utils.get_tfxio_factory_from_artifact(
-            examples=examples,
-            telemetry_descriptors=["Evaluator"],
-            raw_record_column_name=constants.ARROW_INPUT_COLUMN,
-        )
+        folders = artifact_utils.get_split_uris(examples, EVAL)
+        files = [file for folder in folders for file in sorted(fileio.glob(f"{folder}/*"))]
         with self._make_beam_pipeline() as pipeline:
-            uris = artifact_utils.get_split_uris(examples, EVAL)
-            batches = [
-                pipeline | f"Read {n}" >> read(io_utils.all_files_pattern(uri)).BeamSource()
-                for n, uri in enumerate(uris)
-            ]
             _ = (
-                batches
-                | "Flatten" >> beam.Flatten()
+                pipeline
+                | "Files" >> beam.Create(files)
+                | "Spread" >> beam.Reshuffle()
+                | "Read" >> beam.FlatMap(batched.read_batches)
                 | "Evaluate"
                 >> tfma.ExtractEvaluateAndWriteResults(
                     eval_shared_model=shared,
