@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick fuzz jax lint prose docs audit bench speed chaos ablation databases browser builder lock clean
+.PHONY: help setup run test quick fuzz jax lint prose docs audit bench speed scale chaos ablation databases browser builder lock clean
 
 UV_VERSION := 0.13.9
 PIP_AUDIT_VERSION := 2.10.1
@@ -87,6 +87,9 @@ bench: setup ## measure against the reference loop and print the table
 speed: setup ## measure training itself; TORCH=<a Python with PyTorch> compares with that too
 	@$(BIN)/python -m tests.bench.speed 3 $(TORCH)
 	@$(BIN)/python -m tests.bench.memory
+
+scale: setup ## measure each node at 10,000 to 5,000,000 records; SIZES="10000 100000" measures these
+	@$(BIN)/python -m tests.bench.scale $(SIZES)
 
 chaos: setup ## damage a finished root in every way, call every command, and write docs/faults.md (hours; needs root; goes on where it was stopped)
 	@mkdir -p build/chaos

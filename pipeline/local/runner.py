@@ -15,6 +15,7 @@ import time
 import traceback
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 from typing import Any, NamedTuple, cast
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -33,6 +34,7 @@ from maskline.pipeline.local.space import Need
 from maskline.transform.errors import InputError, MachineError
 from maskline.transform.names import RUN_ID_PARAMETER
 
+logger = logging.getLogger(__name__)
 _GRACE = 10.0  # seconds that a node has to end after SIGTERM
 _TICK = 0.25  # seconds between two looks of a person at the clock
 # The last word of a node, and the error that it becomes.
@@ -205,6 +207,7 @@ def _run_node(
     except BaseException as error:
         traceback.print_exc()
         report = _report(name, error, need)
+    logger.info("%s: at most %d MiB of memory", name, getrusage(RUSAGE_SELF).ru_maxrss >> 10)
     connection.send(report)
     sys.stdout.flush()
     sys.stderr.flush()

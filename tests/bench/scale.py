@@ -1,0 +1,193 @@
+"""Measures a whole run at growing numbers of records; prints a Markdown table and draws the curve.
+
+Usage: python -m tests.bench.scale [RECORDS…]   (default 10000 100000 1000000 5000000)
+
+Each size is one `maskline run` from nothing, in two epochs at batch size 512, on sample records in ten
+shards. Seconds and memory are those of each node's process; a node's memory is its highest resident set,
+with the imports that all nodes share. The figures are kept in docs/scale.json, so that sizes can be measured
+one after the other; the table and docs/speed.png show all that were. An ideal stands beside them: what
+reading and parsing cost in TensorFlow's C++, and what an epoch's matrix products cost at the rate of one
+thread of this machine.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+SIZES = (10_000, 100_000, 1_000_000, 5_000_000)
+NODES = ("ExampleGen", "StatisticsGen", "Transform", "Trainer", "Evaluator")
+READING, IDEAL_READING, IDEAL_EPOCH = "reading for training", "ideal: reading and parsing", "ideal: an epoch"
+EPOCHS, BATCH = 2, 512
+CHILD = "import sys; from tests.bench import scale; scale.{}(*sys.argv[1:])"
+_Figures = dict[str, dict[str, float]]
+
+
+def main(sizes: list[int], folder: Path = Path("docs")) -> None:
+    kept = folder / "scale.json"
+    results: dict[str, _Figures] = json.loads(kept.read_text()) if kept.exists() else {}
+    for size in sizes:
+        with tempfile.TemporaryDirectory(prefix="maskline-scale-") as work:
+            results[str(size)] = measure(size, Path(work))
+        kept.write_text(json.dumps(results, indent=1) + "\n")
+        print(f"{size:,} records done", file=sys.stderr)
+    ordered = {size: results[size] for size in sorted(results, key=int)}
+    print("\n".join(table(ordered)))
+    plot(ordered, folder / "speed.png")
+
+
+def measure(records: int, work: Path) -> _Figures:
+    """Seconds, rows and MiB of each node, of the whole run, and of what they could ideally be."""
+    data, root = work / "data", work / "root"
+    _maskline("data", "--out", data, "--records", records // 10)
+    began = time.perf_counter()
+    _maskline(
+        "run", "--data", data, "--root", root, "--set", f"training.epochs={EPOCHS}",
+        "--set", f"training.batch_size={BATCH}",
+    )  # fmt: skip
+    whole = time.perf_counter() - began
+    [run] = [json.loads(_maskline("show", "--root", root, "--json"))]
+    seconds = {part["name"]: part["seconds"] for part in run["components"]}
+    log = "\n".join(file.read_text(errors="replace") for file in (root / "logs").iterdir())
+    peaks = {name: int(size) for name, size in re.findall(r"(\w+): at most (\d+) MiB of memory", log)}
+    held_out = _rows(root, "eval")
+    of_node = {"Evaluator": held_out}
+    found: _Figures = {
+        name: {"seconds": seconds[name], "rows": of_node.get(name, records), "mib": peaks[name]}
+        for name in NODES
+    }
+    found["whole run"] = {"seconds": whole, "rows": records, "mib": max(peaks.values())}
+    for name, child in ((READING, "read"), (IDEAL_READING, "read_ideally"), (IDEAL_EPOCH, "train_ideally")):
+        arguments = [data] if child == "read_ideally" else [root]
+        done = subprocess.run(
+            [sys.executable, "-c", CHILD.format(child), *map(str, arguments)],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        found[name] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _maskline(*arguments: Any) -> str:
+    command = [sys.executable, "-m", "maskline.pipeline.cli", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # 3: a gate stopped the release, which is no matter here.
+    if done.returncode not in (0, 3):
+        sys.exit(done.stdout[-3000:] + done.stderr[-3000:])
+    return done.stdout
+
+
+def _rows(root: Path, split: str) -> int:
+    [history] = root.glob("artifacts/Trainer/history/*/history.json")
+    return int(json.loads(history.read_text())["rows"][split])
+
+
+def read(root: str) -> None:
+    """Reads what Transform wrote, as Trainer does; prints its figures."""
+    from maskline.trainer.dataset import read_rows
+    from maskline.transform.features import SequenceSpec
+
+    [examples] = Path(root).glob("artifacts/Transform/transformed_examples/*")
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        rows = sum(
+            len(read_rows([f"{split}/*"], SequenceSpec(), Path(folder)).y)
+            for split in examples.glob("Split-*")
+        )
+        _print(began, rows)
+
+
+def read_ideally(data: str) -> None:
+    """A loop over the shards in C++."""
+    import tensorflow as tf
+
+    wanted = {name: tf.io.RaggedFeature(tf.int64) for name in ("defs", "op", "res")}
+    files = sorted(map(str, Path(data).glob("*.tfrecords")))
+    began, rows = time.perf_counter(), 0
+    for batch in tf.data.TFRecordDataset(files).batch(8192):
+        tf.io.parse_example(batch, wanted)
+        rows += len(batch)
+    _print(began, rows)
+
+
+def train_ideally(root: str) -> None:
+    """The matrix products of an epoch: forward, and twice that backward."""
+    import numpy as np
+    import tensorflow as tf
+
+    from maskline.trainer.model import build_model
+    from maskline.trainer.settings import TrainerSettings
+    from maskline.transform.features import SequenceSpec
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    rows = _rows(Path(root), "train")
+    sides = tf.constant(np.random.default_rng(0).normal(size=(2, 512, 512)), tf.float32)
+    product = tf.function(lambda: tf.reduce_sum(sides[0] @ sides[1]))
+    product()
+    began, count = time.perf_counter(), 0
+    while time.perf_counter() - began < 1:
+        product().numpy()
+        count += 1
+    rate = count * 2 * 512**3 / (time.perf_counter() - began)
+    spec = SequenceSpec()
+    model = build_model(spec, TrainerSettings().model)
+    products = 0
+    for layer in model.layers:
+        # A dense layer behind the attention sees a row once; all before it, each of its ids.
+        for weight in layer.trainable_weights:
+            if len(weight.shape) > 1 and "embedding" not in weight.path:
+                products += int(np.prod(weight.shape)) * (1 if "dense" in weight.path else spec.length)
+    print(json.dumps({"seconds": 3 * 2 * products * rows / rate, "rows": rows, "mib": 0}))
+
+
+def _print(began: float, rows: int) -> None:
+    import resource
+
+    mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": time.perf_counter() - began, "rows": rows, "mib": mib}))
+
+
+def table(results: Mapping[str, _Figures]) -> list[str]:
+    """One row for each node, three columns for each size."""
+    names = list(dict.fromkeys(name for figures in results.values() for name in figures))
+    lines = [
+        "| node | " + " | ".join(f"{int(size):,} records: s | rows/s | MiB" for size in results) + " |",
+        "| --- |" + " --- | --- | --- |" * len(results),
+    ]
+    for name in names:
+        cells = [
+            f"{one['seconds']:.1f} | {_rate(one):,.0f} | {one['mib']:,.0f}" if one else "– | – | –"
+            for one in (figures.get(name) for figures in results.values())
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def _rate(figures: Mapping[str, float]) -> float:
+    return figures["rows"] / max(figures["seconds"], 1e-9)
+
+
+def plot(results: Mapping[str, _Figures], file: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(7.5, 4.2), layout="constrained")
+    for name in next(iter(results.values())):
+        sizes = [int(size) for size in results if name in results[size]]
+        rates = [_rate(results[str(size)][name]) for size in sizes]
+        axis.loglog(sizes, rates, ":" if "ideal" in name else "-", marker="o", markersize=4, label=name)
+    axis.set_xlabel("records")
+    axis.set_ylabel("rows per second")
+    axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    axis.spines[["top", "right"]].set_visible(False)
+    figure.savefig(file, dpi=120)
+
+
+if __name__ == "__main__":
+    main([int(size) for size in sys.argv[1:]] or list(SIZES))
