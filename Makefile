@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick fuzz jax lint prose docs audit bench speed scale chaos ablation databases browser builder lock clean
+.PHONY: help setup run test quick fuzz jax lint prose docs audit bench speed scale chaos soak ablation databases browser builder lock clean
 
 UV_VERSION := 0.13.9
 PIP_AUDIT_VERSION := 2.10.1
@@ -94,6 +94,9 @@ scale: setup ## measure each node at 10,000 to 5,000,000 records; SIZES="10000 1
 chaos: setup ## damage a finished root in every way, call every command, and write docs/faults.md (hours; needs root; goes on where it was stopped)
 	@mkdir -p build/chaos
 	@$(BIN)/python -m tests.faults build/chaos
+
+soak: setup ## a simulated month of scheduled retraining, real runs and a moved clock (an hour); goes on after an end
+	@$(BIN)/python -m tests.soak build/soak
 
 ablation: setup ## train every way to mask, three seeds each, and write docs/ablation.md (an hour)
 	@rm -f docs/ablation.json

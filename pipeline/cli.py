@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from maskline.pipeline.commands.backfill import backfill
 from maskline.pipeline.commands.bless import bless
 from maskline.pipeline.commands.compare import compare
 from maskline.pipeline.commands.data import data
@@ -18,6 +19,7 @@ from maskline.pipeline.commands.history import history
 from maskline.pipeline.commands.import_ import import_
 from maskline.pipeline.commands.kubeflow import kubeflow
 from maskline.pipeline.commands.models import gc, models, rollback
+from maskline.pipeline.commands.notify import notify
 from maskline.pipeline.commands.options import (
     USER_PATH,
     config_option,
@@ -68,6 +70,8 @@ COMMANDS = (
     doctor,
     tick,
     schedule,
+    backfill,
+    notify,
     help_,
 )
 for command in COMMANDS:
@@ -90,6 +94,7 @@ for command in COMMANDS:
     is_flag=True,
     help="Release also where the live model is damaged, gone or unknown and cannot be compared with.",
 )
+@click.option("--only-ingest", is_flag=True, help="End at the data gate: nothing is trained or released.")
 def run(
     config_file: Path | None,
     span: str | None,
@@ -97,6 +102,7 @@ def run(
     engine: str | None,
     *,
     accept_unknown_live: bool,
+    only_ingest: bool,
     **places: Path | None,
 ) -> int:
     """Run the pipeline: ingest, check, transform, train, evaluate, release."""
@@ -106,7 +112,9 @@ def run(
     overrides = with_engine(overrides, engine)
     loaded = read_settings(config_file, overrides, data=places["data_dir"], root=places["root"], span=span)
     click.echo(loaded.in_force)
-    return run_locally(loaded, Console(loaded.settings), accept_unknown_live=accept_unknown_live)
+    return run_locally(
+        loaded, Console(loaded.settings), accept_unknown_live=accept_unknown_live, only_ingest=only_ingest
+    )
 
 
 def main() -> NoReturn:

@@ -85,19 +85,22 @@ def submit(
 @set_option
 @parameter_option
 def schedule(config_file: Path | None, overrides: tuple[str, ...], parameters: tuple[str, ...]) -> None:
-    """Run the pipeline on the schedule in cluster.schedule.cron.
+    """Run the pipeline on the schedule in schedule.cron, or in cluster.schedule.cron.
 
     One run works at a time, and missed times are not made up for. Calling this again adds no second
     schedule; if the pipeline has changed, the schedule runs the new version.
     """
     from maskline.pipeline.cluster.client import Client, read_parameters
     from maskline.pipeline.cluster.compiler import compile_pipeline
+    from maskline.pipeline.cluster.recurring import cluster_settings
 
-    compiled = compile_pipeline(read_settings(config_file, overrides).settings)
+    settings = read_settings(config_file, overrides).settings
+    cluster = cluster_settings(settings)
+    compiled = compile_pipeline(settings)
     document = compiled.document()
     values = read_parameters(document, parameters)
-    wanted = compiled.settings.cluster.schedule
-    client = Client(compiled.settings.cluster)
+    wanted = cluster.schedule
+    client = Client(cluster)
     pipeline, version = client.upload(compiled.name, document, compiled.description)
     made, new = client.schedule(pipeline, version, values)
     click.echo(f"schedule {wanted.name}: {wanted.cron} ({made}){'' if new else ', as before'}")

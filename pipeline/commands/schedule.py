@@ -4,7 +4,7 @@ import getpass
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,10 +16,16 @@ from maskline.pipeline.commands.options import (
     settings_of_root,
 )
 
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from maskline.pipeline.schedule.loop import Listen
+    from maskline.pipeline.settings.sections import Settings
+
 FIVE_FIELDS = "--crontab needs schedule.cron in five fields, since cron knows no seconds"
 
 
-def _arguments(config_file: Path | None, root: Path | None, overrides: tuple[str, ...]) -> list[str]:
+def arguments_of(config_file: Path | None, root: Path | None, overrides: tuple[str, ...]) -> list[str]:
     """The same options for another command, with whole paths."""
     config = ["--config", str(config_file.absolute())] if config_file else []
     place = ["--root", str(root.absolute())] if root else []
@@ -40,7 +46,7 @@ def tick(config_file: Path | None, root: Path | None, overrides: tuple[str, ...]
     from maskline.pipeline.settings.load import load
 
     settings = load(config_file, overrides, root=root)
-    return int(tick_once(settings, _arguments(config_file, root, overrides), say=click.echo))
+    return int(tick_once(settings, arguments_of(config_file, root, overrides), say=click.echo))
 
 
 @click.group(invoke_without_command=True)
@@ -51,7 +57,16 @@ def tick(config_file: Path | None, root: Path | None, overrides: tuple[str, ...]
     "--every", metavar="DURATION", help="A tick every 90s, 15m, 6h or 1d, in place of schedule.cron."
 )
 @click.option("--watch", is_flag=True, help="A tick when a new complete span appears.")
-@click.option("--systemd", is_flag=True, help="Print a systemd service that does this, and end.")
+@click.option(
+    "--listen", metavar="HOST:PORT", help="Serve /metrics, /healthz and a status page, as on 127.0.0.1:9100."
+)
+@click.option(
+    "--systemd",
+    is_flag=False,
+    flag_value="service",
+    type=click.Choice(["service", "tick", "timer"]),
+    help="Print a systemd service that does this, or a service for one tick and its timer, and end.",
+)
 @click.option("--crontab", is_flag=True, help="Print a line for crontab that does this, and end.")
 @click.pass_context
 def schedule(
@@ -61,7 +76,8 @@ def schedule(
     overrides: tuple[str, ...],
     every: str | None,
     watch: bool,
-    systemd: bool,
+    listen: str | None,
+    systemd: str | None,
     crontab: bool,
 ) -> int | None:
     """Tick by schedule.cron, or by --every or --watch, until told to end.
@@ -76,6 +92,7 @@ def schedule(
     from maskline.pipeline.settings.schedule import read_duration
     from maskline.transform.errors import InputError
 
+    serve = _server(listen) if listen else None
     settings = load(config_file, overrides, root=root)
     distance = read_duration(every) if every else None
     if every and not distance:
@@ -84,13 +101,18 @@ def schedule(
         raise InputError("give one of --every and --watch")
     if not (distance or watch or settings.schedule.cron):
         raise InputError("schedule.cron is not set; set it, or give --every 6h or --watch")
-    given = _arguments(config_file, root, overrides)
+    given = arguments_of(config_file, root, overrides)
     program, folder = Path(sys.argv[0]).absolute(), Path.cwd()
+    if systemd == "timer":
+        click.echo(_timer(settings, distance), nl=False)
+        return 0
     if systemd:
         when = ["--every", every] if every else ["--watch"] if watch else []
+        when += ["--listen", listen] if listen else []
+        once = systemd == "tick"
         text = units.service(
-            program, ["schedule", *when, *given], root=settings.root, folder=folder, user=getpass.getuser(),
-            grace=settings.schedule.grace,
+            program, ["tick", *given] if once else ["schedule", *when, *given], root=settings.root,
+            folder=folder, user=getpass.getuser(), grace=settings.schedule.grace, once=once,
         )  # fmt: skip
         click.echo(text, nl=False)
         return 0
@@ -100,8 +122,36 @@ def schedule(
         click.echo(units.crontab(settings.schedule.cron, program, ["tick", *given], folder=folder), nl=False)
         return 0
     return run_schedule(
-        lambda: load(config_file, overrides, root=root), When(distance, watch), given, say=click.echo
-    )
+        lambda: load(config_file, overrides, root=root), When(distance, watch), given, say=click.echo,
+        listen=serve,
+    )  # fmt: skip
+
+
+def _timer(settings: "Settings", distance: "timedelta | None") -> str:
+    """The timer of systemd that starts ticks as the schedule says."""
+    from maskline.pipeline.schedule import units
+    from maskline.pipeline.schedule.calendar import on_calendar
+    from maskline.transform.errors import InputError
+
+    jitter = settings.schedule.jitter
+    if distance:
+        return units.timer(every=distance.total_seconds(), jitter=jitter)
+    cron = settings.schedule.cron
+    found = on_calendar(cron, settings.schedule.timezone) if cron else None
+    if not found:
+        raise InputError(
+            f"--systemd timer: systemd cannot say schedule.cron '{cron}'; give --every 6h, or let `--systemd "
+            "service` keep maskline's own scheduler at work"
+        )
+    return units.timer(on_calendar=found, jitter=jitter)
+
+
+def _server(address: str) -> "Listen":
+    """What serves the state of a loop at an address."""
+    from maskline.pipeline.schedule import web  # a schedule that nobody watches does without
+
+    place = web.read_address(address)
+    return lambda heart: web.serving(place, heart, lambda: datetime.now(UTC), click.echo)
 
 
 @schedule.command()

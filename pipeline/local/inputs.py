@@ -62,9 +62,14 @@ def _hidden(listings: Sequence[Listing]) -> list[str]:
     return [f"{each.folder}: {hidden_note(each.hidden)}" for each in listings if each.hidden]
 
 
+def in_words(data: DataSettings, span: spans.Span) -> str:
+    """What a person calls a delivery of a span."""
+    return spans.span_name(data.path, span.number) + (f" version {span.version}" if span.version else "")
+
+
 def _delivery(span: spans.Span, data: DataSettings) -> Delivery:
     return Delivery(
-        spans.span_name(data.path, span.number) + (f" version {span.version}" if span.version else ""),
+        in_words(data, span),
         data.model_copy(update={"span": span.number}),
         list_shards(
             span.folder, data.pattern, presplit=data.presplit, span=span.number, version=span.version

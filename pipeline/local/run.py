@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from maskline.components.ingest.spans import is_pattern
 from maskline.components.pusher import audit
 from maskline.components.pusher.contents import look
 from maskline.components.release_gate.unknown_live import UnknownLive
@@ -22,7 +23,7 @@ from maskline.pipeline.local.inputs import Delivery
 from maskline.pipeline.local.space import Need
 from maskline.pipeline.local.streams import sent_to
 from maskline.pipeline.registry import inventory, live, releases
-from maskline.pipeline.registry.history import History, Run
+from maskline.pipeline.registry.history import OF_SPAN, History, Run
 from maskline.pipeline.registry.store import connect, settle
 from maskline.pipeline.settings.load import Loaded
 from maskline.pipeline.settings.remembered import remember
@@ -36,13 +37,16 @@ from maskline.transform.names import VERSION, ArtifactType, Exit
 logger = logging.getLogger(__name__)
 
 
-def run_locally(loaded: Loaded, console: Console, *, accept_unknown_live: bool = False) -> Exit:
+def run_locally(
+    loaded: Loaded, console: Console, *, accept_unknown_live: bool = False, only_ingest: bool = False
+) -> Exit:
     """Runs what is not up to date and says how it went.
 
     Args:
       loaded: the run's settings; the root remembers them.
       console: where progress and summary go.
       accept_unknown_live: release also where the live model cannot be compared with; the audit log keeps it.
+      only_ingest: end at the data gate; the span must be one of several.
 
     Returns:
       the exit status: 0 released or nothing new to do, 3 a gate stopped it, 1 it failed.
@@ -61,12 +65,17 @@ def run_locally(loaded: Loaded, console: Console, *, accept_unknown_live: bool =
     memory.check(settings.sequence, training)
     engines.check(settings.beam, {"root": settings.root, "data.path": Path(spans[-1].listing.folder)})
     schema = inputs.read_schema(settings.data.schema_file, settings.sequence)
+    if only_ingest and not is_pattern(settings.data.path):
+        raise InputError(
+            f"--only-ingest: {settings.data.path} has no spans; data.path needs {{SPAN}} or a date"
+        )
     versions = [span.listing.digest for span in spans]
     inputs_digest = depends_on(settings, schema, versions)
     with lock.hold(settings.root):
-        remember(loaded)
+        if not only_ingest:  # part of a backfill, whose options are not the user's
+            remember(loaded)
         unknown = _prepare(settings, console, accepted=accept_unknown_live)
-        if previous := None if unknown else _unchanged(settings, inputs_digest):
+        if previous := None if unknown or only_ingest else _unchanged(settings, inputs_digest):
             console.unchanged(previous)
             return previous.exit
         shards = [shard for span in spans for shard in span.listing.paths]
@@ -80,7 +89,9 @@ def run_locally(loaded: Loaded, console: Console, *, accept_unknown_live: bool =
         log = settings.root / "logs" / f"{name}.log"
         try:
             with scratch.folder(settings.root, name), _everything_logged_to(log, console):
-                failure = _attempt(settings, name, schema, spans, need, console, unknown)
+                failure = _attempt(
+                    settings, name, schema, spans, need, console, unknown, only_ingest=only_ingest
+                )
         except Interrupted:
             History(settings.metadata_file, settings.serving_dir).close_abandoned(canceled=True)
             console.note(f"log: {log}")
@@ -93,6 +104,10 @@ def run_locally(loaded: Loaded, console: Console, *, accept_unknown_live: bool =
         inventory.note(store, settings.root)
         releases.reconcile(store, settings.serving_dir)
         del store  # before the report forks
+        if only_ingest:
+            history = History(settings.metadata_file, settings.serving_dir, read_only=True)
+            ingested = history.run(f"{name}{OF_SPAN}{settings.data.span}")
+            return Exit.ERROR if failure else Exit.BLOCKED if ingested.blocked else Exit.OK
         result = History(settings.metadata_file, settings.serving_dir, read_only=True).run(name)
         console.summary(result, log, failure)
         failed = bool(failure) or result.exit is Exit.ERROR
@@ -146,6 +161,8 @@ def _attempt(
     need: Need,
     console: Console,
     unknown: UnknownLive | None,
+    *,
+    only_ingest: bool,
 ) -> Exception | None:
     """Builds the pipeline and runs it, older spans of the window before; gives what stopped it."""
     # Nodes work in the root and know it as `.`, so that the store and the cache hold no path to it.
@@ -160,6 +177,9 @@ def _attempt(
             from maskline.pipeline.local.beam_options import check_beam_options
             from maskline.pipeline.local.runner import ForkingRunner
         check_beam_options(settings.beam.args)
+        if only_ingest:
+            window.ingest_older(settings, spans[-1:], name, schema_file, console)
+            return None
         *older, newest = spans
         if older:
             window.ingest_older(settings, older, name, schema_file, console)

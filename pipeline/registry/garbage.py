@@ -21,6 +21,7 @@ from maskline.components.pusher import serving
 from maskline.components.pusher.contents import look
 from maskline.components.resolvers.best import most_accurate
 from maskline.pipeline.registry import live
+from maskline.pipeline.registry.history import OF_SPAN
 from maskline.pipeline.registry.releases import known_model, of_type, releases
 from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import InputError
@@ -61,12 +62,13 @@ class Garbage(NamedTuple):
         return [str(path) for path in (*paths, *self.folders, *self.logs, *self.checkpoints)]
 
 
-def find(store: MetadataStore, settings: Settings, *, keep: int) -> Garbage:
+def find(store: MetadataStore, settings: Settings, *, keep: int, keep_runs: int = 1) -> Garbage:
     """What can go when the newest `keep` versions stay; hold the root's lock, so that no run works.
 
     The live version is the newest one. What stays with a version: its model, all that went into it, and
-    everything else in the runs that made it and published it. The last run stays too, and the most
-    accurate model that was ever released, which the release gate compares with. Call `store.settle` before.
+    everything else in the runs that made it and published it. The last `keep_runs` runs stay too, and the
+    most accurate model that was ever released, which the release gate compares with. Call `store.settle`
+    before.
 
     Raises:
       InputError: the live version is damaged or gone, and what goes might bring it back; or the store knows
@@ -78,7 +80,7 @@ def find(store: MetadataStore, settings: Settings, *, keep: int) -> Garbage:
     present = contents.versions
     going = present[:-keep]
     stay = present[-keep:]
-    runs = _kept_runs(store, settings, stay)
+    runs = kept_runs(store, settings, stay, last=keep_runs)
     kept = {a.id for run in runs for a in store.get_artifacts_by_context(run.id)}
     kept |= _came_from(store, _models(store, settings, stay) | _best(store, settings.root))
     known = [a for a in store.get_artifacts() if a.state != mlmd.Artifact.DELETED]
@@ -150,10 +152,10 @@ def _best(store: MetadataStore, root: Path) -> set[int]:
     return {best.id} if best else set()
 
 
-def _kept_runs(
-    store: MetadataStore, settings: Settings, versions: Iterable[serving.Version]
+def kept_runs(
+    store: MetadataStore, settings: Settings, versions: Iterable[serving.Version], *, last: int = 1
 ) -> list[mlmd.Context]:
-    """The last run, and those that made or published the kept versions' models."""
+    """The last runs, those that ingested spans for them, and those that made or published some versions."""
     numbers = {version.number for version in versions}
     published = {r.id for r in releases(store) if r.properties[VERSION].int_value in numbers}
     made = _models(store, settings, versions) | published
@@ -166,7 +168,9 @@ def _kept_runs(
         for context in store.get_contexts_by_execution(execution.id)
     }
     runs = sorted(store.get_contexts_by_type(RUN_CONTEXT), key=lambda run: run.id)
-    return [run for run in runs[:-1] if run.name in names] + runs[-1:]
+    newest = [run.name for run in runs if OF_SPAN not in run.name][-last:]
+    newest += [run.name for run in runs[-1:]]  # one that was killed among the spans of its window
+    return [run for run in runs if run.name in names or run.name.split(OF_SPAN)[0] in newest]
 
 
 def _makers(store: MetadataStore, artifacts: set[int]) -> set[int]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -17,9 +18,12 @@ class Decision(StrEnum):
     """What a tick decided, or what became of the run that it started."""
 
     RELEASED = "released"
-    NOT_BLESSED = "not blessed"  # a gate said no; never tried again on the same data, settings and source
+    BLOCKED = "blocked"  # the data gate said no; tried again only when data, rules or source change
+    NOT_BLESSED = "not blessed"  # the model was not released; the live one stays
     FAILED = "failed"  # the machine, or a fault of maskline: tried again, with backoff
     REFUSED = "refused"  # what the user gave; not tried again until it changes
+    NOT_RETRAINED = "not retrained"  # as schedule.retrain says
+    INGESTED = "ingested"  # by a backfill, for a window
     NOTHING_NEW = "nothing new"
     NO_DATA = "no data"  # no complete span
     WAITING = "waiting"  # for the time of the next attempt
@@ -30,7 +34,10 @@ class Decision(StrEnum):
 
 
 # What started a run.
-RAN = (Decision.RELEASED, Decision.NOT_BLESSED, Decision.FAILED, Decision.REFUSED, Decision.INTERRUPTED)
+RAN = (
+    Decision.RELEASED, Decision.BLOCKED, Decision.NOT_BLESSED, Decision.FAILED, Decision.REFUSED,
+    Decision.INTERRUPTED,
+)  # fmt: skip
 
 
 class _Form(BaseModel):
@@ -38,7 +45,21 @@ class _Form(BaseModel):
 
 
 class Tick(_Form):
-    """One tick: `depends_on` is the digest of data, settings and source, `status` that of `maskline run`."""
+    """One tick.
+
+    Attributes:
+      time: when it ended.
+      decision: what it decided.
+      why: in words.
+      span: in words; empty for a plain folder.
+      depends_on: digest of data, settings and source.
+      status: the exit status of `maskline run`.
+      seconds: that the run took.
+      version: what was released; 0 for nothing.
+      rows, quarantined: of the ingest.
+      scored: version of the live model that was asked the span before the training; 0 where none was.
+      right, asked: rows that it answered right, and all.
+    """
 
     time: AwareDatetime
     decision: Decision
@@ -47,18 +68,31 @@ class Tick(_Form):
     depends_on: str = ""
     status: int = 0
     seconds: float = 0.0
+    version: int = 0
+    rows: int = 0
+    quarantined: int = 0
+    scored: int = 0
+    right: int = 0
+    asked: int = 0
+
+    @property
+    def accuracy(self) -> float | None:
+        """That of the live model on the span, before it was trained on; None where it was not asked."""
+        return self.right / self.asked if self.asked else None
 
     def __str__(self) -> str:
         span = f"span {self.span}: " if self.span else ""
-        return f"{self.time:%Y-%m-%d %H:%M:%S} UTC  {span}{self.decision}: {self.why}"
+        live = f"; live version {self.scored} was right on {self.accuracy:.1%}" if self.asked else ""
+        return f"{self.time:%Y-%m-%d %H:%M:%S} UTC  {span}{self.decision}: {self.why}{live}"
 
 
 class Pause(_Form):
-    """Who paused the schedule, when and why."""
+    """Who paused the schedule, when and why; `automatic` after failures."""
 
     time: AwareDatetime
     who: str
     why: str
+    automatic: bool = False
 
 
 def ticks(root: Path) -> list[Tick]:
@@ -90,6 +124,23 @@ def append(root: Path, tick: Tick) -> None:
         file.write(tick.model_dump_json().encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def prune(root: Path, before: datetime) -> int:
+    """Removes old ticks that ran nothing, so that a tick each minute fills no disk; gives how many went.
+
+    Written beside and renamed. Hold the lock of ticks.
+    """
+    known = ticks(root)
+    kept = [tick for tick in known if tick.time >= before or tick.decision in RAN or tick.version]
+    if len(kept) < len(known):
+        partial = root / FOLDER / f"{_TICKS}.partial"
+        with open(partial, "wb") as file:
+            file.writelines(tick.model_dump_json().encode() + b"\n" for tick in kept)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(root / FOLDER / _TICKS)
+    return len(known) - len(kept)
 
 
 def _ends_a_line(file: Path) -> bool:

@@ -7,18 +7,22 @@ again and again, in small steps: a clock that jumps makes no double and no missi
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from maskline.components.ingest import spans
-from maskline.pipeline.errors import BusyError
+from maskline.pipeline.notify import outbox
+from maskline.pipeline.schedule import child, disk, status
 from maskline.pipeline.schedule.alone import alone
+from maskline.pipeline.schedule.events import watched
+from maskline.pipeline.schedule.heart import Heart
+from maskline.pipeline.schedule.in_force import InForce
 from maskline.pipeline.schedule.ledger import FOLDER
+from maskline.pipeline.schedule.waker import Waker
 from maskline.pipeline.settings.schedule import Overlap, times
 from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import InputError
@@ -26,6 +30,10 @@ from maskline.transform.names import Exit
 
 _STEP = 5.0  # seconds between two looks at the clock
 _WATCH = 30.0  # seconds between two looks for a new span
+_SETTLE = 1.0  # seconds after a file event
+_MESSAGES = timedelta(minutes=1)  # between two looks whether a message waits to be sent
+
+Listen = Callable[[Heart], Any]  # makes a context that serves while it is open
 
 
 class When(NamedTuple):
@@ -44,6 +52,15 @@ class When(NamedTuple):
         return next(times(settings.schedule.cron, after.astimezone(zone))).astimezone(UTC)
 
 
+class _Asked:
+    """What signals and file events asked for; `ending` is the number of the signal that asks for the end."""
+
+    def __init__(self) -> None:
+        self.ending = 0
+        self.reread = False
+        self.files = False
+
+
 def run_schedule(
     read: Callable[[], Settings],
     when: When,
@@ -51,7 +68,9 @@ def run_schedule(
     *,
     say: Callable[[str], Any] = print,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    wait: Callable[[float], Any] = time.sleep,
+    wait: Callable[[float], Any] | None = None,
+    program: Sequence[str] = child.MASKLINE,
+    listen: Listen | None = None,
 ) -> int:
     """Waits and ticks until it is told to end.
 
@@ -62,33 +81,109 @@ def run_schedule(
       say: takes one line.
       clock: the time, in UTC.
       wait: takes seconds.
+      program: `maskline`, as a command.
+      listen: serves metrics and health meanwhile.
 
     Returns:
       the exit status: 130 after SIGINT, 143 after SIGTERM.
 
     Raises:
-      InputError: the settings are wrong at the start.
-      BusyError: another scheduler works on the root.
+      InputError: the settings are wrong at the start, or another scheduler works on the root.
     """
-    settings = read()
-    with alone(settings.root / FOLDER / "scheduler") as holder, _stoppable() as stopped:
+    force = InForce(read, arguments, say)
+    root = force.settings.root
+    waker = Waker()
+    with ExitStack() as stack:
+        holder = stack.enter_context(alone(root / FOLDER / "scheduler"))
         if holder is not None:
-            raise BusyError(f"{settings.root}: another scheduler works here (process {holder})")
+            raise InputError(f"{root}: another scheduler works here (process {holder}); end it first")
+        _check_room(force.settings)
+        asked = stack.enter_context(_signals(waker))
+        if when.watch:
+            stack.enter_context(watched(force.settings.data.path, lambda: _look(asked, waker), say))
+        now = clock()
+        heart = Heart(force.settings, now if when.watch else when.next(force.settings, now))
+        if listen:
+            stack.enter_context(listen(heart))
+        loop = _Loop(when, force, heart, asked, say, clock, wait or waker.wait, program)
+        loop.run()
+    waker.close()
+    return 128 + asked.ending if asked.ending else 0
+
+
+class _Loop(NamedTuple):
+    """The parts of the loop, so that each step finds them."""
+
+    when: When
+    force: InForce
+    heart: Heart
+    asked: _Asked
+    say: Callable[[str], Any]
+    clock: Callable[[], datetime]
+    wait: Callable[[float], Any]
+    program: Sequence[str]
+
+    def run(self) -> None:
         seen: frozenset[spans.Span] | None = None
-        due = clock() if when.watch else when.next(settings, clock())
-        while not stopped:
-            if not when.watch:
-                say(f"next tick at {_local(due, settings)}")
-            if not _wait_until(due, clock, wait, stopped):
-                break
-            settings = _again(read, settings, say)
+        while not self.asked.ending:
+            if not self.when.watch:
+                self.say(status.line(self.heart.settings, self.heart.due, self.clock()))
+            if not self._wait_until_due():
+                continue
+            self._read_again()
+            settings = self.heart.settings
             there = _complete(settings)
-            status = int(Exit.OK)
-            if not when.watch or there != seen:
-                status = _tick(settings, arguments, stopped, wait)
+            ended = int(Exit.OK)
+            if not self.when.watch or there != seen:
+                ended = self._tick()
             seen = there
-            due = _next(settings, when, due, clock(), status)
-    return 128 + stopped[0] if stopped else 0
+            self.heart.due = _next(settings, self.when, self.heart.due, self.clock(), ended)
+
+    def _read_again(self) -> None:
+        self.force.again(self.clock())
+        self.heart.settings = self.force.settings
+
+    def _wait_until_due(self) -> bool:
+        """Waits in small steps; False where a signal came: for the end, or to read the settings."""
+        told = None
+        while not self.asked.ending:
+            if self.asked.reread:
+                self.asked.reread = False
+                self._read_again()
+                self.say("the settings were read again")
+                if not self.when.watch and not self.when.every:
+                    self.heart.due = self.when.next(self.heart.settings, self.clock())
+                return False
+            now = self.clock()
+            left = (self.heart.due - now).total_seconds()
+            if left <= 0:
+                return True
+            if told is None or abs(now - told) >= _MESSAGES:
+                told = now
+                settings = self.heart.settings
+                outbox.deliver(settings.root, settings.notify, now, self.say)
+            self.wait(min(left, _STEP))
+            if self.when.watch and self.asked.files:
+                self.asked.files = False
+                self.wait(_SETTLE)  # a copy of many files is one look
+                return True
+        return False
+
+    def _tick(self) -> int:
+        self.wait(random.uniform(0, self.heart.settings.schedule.jitter))
+        self.heart.ticking, began = self.clock(), time.monotonic()
+        process = child.start("tick", *self.force.arguments, program=self.program)
+        told = False
+        while process.poll() is None:
+            if self.asked.ending and not told:
+                process.terminate()
+                told = True
+            try:
+                process.wait(timeout=0.5)
+            except subprocess.TimeoutExpired:
+                continue
+        self.heart.seconds, self.heart.ticking = time.monotonic() - began, None
+        return process.returncode
 
 
 def _next(settings: Settings, when: When, due: datetime, now: datetime, status: int) -> datetime:
@@ -104,43 +199,12 @@ def _next(settings: Settings, when: When, due: datetime, now: datetime, status: 
     return when.next(settings, now)
 
 
-def _again(read: Callable[[], Settings], before: Settings, say: Callable[[str], Any]) -> Settings:
-    """The settings as the file has them now; those of before where the file is wrong."""
-    try:
-        found = read()
-    except InputError as error:
-        say(f"the settings cannot be used, and those of before stay in force: {error}")
-        return before
-    if found.root != before.root:
-        say(f"root: {found.root} takes effect when the scheduler is started again")
-        return before
-    return found
+def _check_room(settings: Settings) -> None:
+    """Refuses a bound of the size that the live version alone exceeds."""
+    if disk.size(settings.root) > settings.schedule.keep.gib * disk.GIB:
+        from maskline.pipeline.schedule import retention  # loads the metadata store
 
-
-def _tick(
-    settings: Settings, arguments: Sequence[str], stopped: list[int], wait: Callable[[float], Any]
-) -> int:
-    wait(random.uniform(0, settings.schedule.jitter))
-    process = subprocess.Popen([sys.executable, "-m", "maskline.pipeline.cli", "tick", *arguments])
-    told = False
-    while process.poll() is None:
-        if stopped and not told:
-            process.terminate()
-            told = True
-        time.sleep(0.2)
-    return process.returncode
-
-
-def _wait_until(
-    due: datetime, clock: Callable[[], datetime], wait: Callable[[float], Any], stopped: list[int]
-) -> bool:
-    """Waits in small steps; False where it was told to end meanwhile."""
-    while not stopped:
-        left = (due - clock()).total_seconds()
-        if left <= 0:
-            return True
-        wait(min(left, _STEP))
-    return False
+        retention.check(settings)
 
 
 def _complete(settings: Settings) -> frozenset[spans.Span]:
@@ -152,18 +216,28 @@ def _complete(settings: Settings) -> frozenset[spans.Span]:
         return frozenset()
 
 
-def _local(moment: datetime, settings: Settings) -> str:
-    return f"{moment.astimezone(ZoneInfo(settings.schedule.timezone)):%Y-%m-%d %H:%M:%S %Z}"
+def _look(asked: _Asked, waker: Waker) -> None:
+    asked.files = True
+    waker.wake()
 
 
 @contextmanager
-def _stoppable() -> Iterator[list[int]]:
-    """A list that is empty until a signal asks for the end, and then holds its number."""
-    stopped: list[int] = []
-    asked = (signal.SIGTERM, signal.SIGINT)
-    before = {number: signal.signal(number, lambda n, _: stopped.append(n)) for number in asked}
+def _signals(waker: Waker) -> Iterator[_Asked]:
+    """What signals ask for, while the loop works: SIGTERM and SIGINT the end, SIGHUP to read the settings."""
+    asked = _Asked()
+
+    def end(number: int, _: Any) -> None:
+        asked.ending = asked.ending or number
+        waker.wake()
+
+    def reread(_: int, __: Any) -> None:
+        asked.reread = True
+        waker.wake()
+
+    handlers = {signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: reread}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        yield stopped
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

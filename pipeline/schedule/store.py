@@ -12,10 +12,14 @@ from maskline.transform.names import ROWS_READ, RUN_CONTEXT, RUN_INPUTS, SPAN, V
 
 
 class Seen(NamedTuple):
-    """What the last run depended on, and the spans that were ever ingested, as (number, version)."""
+    """What the last run depended on, the spans that were ever ingested, and the name of the newest run.
+
+    Spans are (number, version).
+    """
 
     last: str = ""
     spans: frozenset[tuple[int, int]] = frozenset()
+    run: str = ""
 
     def unchanged(self, depends_on: str) -> bool:
         """Whether the last run came to its end and depended on the same."""
@@ -49,4 +53,5 @@ def look_at_store(metadata_file: Path) -> Seen:
     return Seen(
         newest.custom_properties[RUN_INPUTS].string_value if newest else "",
         frozenset((e.properties[SPAN].int_value, e.properties[VERSION].int_value) for e in ingested),
+        newest.name if newest else "",
     )

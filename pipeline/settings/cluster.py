@@ -77,7 +77,9 @@ class ScheduleSettings(Section):
     """When the pipeline runs by itself."""
 
     name: KubernetesName = setting("maskline", "name of the schedule")
-    cron: str = setting("0 0 3 * * *", "second, minute, hour, day, month and weekday")
+    cron: str = setting(
+        "0 0 3 * * *", "second, minute, hour, day, month and weekday, in UTC; `schedule.cron` wins over it"
+    )
 
     @field_validator("cron")
     @classmethod

@@ -31,6 +31,18 @@ class CatchUp(StrEnum):
     NONE = "none"
 
 
+class KeepSettings(Section):
+    """What stays on the disk after a scheduled run; never less than the live version was made from."""
+
+    versions: int = setting(10, "the newest released versions", unit="versions", ge=1, le=100_000)
+    runs: int = setting(30, "the newest runs, with all that they made", unit="runs", ge=1, le=100_000)
+    days: float = setting(90, "what is older goes, whatever its number", unit="days", gt=0, le=36_500)
+    gib: float = setting(
+        20, "size of the root; where it is larger, old runs go first, then old versions", unit="GiB", gt=0,
+        le=1_000_000,
+    )  # fmt: skip
+
+
 class RetrainingSettings(Section):
     """When to look for new data, and how long a run and its retries may take."""
 
@@ -70,6 +82,33 @@ class RetrainingSettings(Section):
         ge=1,
         le=1000,
     )
+    retrain: str = setting(
+        "always",
+        "on a new span, train `always`, `on_drift`, `on_decay`, or `every 7 spans`; other spans are "
+        "scored and recorded",
+        pattern=r"^(always|on_drift|on_decay|every [1-9][0-9]{0,4} spans?)$",
+    )
+    max_decay: float = setting(
+        0.02,
+        "for `on_decay`: train where the live model lost more accuracy than this since its release",
+        unit="accuracy",
+        ge=0,
+        le=1,
+    )
+    max_age: float = setting(
+        0, "alarm when the live model is older than this; 0: never", unit="hours", ge=0, le=1e6
+    )
+    max_silence: float = setting(
+        0, "alarm when no new data came for so long; 0: never", unit="hours", ge=0, le=1e6
+    )
+    min_live_accuracy: float = setting(
+        0,
+        "alarm when the live model is right on a smaller share of a new span, before it was trained on",
+        unit="accuracy",
+        ge=0,
+        le=1,
+    )
+    keep: KeepSettings = KeepSettings()
 
     @model_validator(mode="after")
     def _can_fire(self) -> Self:

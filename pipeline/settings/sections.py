@@ -13,6 +13,7 @@ from maskline.components.model_checks.checks import ModelChecksSettings
 from maskline.components.release_gate.settings import ReleaseGateSettings, Threshold
 from maskline.pipeline.settings.cluster import ClusterSettings
 from maskline.pipeline.settings.engine import BeamSettings
+from maskline.pipeline.settings.notify import NotifySettings
 from maskline.pipeline.settings.schedule import RetrainingSettings
 from maskline.trainer.settings import ModelSettings, TrainingSettings, check_buckets, check_size
 from maskline.transform.errors import InputError
@@ -101,6 +102,7 @@ class Settings(Section):
     model_checks: ModelChecksSettings = ModelChecksSettings()
     beam: BeamSettings = BeamSettings()
     schedule: RetrainingSettings = RetrainingSettings()
+    notify: NotifySettings = NotifySettings()
     cluster: ClusterSettings = ClusterSettings()
 
     @model_validator(mode="after")

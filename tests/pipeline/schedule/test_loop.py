@@ -3,16 +3,22 @@
 import signal
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from maskline.pipeline.errors import BusyError
-from maskline.pipeline.schedule import loop
+from maskline.pipeline.notify import outbox
+from maskline.pipeline.notify.message import Message
+from maskline.pipeline.schedule import ledger, loop, retention
 from maskline.pipeline.schedule.alone import alone
+from maskline.pipeline.schedule.events import watched
+from maskline.pipeline.schedule.in_force import InForce
+from maskline.pipeline.schedule.ledger import Decision, Tick
 from maskline.pipeline.schedule.loop import When, run_schedule
 from maskline.pipeline.settings.load import load
+from maskline.pipeline.settings.notify import MessageKind
 from maskline.transform.errors import InputError
 from maskline.transform.names import Exit
 from tests.support import GOOD, PATIENCE, environment, write_shard
@@ -30,9 +36,9 @@ class Days:
         self.said: list[str] = []
         self.status = int(Exit.OK)
         self.before_wait = lambda: None
-        monkeypatch.setattr(loop, "_tick", self._tick)
+        monkeypatch.setattr(loop._Loop, "_tick", lambda _: self._tick())
 
-    def _tick(self, settings, arguments, stopped, wait):
+    def _tick(self):
         self.ticks.append(self.now)
         self.now += timedelta(seconds=self.takes)
         self.end_in_time()
@@ -145,7 +151,7 @@ def test_wrong_settings_at_the_start_and_a_second_scheduler_are_refused(tmp_path
     days = Days(tmp_path, monkeypatch, "schedule.cron=0 3 * * *")
     with (
         alone(days.read().root / "schedule" / "scheduler"),
-        pytest.raises(BusyError, match=r"another scheduler.*process"),
+        pytest.raises(InputError, match=r"another scheduler.*process"),
     ):
         days.go()
 
@@ -175,3 +181,89 @@ def test_scheduler_s_own_process_ends_at_sigterm_and_holds_little(tmp_path):
     finally:
         process.kill()
         process.communicate()
+
+
+def test_sighup_reads_the_settings_at_once(tmp_path, monkeypatch):
+    days = Days(tmp_path, monkeypatch, "schedule.cron=0 3 * * *", until=timedelta(days=2))
+
+    def edit():
+        if days.now.hour == 12 and len(days.ticks) == 1 and len(days.options) == 1:
+            days.options = ("schedule.cron=0 15 * * *", "schedule.overlap=one")
+            signal.raise_signal(signal.SIGHUP)
+
+    days.before_wait = edit
+    days.go()
+    assert days.times == ["27 03:00", "27 15:00", "28 15:00"]
+    assert "the settings were read again" in days.said
+
+
+def test_ticks_go_on_with_the_settings_of_before_while_the_file_is_wrong(tmp_path):
+    file = tmp_path / "s.yaml"
+    file.write_text("root: root\nschedule: {cron: '0 3 * * *', jitter: 1}\nnotify: {command: [cat]}\n")
+    said = []
+    force = InForce(lambda: load(file), ["--config", str(file)], said.append)
+    good = force.settings
+    file.write_text("schedule: {cron: [")
+    force.again(START)
+    assert force.settings == good
+    assert said[0].startswith("the settings cannot be used, and those of before stay in force: ")
+    assert load(Path(force.arguments[1])) == good, "a tick that reads the copy has the same settings"
+    force.again(START)
+    waiting = [entry.message.kind for entry in outbox.waiting(good.root)]
+    assert waiting == ["settings"], "one message, and not one for each tick"
+    file.write_text("root: root\nschedule: {cron: '0 4 * * *'}\nnotify: {command: [cat]}\n")
+    force.again(START)
+    assert force.settings.schedule.cron == "0 4 * * *"
+    assert force.arguments == ["--config", str(file)]
+    assert [entry.message.kind for entry in outbox.waiting(good.root)] == ["settings", "recovered"]
+
+
+def test_messages_that_wait_are_sent_between_ticks(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    days = Days(
+        tmp_path, monkeypatch, "schedule.cron=0 3 * * *", f"notify.command=[sh, -c, 'cat >> {out}']",
+        until=timedelta(hours=3),
+    )  # fmt: skip
+    settings = days.read()
+    message = Message.of(settings.root, MessageKind.FAILED, "x", START + timedelta(hours=1))
+    outbox.put(settings.root, settings.notify, message)
+    days.go()
+    assert message.id in out.read_text()
+    assert not outbox.waiting(settings.root)
+
+
+def test_file_event_ends_the_wait_of_a_watch(tmp_path):
+    (tmp_path / "spans").mkdir()
+    came = threading.Event()
+    with watched(tmp_path / "spans/{SPAN}", came.set, print):
+        write_shard(tmp_path / "spans/1/a.tfrecords", [GOOD])
+        assert came.wait(timeout=60)
+
+
+def test_folder_that_is_not_there_is_polled(tmp_path):
+    said = []
+    with watched(tmp_path / "none/{SPAN}", lambda: None, said.append):
+        pass
+    assert said == [f"{tmp_path}/none: no file events (No such file or directory); looking every 30 s"]
+
+
+def test_status_line_tells_the_last_decision(tmp_path, monkeypatch):
+    days = Days(tmp_path, monkeypatch, "schedule.cron=0 3 * * *", until=timedelta(hours=1))
+    tick = Tick(time=START, decision=Decision.BLOCKED, why="x", span="7", status=3)
+    ledger.append(days.read().root, tick)
+    days.go()
+    assert days.said[0] == "next tick at 2026-11-27 03:00:00 UTC; last: span 7 blocked"
+
+
+def test_bound_that_is_too_small_ends_the_scheduler_at_the_start(tmp_path, monkeypatch):
+    days = Days(tmp_path, monkeypatch, "schedule.cron=0 3 * * *", "schedule.keep.gib=1e-9")
+
+    def refuse(settings):
+        raise InputError("schedule.keep.gib: too small")
+
+    monkeypatch.setattr(retention, "check", refuse)
+    (days.read().root / "x").parent.mkdir(parents=True)
+    (days.read().root / "x").write_bytes(b"xx")
+    with pytest.raises(InputError, match=r"schedule\.keep\.gib"):
+        days.go()
+    assert days.ticks == []

@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from maskline.pipeline.local import lock
-from maskline.pipeline.schedule import ledger
+from maskline.pipeline.schedule import attempt, ledger
 from maskline.pipeline.schedule import tick as ticking
 from maskline.pipeline.schedule.alone import alone
+from maskline.pipeline.schedule.child import Ended
+from maskline.pipeline.schedule.due import due as what_is_due
 from maskline.pipeline.schedule.ledger import Decision, Pause, Tick
 from maskline.pipeline.schedule.store import Seen
 from maskline.pipeline.settings.load import load
@@ -25,12 +27,13 @@ class World:
         self.folder, self.now, self.statuses, self.asked, self.said = folder, START, [], [], []
         self.options, self.path = options, path
         self.seen = Seen()
-        monkeypatch.setattr(ticking, "run_process", self._run)
-        monkeypatch.setattr(ticking, "look_at_store", lambda file: self.seen)
+        monkeypatch.setattr(attempt, "run", self._run)
+        for module in (ticking, attempt):
+            monkeypatch.setattr(module, "look_at_store", lambda file: self.seen)
 
     def _run(self, settings, arguments):
         self.asked.append([a for a in arguments if a != "--quick"])
-        return self.statuses.pop(0)
+        return Ended(*self.statuses.pop(0))
 
     @property
     def settings(self):
@@ -84,7 +87,7 @@ def test_run_that_was_killed_or_took_too_long_is_a_failure(world):
 
 
 def test_nothing_new_starts_nothing(world):
-    [due] = ticking._due(world.settings, Seen())
+    [due] = what_is_due(world.settings, Seen(), [])
     world.seen = Seen(last=due.depends_on)
     assert world.tick() == Exit.OK
     assert world.decisions == [Decision.NOTHING_NEW]
