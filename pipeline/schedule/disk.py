@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from maskline.pipeline.settings.sections import Settings
+
 GIB = 1 << 30
 
 
@@ -15,3 +17,15 @@ def size(root: Path) -> int:
         except OSError:
             continue
     return total
+
+
+def check_room(settings: Settings) -> None:
+    """Refuses a `schedule.keep.gib` that the live version alone exceeds, before anything runs.
+
+    Raises:
+      InputError: names what is needed.
+    """
+    if size(settings.root) > settings.schedule.keep.gib * GIB:
+        from maskline.pipeline.schedule import retention  # costs a second, which an idle tick does not have
+
+        retention.check(settings)

@@ -97,7 +97,7 @@ def run_schedule(
         holder = stack.enter_context(alone(root / FOLDER / "scheduler"))
         if holder is not None:
             raise InputError(f"{root}: another scheduler works here (process {holder}); end it first")
-        _check_room(force.settings)
+        disk.check_room(force.settings)
         asked = stack.enter_context(_signals(waker))
         if when.watch:
             stack.enter_context(watched(force.settings.data.path, lambda: _look(asked, waker), say))
@@ -197,14 +197,6 @@ def _next(settings: Settings, when: When, due: datetime, now: datetime, status: 
         if not when.watch and when.next(settings, due) <= now:
             return now
     return when.next(settings, now)
-
-
-def _check_room(settings: Settings) -> None:
-    """Refuses a bound of the size that the live version alone exceeds."""
-    if disk.size(settings.root) > settings.schedule.keep.gib * disk.GIB:
-        from maskline.pipeline.schedule import retention  # loads the metadata store
-
-        retention.check(settings)
 
 
 def _complete(settings: Settings) -> frozenset[spans.Span]:

@@ -4,10 +4,9 @@ import json
 from collections.abc import Callable
 
 from maskline.components.pusher.contents import Version
-from maskline.components.pusher.serving import FACTS_PATH
 from maskline.pipeline.schedule.scoring import Score
 from maskline.pipeline.settings.sections import Settings
-from maskline.transform.names import ACCURACY
+from maskline.transform.names import ACCURACY, EXTRA_FOLDER, FACTS_FILE
 
 
 def reason_to_skip(settings: Settings, live: Version, score: Callable[[], Score], newer: int) -> str:
@@ -46,7 +45,9 @@ def reason_to_skip(settings: Settings, live: Version, score: Callable[[], Score]
 
 def _no_decay(settings: Settings, live: Version, found: Score) -> str:
     try:
-        released = float(json.loads((live.path / FACTS_PATH).read_bytes())["metrics"][ACCURACY])
+        released = float(
+            json.loads((live.path / EXTRA_FOLDER / FACTS_FILE).read_bytes())["metrics"][ACCURACY]
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return ""
     if found.accuracy is None or found.accuracy < settings.schedule.min_live_accuracy:

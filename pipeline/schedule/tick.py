@@ -13,7 +13,7 @@ from maskline.components.pusher import audit
 from maskline.pipeline.errors import BusyError
 from maskline.pipeline.local import lock
 from maskline.pipeline.notify import outbox
-from maskline.pipeline.schedule import due, incidents, intent, ledger, retention
+from maskline.pipeline.schedule import disk, due, incidents, intent, ledger
 from maskline.pipeline.schedule.alone import alone
 from maskline.pipeline.schedule.attempt import Clock, attempt
 from maskline.pipeline.schedule.intent import Intent
@@ -49,7 +49,7 @@ def tick_once(
     Raises:
       InputError: what the user gave is wrong; the decision is recorded.
     """
-    retention.check(settings)
+    disk.check_room(settings)
     status = Exit.OK
     with alone(settings.root / ledger.FOLDER / "tick") as holder:
         if holder is not None:
@@ -74,6 +74,8 @@ def tick_once(
 
 def _prune(settings: Settings, clock: Clock, say: Say) -> None:
     """Makes room as `schedule.keep` says; what hinders it is said, and the next run tries it again."""
+    from maskline.pipeline.schedule import retention  # costs a second, which an idle tick does not have
+
     try:
         if (pruned := retention.prune(settings, clock())) and pruned.garbage.size:
             say(f"schedule.keep: {pruned}")
