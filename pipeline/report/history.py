@@ -11,12 +11,12 @@ from matplotlib.axes import Axes
 from maskline.pipeline.report import page
 from maskline.pipeline.report.blocks import Block, Figure, Grid, ReportSection, Words
 from maskline.pipeline.report.plots import ABOVE, WIDE, Ink, draw, mark
-from maskline.pipeline.report.timeline import HistoryEntry, Went
+from maskline.pipeline.report.timeline import HistoryEntry, LivePeriod
 
 _COLORS = {"released": Ink.GOOD, "passed": Ink.GOOD, "released on purpose": Ink.OPEN}
 
 
-def make(entries: list[HistoryEntry], went: list[Went], file: Path) -> str:
+def make(entries: list[HistoryEntry], went: list[LivePeriod], file: Path) -> str:
     """The page.
 
     Args:
@@ -40,7 +40,7 @@ def make(entries: list[HistoryEntry], went: list[Went], file: Path) -> str:
     )
 
 
-def _summary(entries: list[HistoryEntry], went: list[Went]) -> str:
+def _summary(entries: list[HistoryEntry], went: list[LivePeriod]) -> str:
     counts: dict[str, int] = {}
     for entry in entries:
         counts[entry.decision] = counts.get(entry.decision, 0) + 1
@@ -61,7 +61,7 @@ def _day(time: datetime) -> float:
     return float(dates.date2num(time))  # type: ignore[no-untyped-call]
 
 
-def _live(went: list[Went]) -> Block:
+def _live(went: list[LivePeriod]) -> Block:
     if not went:
         return Words.of("No model was ever live here.", kind="missing")
     now = datetime.now(UTC).replace(second=0, microsecond=0)

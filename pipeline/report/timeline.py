@@ -64,7 +64,7 @@ class HistoryEntry(BaseModel):
     report: str = ""
 
 
-class Went(BaseModel):
+class LivePeriod(BaseModel):
     """From when to when a version was live; `until` is left out for the one that is live now."""
 
     version: int
@@ -113,12 +113,12 @@ def trainings(config: Settings) -> list[tuple[HistoryEntry, Path]]:
     ]
 
 
-def live(config: Settings) -> list[Went]:
+def live(config: Settings) -> list[LivePeriod]:
     """Which version was live from when to when, oldest first, by the audit log."""
     changes = audit.changes(config.serving_dir)
     ends: list[Change | None] = [*changes[1:], None]
     return [
-        Went(version=c.to, since=c.time, until=end.time if end else None, who=c.who, why=c.reason)
+        LivePeriod(version=c.to, since=c.time, until=end.time if end else None, who=c.who, why=c.reason)
         for c, end in zip(changes, ends, strict=False)
     ]
 

@@ -1,6 +1,7 @@
 """How long `maskline history` takes on a root with many runs: `python -m tests.bench.history [RUNS]`."""
 
 import json
+import resource
 import sys
 import tempfile
 import time
@@ -67,6 +68,12 @@ def many_runs(config: Settings, count: int, *, slices: int = 100) -> None:
         )
 
 
+def _used() -> float:
+    """Seconds of the processor that children have taken."""
+    found = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return found.ru_utime + found.ru_stime
+
+
 def main() -> None:
     """Prints seconds of whole commands."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 200
@@ -74,11 +81,12 @@ def main() -> None:
         root = Path(folder)
         many_runs(load(root=root), count)
         for options in ((), ("--json",), ("--html",)):
-            began = time.perf_counter()
+            began, used = time.perf_counter(), _used()
             done = maskline("history", "--root", root, *options)
             seconds = time.perf_counter() - began
             assert done.returncode == 0, done.stderr
-            print(f"maskline history {' '.join(options)}: {count} runs in {seconds:.1f} s")
+            name = " ".join(("maskline history", *options))
+            print(f"{name}: {count} runs in {seconds:.1f} s, {_used() - used:.1f} s of the processor")
 
 
 if __name__ == "__main__":

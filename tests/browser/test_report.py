@@ -1,12 +1,16 @@
 """A report in a real browser: its pictures show its numbers, it reaches for nothing, anybody can read it."""
 
 import json
+import shutil
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from maskline.pipeline.report import page, report
+from maskline.pipeline.report import history, page, report
+from maskline.pipeline.report.timeline import HistoryEntry, LivePeriod
 from tests.pipeline.report.made_up import CONFUSION, LENGTHS, LOSSES, made_up
 from tests.pipeline.report.test_report import FIGURES, HOSTILE, NAMES
+from tests.support import maskline
 
 
 def written(folder, **given):
@@ -96,6 +100,51 @@ def test_what_a_user_wrote_runs_no_script(tmp_path, open_page):
     assert len(opened.requests) == 1
     assert opened.complaints == []
     assert HOSTILE.split("\x1b")[0] in opened.page.inner_text("#wrong")
+
+
+def test_history_has_a_dot_for_each_run_and_anybody_can_read_it(tmp_path, open_page):
+    when = datetime(2026, 11, 27, tzinfo=UTC)
+    entries = [
+        HistoryEntry(name=f"run-{n}", kind="run", time=when + timedelta(days=n), decision=decision,
+                     metrics={"accuracy": 0.5 + n / 10}, why=HOSTILE)
+        for n, decision in enumerate(("released", "not released", "passed"))
+    ]  # fmt: skip
+    went = [
+        LivePeriod(version=n + 1, since=when + timedelta(days=n), until=None, who=HOSTILE, why="w")
+        for n in (0, 1)
+    ]
+    went[0].until = went[1].since
+    report.write(history.make(entries, went, tmp_path / "history.html"), tmp_path / "history.html")
+    opened = open_page(tmp_path / "history.html")
+    dots = opened.boxes("accuracies-run-")
+    heights = [dots[f"accuracies-run-{n}"]["y"] for n in range(3)]
+    assert heights[0] - heights[1] == pytest.approx(heights[1] - heights[2], abs=0.5)
+    assert heights[0] > heights[2]
+    bars = opened.boxes("live-version-")
+    assert bars["live-version-0"]["x"] < bars["live-version-1"]["x"]
+    assert opened.page.eval_on_selector_all("#runs tbody tr", "rows => rows.length") == 3
+    assert opened.accessibility() == []
+    assert opened.complaints == []
+    assert opened.page.evaluate("document.scripts.length") == 0
+
+
+@pytest.mark.slow
+def test_report_says_what_was_removed_since(finished, tmp_path, open_page):
+    root = tmp_path / "root"
+    shutil.copytree(finished.root, root)
+    for kind in ("Trainer/history", "Evaluator/evaluation", "StatisticsGen/statistics"):
+        shutil.rmtree(root / "artifacts" / kind)
+    done = maskline("report", "--root", root, "--out", tmp_path / "report.html")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{tmp_path}/report.html\n", "")
+    opened = open_page(tmp_path / "report.html")
+    missing = opened.page.eval_on_selector_all(
+        "section",
+        """all => all.filter(
+        one => one.querySelector('.missing')).map(one => one.id)""",
+    )
+    assert set(missing) >= {"outcome", "data", "training", "evaluation", "wrong"}
+    assert "history.json" in opened.page.inner_text("#outcome .missing")
+    assert opened.page.inner_text("h1").startswith("Released as version 1")
 
 
 @pytest.mark.slow

@@ -36,7 +36,9 @@ def _rows(known: RunFacts) -> Table:
 
 def _lengths(section: ReportSection, known: RunFacts, prefix: str) -> None:
     if not known.answers:
-        section.missing("Lengths are not recorded: no training of this run came to its end.")
+        section.missing(
+            "Lengths are not recorded: no training of this run came to its end, or they are gone."
+        )
         return
     length = known.config.sequence.length
     if known.facts:

@@ -39,9 +39,7 @@ def evaluation(known: RunFacts, prefix: str) -> ReportSection:
     section = ReportSection("evaluation", "Evaluation on held-out rows")
     report = known.run.evaluation
     if report is None:
-        section.missing(
-            "No model was measured in this run: the Evaluator did not come to its end, or was not needed."
-        )
+        section.missing("No model was measured in this run, or what was measured is gone.")
         return section
     confidence, margin = _rules(known)
     section.blocks.append(_metrics(report, confidence))

@@ -14,8 +14,8 @@ def masking(known: RunFacts, prefix: str) -> ReportSection:
     section = ReportSection("masking", "Masking: what the model attends to")
     if known.attention is None:
         section.missing(
-            "Attention is not recorded: no training of this run came to its end, an earlier version of "
-            "maskline made it, or its rows are too long to be drawn."
+            "Attention is not recorded: no training of this run came to its end, it is gone, an earlier "
+            "version of maskline made it, or its rows are too long to be drawn."
         )
         return section
     ours = {"keys": "padding gets none", "queries": "the published mask", "none": "no mask"}
