@@ -126,11 +126,11 @@ def _json_rows(text: IO[str], columns: Sequence[str]) -> Iterator[TableRow]:
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object of these keys; Python would take the last of equal keys, other readers the first."""
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise ValueError(f"key {twice!r} stands twice")
+    values: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in values:
+            raise ValueError(f"key {key!r} stands twice")
+        values[key] = value
     return values
 
 
