@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick fuzz jax lint prose docs audit bench speed scale chaos soak ablation databases browser builder lock clean
+.PHONY: help setup run test quick fuzz jax engine-test lint prose docs audit bench speed scale chaos soak ablation databases browser builder lock clean
 
 UV_VERSION := 0.13.9
 PIP_AUDIT_VERSION := 2.10.1
@@ -13,7 +13,7 @@ export UV_COMPILE_BYTECODE := 1
 export UV_NO_PROGRESS := 1
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 setup: .venv/.ready ## get uv, Python 3.11 and exactly the locked dependencies
 
@@ -43,6 +43,9 @@ test: setup ## all tests, in two processes; those of a file stay together, and s
 
 quick: setup ## the tests that need no pipeline run, in two processes
 	@$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+
+engine-test: setup ## the whole pipeline on Beam's Prism, with workers killed and missing (needs Go or its cache; minutes)
+	@$(BIN)/pytest -o addopts="-ra --strict-markers --import-mode=importlib" tests/engines
 
 fuzz: setup ## file names, shard bytes, rows and symbols, many times more of them than in the tests
 	@MASKLINE_FUZZ=$${MASKLINE_FUZZ:-20} $(BIN)/pytest -n 2 -k "fuzz or symbols" tests/components/ingest tests/transform tests/pipeline/settings

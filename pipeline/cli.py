@@ -36,6 +36,7 @@ from maskline.pipeline.commands.schema import schema
 from maskline.pipeline.commands.settings import settings
 from maskline.pipeline.commands.show import show
 from maskline.pipeline.commands.tensorboard import tensorboard
+from maskline.pipeline.commands.worker import worker
 from maskline.transform.names import TRACEBACK, Exit
 
 # Commands that change nothing: what they print is all that they do.
@@ -72,6 +73,7 @@ COMMANDS = (
     schedule,
     backfill,
     notify,
+    worker,
     help_,
 )
 for command in COMMANDS:

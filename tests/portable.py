@@ -83,15 +83,15 @@ class Engine:
     Args:
       folder: for logs and working folders.
       bin_folder: of the workers' environment.
-      pools: how many; the engine knows the first, which is what a cluster's service address stands for.
+      bare: the workers' environment lacks our package.
     """
 
-    def __init__(self, folder: Path, bin_folder: Path) -> None:
+    def __init__(self, folder: Path, bin_folder: Path, *, bare: bool = False) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._processes: list[subprocess.Popen[bytes]] = []
         self.pool_port, self.job_port = free_port(), free_port()
-        self.start_pool(bin_folder)
+        self.start_pool(bin_folder, bare=bare)
         program = prism()
         if program:
             served = [
@@ -111,12 +111,15 @@ class Engine:
                   f"environment=external:localhost:{self.pool_port}")  # fmt: skip
         return [part for value in values for part in ("--set", f"beam.{value}")]
 
-    def start_pool(self, bin_folder: Path) -> None:
+    def start_pool(self, bin_folder: Path, *, bare: bool = False) -> None:
+        """Starts the pool; `bare` is Beam's own, for workers without our package."""
         # A pool starts `python` from PATH, and not its own interpreter.
         path = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
         environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-        module = "apache_beam.runners.worker.worker_pool_main"
-        call = [str(bin_folder / "python"), "-m", module, f"--service_port={self.pool_port}"]
+        module = ["maskline.pipeline.cli", "worker", f"--port={self.pool_port}"]
+        if bare:
+            module = ["apache_beam.runners.worker.worker_pool_main", f"--service_port={self.pool_port}"]
+        call = [str(bin_folder / "python"), "-m", *module]
         quiet = {"PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
         self._start("pool", call, environment | quiet, self.pool_port)
 
@@ -128,7 +131,9 @@ class Engine:
                 text = entry.read_bytes()
             except OSError:
                 continue
-            if b"sdk_worker_main" in text and str(self.folder).encode() in _cwd(entry.parent):
+            if b"maskline.pipeline.engines.worker" in text and str(self.folder).encode() in _cwd(
+                entry.parent
+            ):
                 found.append(int(entry.parent.name))
         return found
 

@@ -11,6 +11,7 @@ from tfx.proto.orchestration import pipeline_pb2
 from maskline.components.ingest import spans
 from maskline.pipeline.cluster import buckets
 from maskline.pipeline.dag import create_pipeline
+from maskline.pipeline.engines.check import check_shared
 from maskline.pipeline.local import inputs
 from maskline.pipeline.settings.cluster import ClusterSettings
 from maskline.pipeline.settings.sections import Settings
@@ -40,7 +41,7 @@ def compile_ir(settings: Settings) -> tuple[str, dict[str, str]]:
       InputError: the schema is wrong, or a setting names a node or parameter that is not there.
     """
     _check_spans(settings)
-    _check_runner(settings)
+    _check_engine(settings)
     schema = inputs.read_schema(settings.data.schema_file, settings.sequence)
     schema_name = f"schema-{hashlib.sha256(schema.encode()).hexdigest()[:16]}.pbtxt"
     with tempfile.TemporaryDirectory() as folder:
@@ -144,18 +145,20 @@ def _declare_parameters(ir: pipeline_pb2.Pipeline, settings: ClusterSettings) ->
         raise InputError(f"cluster.nodes.{unknown[0]}: no such node; there are {', '.join(nodes)}")
 
 
-def _check_runner(settings: Settings) -> None:
-    """Artifacts of a bucket are worked on on a pod's own disk, which no other machine sees."""
-    elsewhere = [
-        argument
-        for argument in settings.beam.args
-        if argument.startswith("--runner=") and argument.removeprefix("--runner=") not in _RUNS_HERE
-    ]
-    if elsewhere and buckets.is_bucket(settings.cluster.artifacts):
+def _check_engine(settings: Settings) -> None:
+    """Workers of an engine see what the nodes see: a volume, and neither a pod's disk nor a laptop's."""
+    beam, cluster = settings.beam, settings.cluster
+    given = [argument for argument in beam.args if argument.startswith("--runner=")]
+    elsewhere = [f"beam.engine={beam.engine}"] if beam.engine != "local" else given
+    if buckets.is_bucket(cluster.artifacts) and any(
+        name.removeprefix("--runner=") not in _RUNS_HERE for name in elsewhere
+    ):
         raise InputError(
-            f"beam.args: {elsewhere[0]} works on machines that do not see a pod's disk; with a bucket as "
-            f"cluster.pipeline_root use --runner={_RUNS_HERE[0]}, or lay the artifacts in a volume"
+            f"beam: {elsewhere[0]} works on machines that do not see a pod's disk; with a bucket as "
+            "cluster.pipeline_root use beam.engine=local, or lay the artifacts in a volume"
         )
+    places = {"cluster.root": cluster.root, "cluster.data": _parted(cluster.data)[0]}
+    check_shared(beam, {name: Path(place) for name, place in places.items()})
 
 
 def _check_conditions(ir: pipeline_pb2.Pipeline) -> None:

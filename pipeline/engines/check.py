@@ -47,8 +47,8 @@ def check_shared(beam: BeamSettings, paths: Mapping[str, Path]) -> None:
         if not any(path.resolve().is_relative_to(folder) for folder in shared):
             there = ", ".join(map(str, beam.shared_storage))
             raise InputError(
-                f"{name}: {path} is a path on this machine, and not a path on a worker: beam.engine="
-                f"{beam.engine} needs shared storage, which is {there} (beam.shared_storage)"
+                f"{name}: {path} is not a path on a worker: beam.engine={beam.engine} reads and writes "
+                f"shared storage, which is {there} (beam.shared_storage)"
             )
 
 

@@ -5,6 +5,7 @@ from apache_beam.runners.runner import PipelineState
 
 from maskline.pipeline.engines.check import last_line
 from maskline.pipeline.fingerprint import ROOMS, SourceCode
+from maskline.pipeline.local.streams import quiet_tensorflow
 from maskline.pipeline.settings.engine import BeamSettings
 from maskline.transform.errors import InputError
 
@@ -40,8 +41,9 @@ def check_workers(settings: BeamSettings, *, patience: float = PATIENCE) -> None
     pipeline = beam.Pipeline(argv=settings.options)
     _ = pipeline | beam.Create([None]) | beam.Map(source) | beam.Map(expect, source())
     try:
-        result = pipeline.run()
-        state = result.wait_until_finish(duration=int(patience * 1000))
+        with quiet_tensorflow():  # Beam logs the workers' errors, too
+            result = pipeline.run()
+            state = result.wait_until_finish(duration=int(patience * 1000))
     except RuntimeError as error:
         text = str(error)
         if "No module named 'maskline" in text:

@@ -120,7 +120,7 @@ class BeamSettings(Section):
         if self.engine == "local":
             return list(self.args)
         kind, _, place = self.environment.partition(":")
-        # Without it every job asks pip, which an environment of uv's does not have, and warns.
+        # Without the experiment every job asks pip, which an environment of uv's does not have, and warns.
         options = ["--no_pipeline_type_check", "--experiments=disable_logging_submission_environment"]
         if self.engine == "dataflow":
             options += [

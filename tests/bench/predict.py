@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from tests.support import command, environment
 
-SIZES = (20_000, 400_000)
+SIZES = (20_000, 200_000)
 SHARE_BAD = 0.01
 
 

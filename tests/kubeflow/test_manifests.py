@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import kubernetes_validate
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from maskline.pipeline.settings.cluster import ClusterSettings
+from maskline.pipeline.settings.engine import BeamSettings
 from tests.support import REPOSITORY
 
 KUBEFLOW = REPOSITORY / "kubeflow"
@@ -39,13 +41,15 @@ def test_dockerfile_is_clean():
 
 
 def test_manifests_are_valid(manifests):
-    found = resources(manifests) + resources(manifests / "shell")
+    found = [r for part in ("", "shell", "flink") for r in resources(manifests / part)]
     assert {r["kind"] for r in found} == {
-        "Service", "StatefulSet", "Job", "PersistentVolumeClaim", "ServiceAccount", "RoleBinding", "Pod"
+        "Deployment", "Service", "StatefulSet", "Job", "PersistentVolumeClaim", "ServiceAccount",
+        "RoleBinding", "Pod",
     }  # fmt: skip
     for resource in found:
         kubernetes_validate.validate(resource, "1.32", strict=True)
-    broken = {**found[0], "spec": {**found[0]["spec"], "prots": []}}
+    [service, *_] = [r for r in found if r["kind"] == "Service"]
+    broken = {**service, "spec": {**service["spec"], "prots": []}}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(broken, "1.32", strict=True)
 
@@ -99,13 +103,44 @@ def test_manifests_and_settings_name_the_same_things():
     assert env["MASKLINE_METADATA_PASSWORD"] == {"name": DEFAULTS.metadata.secret, "key": "password"}
 
 
+def test_flink_is_what_its_settings_name():
+    """The settings of docs/scale.md lead to the services, ports, volume and versions of the manifests."""
+    page = (REPOSITORY / "docs/scale.md").read_text().partition("```yaml\n")[2].partition("```")[0]
+    values = yaml.safe_load(page)["beam"]
+    beam = BeamSettings(**values | {"shared_storage": tuple(map(Path, values["shared_storage"]))})
+    found = {(r["kind"], r["metadata"]["name"]): r for r in resources(KUBEFLOW / "manifests/flink")}
+    host, _, port = beam.job_endpoint.partition(":")
+    assert int(port) in [p["port"] for p in found["Service", host]["spec"]["ports"]]
+    [server] = found["Deployment", host]["spec"]["template"]["spec"]["containers"]
+    beam_version = metadata.version("apache-beam")
+    assert server["image"] == f"apache/beam_flink{beam.flink_version}_job_server:{beam_version}"
+    pod = found["Deployment", "flink-worker"]["spec"]["template"]["spec"]
+    engine, workers = pod["containers"]
+    assert engine["image"] == f"flink:{beam.flink_version}"
+    assert beam.environment == f"external:localhost:{workers['ports'][0]['containerPort']}"
+    assert workers["command"][3:] == ["worker", f"--port={workers['ports'][0]['containerPort']}"]
+    assert workers["image"] == "maskline"
+    # As nodes of Kubeflow see it, by the same user.
+    [(claim, mount)] = DEFAULTS.volumes.items()
+    assert pod["volumes"] == [{"name": claim, "persistentVolumeClaim": {"claimName": claim}}]
+    assert workers["volumeMounts"] == [{"name": claim, "mountPath": mount}]
+    assert [str(path) for path in beam.shared_storage] == [mount]
+    assert pod["securityContext"]["runAsUser"] == 10001
+    managers = {
+        container["name"]: container["image"]
+        for resource in found.values() if resource["kind"] == "Deployment"
+        for container in resource["spec"]["template"]["spec"]["containers"]
+    }  # fmt: skip
+    assert managers["job-manager"] == managers["task-manager"]
+
+
 def test_nothing_runs_as_root_and_the_job_is_in_the_image_s_group():
     text = (KUBEFLOW / "Dockerfile").read_text()
     assert "\nUSER 10001:10001\n" in text
     # The kubelet hands on the user alone; the group comes from /etc/passwd.
     assert "maskline:x:10001:10001:" in text
-    for resource in resources(KUBEFLOW / "manifests"):
-        if resource["kind"] in ("Job", "StatefulSet"):
+    for resource in resources(KUBEFLOW / "manifests") + resources(KUBEFLOW / "manifests/flink"):
+        if resource["kind"] in ("Deployment", "Job", "StatefulSet"):
             pod = resource["spec"]["template"]["spec"]
             assert pod["securityContext"]["runAsNonRoot"]
             assert not any(c["securityContext"]["allowPrivilegeEscalation"] for c in pod["containers"])

@@ -34,6 +34,10 @@ from maskline.transform.errors import InputError
 from tests.support import REPOSITORY
 
 GOLDEN = Path(__file__).parent / "golden" / "kubeflow.yaml"
+SPARK = (
+    "beam.engine=spark", "beam.job_endpoint=jobs:8099", "beam.environment=external:localhost:50000",
+    "beam.shared_storage=[/mnt/maskline]",
+)  # fmt: skip
 IMAGE = "registry.example/maskline@sha256:" + "0" * 64
 
 
@@ -255,7 +259,15 @@ def test_retries_outlive_an_hour(spec):
         (["cluster.root=root"], "cluster.root: 'root': write an absolute path"),
         (
             ["cluster.pipeline_root=s3://b", "beam.args=[--runner=FlinkRunner]"],
-            "beam.args: --runner=FlinkRunner works on machines that do not see a pod's disk",
+            "beam: --runner=FlinkRunner works on machines that do not see a pod's disk",
+        ),
+        (
+            [*SPARK, "cluster.pipeline_root=s3://b"],
+            "beam: beam.engine=spark works on machines that do not see a pod's disk",
+        ),
+        (
+            [*SPARK, "beam.shared_storage=[/mnt/other]"],
+            "cluster.root: /mnt/maskline/root is not a path on a worker: beam.engine=spark",
         ),
         (["cluster.pipeline_root=s3://"], "cluster.pipeline_root: 's3://' is not allowed"),
         (["cluster.metadata.kind=sqlite"], "cluster.metadata.kind: 'sqlite' is not allowed"),
@@ -264,6 +276,14 @@ def test_retries_outlive_an_hour(spec):
 def test_mistake_in_the_settings_is_one_line(overrides, problem):
     with pytest.raises(InputError, match=re.escape(problem)):
         compiled_with(*overrides)
+
+
+def test_an_engine_s_options_reach_the_nodes_that_use_beam():
+    ir = json.loads(compiled_with(*SPARK).ir)
+    text = json.dumps(ir)
+    for option in ("--runner=PortableRunner", "--job_endpoint=jobs:8099", "--environment_type=EXTERNAL"):
+        assert option in text
+    assert "FnApiRunner" not in text
 
 
 def test_without_an_image_there_is_no_document():

@@ -134,7 +134,7 @@ def test_a_path_on_a_laptop_is_not_a_path_on_a_worker(tmp_path):
         check_shared(beam, {"root": path})
     for path in (tmp_path, tmp_path / "shared2", Path("maskline-root")):
         with pytest.raises(
-            InputError, match=r"^data.path: .* is a path on this machine, and not a path on a "
+            InputError, match=r"^data.path: .* is not a path on a worker: beam.engine=portable "
         ):
             check_shared(beam, {"root": shared, "data.path": path})
     check_shared(BeamSettings(), {"root": tmp_path})

@@ -1,0 +1,238 @@
+"""The whole pipeline on Prism; its workers have our wheel in an environment of their own. `make engine-test`.
+
+What this machine gives, the engine gives; what fails here, fails there with the same words and exit status.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+import tensorflow as tf
+from google.protobuf import json_format
+from tensorflow_metadata.proto.v0 import statistics_pb2
+
+from maskline.components.ingest.shards import read_shard
+from tests.portable import Engine, free_port, worker_environment
+from tests.support import GOOD, command, environment, maskline, write_shard
+
+QUICK = (
+    "--set",
+    "training.epochs=1",
+    "--set",
+    "release_gate.min_accuracy=0",
+    "--set",
+    "release_gate.min_gain=-1",
+)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    return tmp_path_factory.mktemp("shared")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    return worker_environment(tmp_path_factory.mktemp("workers") / "environment")
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory, installed):
+    started = Engine(tmp_path_factory.mktemp("engine"), installed)
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="module")
+def shards(shared):
+    """Two shards, with rows that the ingest sets aside."""
+    folder = shared / "shards"
+    assert maskline("data", "--out", folder, "--shards", 2, "--records", 300).returncode == 0
+    write_shard(folder / "bad.tfrecord", [GOOD, {**GOOD, "op": [99]}, {"op": [3]}])
+    return folder
+
+
+def on(engine, shared):
+    return (*engine.settings, "--set", f"beam.shared_storage=[{shared}]")
+
+
+def run(root, shards, *options):
+    return maskline("run", "--root", root, "--data", shards, *QUICK, *options, timeout=900)
+
+
+@pytest.fixture(scope="module")
+def here(shared, shards):
+    done = run(shared / "here", shards)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return shared / "here"
+
+
+@pytest.fixture(scope="module")
+def there(shared, shards, engine):
+    done = run(shared / "there", shards, *on(engine, shared))
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    return shared / "there"
+
+
+def only(root, pattern):
+    [found] = sorted((root / "artifacts").glob(pattern))
+    return found
+
+
+def records(root, pattern):
+    """All tf.Examples of the files, parsed and sorted: Beam writes them in any order."""
+    files = sorted((root / "artifacts").glob(pattern))
+    assert files
+    found = [tf.train.Example.FromString(record.data) for path in files for record in read_shard(str(path))]
+    return sorted(example.SerializeToString(deterministic=True) for example in found)
+
+
+@pytest.mark.parametrize("split", ["train", "eval"])
+def test_rows_are_the_same(here, there, split):
+    for pattern in (
+        f"ExampleGen/examples/*/Split-{split}/*",
+        f"Transform/transformed_examples/*/Split-{split}/*",
+    ):
+        assert records(there, pattern) == records(here, pattern)
+
+
+def test_quarantine_is_the_same(here, there):
+    assert records(there, "ExampleGen/quarantine/*/rows*") == records(here, "ExampleGen/quarantine/*/rows*")
+    reports = [json.loads(only(r, "ExampleGen/quarantine/*/report.json").read_text()) for r in (here, there)]
+    assert reports[0] == reports[1]
+    assert sum(reports[0]["quarantined"].values()) == 2
+
+
+@pytest.mark.parametrize("split", ["train", "eval"])
+def test_statistics_are_the_same(here, there, split):
+    pattern = f"StatisticsGen/statistics/*/Split-{split}/FeatureStats.pb"
+    first, second = (
+        statistics_pb2.DatasetFeatureStatisticsList.FromString(only(root, pattern).read_bytes())
+        for root in (here, there)
+    )
+    assert close(plain(second), plain(first))
+
+
+def plain(statistics):
+    """As a dictionary, with the features in the order of their names."""
+    found = json_format.MessageToDict(statistics)
+    for dataset in found["datasets"]:
+        dataset["features"].sort(key=lambda feature: str(feature["path"]))
+    return found
+
+
+def close(first, second):
+    """Equal, with numbers up to 1e-6."""
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(close(first[key], second[key]) for key in first)
+    if isinstance(first, list):
+        return len(first) == len(second) and all(map(close, first, second))
+    return first == (pytest.approx(second, rel=1e-6, abs=1e-6) if isinstance(first, float) else second)
+
+
+def test_evaluation_is_the_same(here, there):
+    first, second = (
+        json.loads(only(root, "Evaluator/evaluation/*/metrics.json").read_text()) for root in (here, there)
+    )
+    assert close(second["slices"], first["slices"])
+
+
+def test_the_store_holds_no_path_to_the_root(there):
+    """As after a run on this machine: a root can be moved."""
+    assert str(there).encode() not in (there / "metadata.sqlite").read_bytes()
+
+
+def test_nothing_changed_nothing_runs(there, shards, shared, engine):
+    again = run(there, shards, *on(engine, shared))
+    assert again.returncode == 0
+    assert "components reused" in again.stdout
+
+
+@pytest.mark.parametrize("node", ["ExampleGen", "Evaluator"])
+def test_a_killed_worker_is_a_retry_or_one_line(shared, shards, engine, node):
+    root = shared / f"killed-{node}"
+    call = command("run", "--root", root, "--data", shards, *QUICK, *on(engine, shared))
+    asked = subprocess.Popen(
+        call, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    for line in asked.stdout:
+        if line.strip() == f"{node} …":
+            break
+    before = set(engine.workers())
+    until = time.monotonic() + 300
+    while not (new := set(engine.workers()) - before):
+        assert asked.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    time.sleep(2)  # in the middle of it
+    for worker in new:
+        os.kill(worker, signal.SIGKILL)
+    rest = asked.stdout.read()
+    assert asked.wait() in (0, 1)
+    if asked.returncode:
+        [failed] = [line for line in rest.splitlines() if line.startswith("Failed: ")]
+        assert f"{node} failed: " in failed
+    again = run(root, shards, *on(engine, shared))
+    assert again.returncode == 0, again.stdout + again.stderr
+
+
+def test_a_bad_shard_ends_with_the_same_words(shared, engine):
+    shard = write_shard(shared / "truncated" / "a.tfrecord", [GOOD] * 5)
+    shard.write_bytes(shard.read_bytes()[:-3])
+    ended = [
+        run(shared / name, shard.parent, *options)
+        for name, options in (("bad-here", ()), ("bad-there", on(engine, shared)))
+    ]
+    assert [done.returncode for done in ended] == [2, 2]
+    lines = [[line for line in done.stderr.splitlines() if "maskline: " in line] for done in ended]
+    assert lines[0] == lines[1]
+    assert "is truncated; 4 whole records were read" in lines[0][-1]
+
+
+def test_a_blocked_gate_ends_with_the_same_words(shared, shards, engine):
+    blocked = ("--set", "data_gate.max_bad_rows=0")
+    ended = [
+        run(shared / name, shards, *blocked, *options)
+        for name, options in (("gate-here", ()), ("gate-there", on(engine, shared)))
+    ]
+    assert [done.returncode for done in ended] == [3, 3]
+    headlines = [
+        next(line for line in done.stdout.splitlines() if "locked" in line or "topped" in line)
+        for done in ended
+    ]
+    assert headlines[0] == headlines[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "problem"),
+    [
+        ({"without": True}, "do not have our package; install its wheel"),
+        ({"version": "another"}, "have another version of our package than this machine"),
+    ],
+    ids=["without", "another"],
+)
+def test_workers_without_our_package(shared, shards, tmp_path, kind, problem):
+    bare = "without" in kind
+    engine = Engine(tmp_path / "engine", worker_environment(tmp_path / "environment", **kind), bare=bare)
+    try:
+        done = run(shared / "refused", shards, *on(engine, shared))
+    finally:
+        engine.close()
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert problem in done.stderr
+    assert not (shared / "refused").exists()
+
+
+def test_wrong_input_ends_before_anything_is_sent(shared, shards, engine, tmp_path):
+    elsewhere = run(tmp_path / "root", shards, *on(engine, shared))
+    assert elsewhere.returncode == 2
+    assert f"root: {tmp_path / 'root'} is not a path on a worker" in elsewhere.stderr
+    port = free_port()
+    silent = (*on(engine, shared), "--set", f"beam.job_endpoint=localhost:{port}")
+    done = run(shared / "silent", shards, *silent)
+    assert done.returncode == 2
+    assert f"no job server of portable answers at localhost:{port}" in done.stderr
+    assert not (shared / "silent").exists()
+    assert list(tmp_path.iterdir()) == []
