@@ -11,28 +11,43 @@ BIN := .venv/bin
 # Importing TensorFlow without bytecode is three times slower, so the set-up compiles it once.
 export UV_COMPILE_BYTECODE := 1
 export UV_NO_PROGRESS := 1
+# A company's own certificate authority is in the system's store, where pip and the browser find it too.
+export UV_SYSTEM_CERTS := 1
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
-setup: .venv/.ready ## get uv, Python 3.11 and exactly the locked dependencies
+setup: .venv/.ready ## get uv, Python and exactly the locked dependencies; MASKLINE_PYTHON=3.12 chooses
 
-.venv/.ready: requirements.lock requirements-dev.lock pyproject.toml setup.py | platform $(UV)
-	@echo "Setting up .venv (once; about a minute on a fast line)"
-	@$(UV) venv --quiet --allow-existing --python 3.11 .venv 2>/dev/null || { echo "maskline needs Python 3.11: none was found here and uv could not download one; install python3.11 and try again." >&2; exit 1; }
-	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock requirements-dev.lock
+# The stack and the Python that .venv holds stand in .ready: another choice makes the environment anew.
+CHOSEN := $(shell locks/choose.sh 2>/dev/null)
+STACK := $(word 1,$(CHOSEN))
+PYTHON := $(word 2,$(CHOSEN))
+OVER := --allow-existing
+ifneq ($(CHOSEN),$(shell cat .venv/.ready 2>/dev/null))
+.PHONY: .venv/.ready
+OVER := --clear
+endif
+
+.venv/.ready: locks/$(STACK).txt locks/$(STACK)-dev.txt pyproject.toml setup.py | platform $(UV)
+	@echo "Setting up .venv: the $(STACK) stack on Python $(PYTHON) (once; about a minute on a fast line)"
+	@$(UV) venv --quiet $(OVER) --python $(PYTHON) .venv 2>/dev/null || { echo "maskline needs Python $(PYTHON): none was found here and uv could not download one; install python$(PYTHON) and try again." >&2; exit 1; }
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes locks/$(STACK).txt locks/$(STACK)-dev.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	@touch $@
+	@echo "$(CHOSEN)" > $@
+
+# Where no stack serves this machine, nothing is named `locks/.txt`; the target says why.
+locks/.txt locks/-dev.txt: platform
 
 .PHONY: platform
 platform:
-	@[[ "$$(uname -s) $$(uname -m)" == "Linux x86_64" ]] || { echo "maskline needs Linux on x86-64, where TFX's packages are published; this is $$(uname -s) on $$(uname -m)." >&2; exit 1; }
+	@locks/choose.sh >/dev/null
 
 .tools/bin/uv:
 	@command -v python3 >/dev/null || { echo "maskline's set-up needs uv or python3: install either and try again." >&2; exit 1; }
-	@python3 -m pip --version >/dev/null 2>&1 || { echo "maskline's set-up needs uv, or python3 with pip to get it: install uv or python3-pip and try again." >&2; exit 1; }
+	@python3 -m pip --version >/dev/null 2>&1 || python3 -m venv --clear .tools/pip >/dev/null 2>&1 || { echo "maskline's set-up needs uv, or python3 with pip to get it: install uv, python3-pip or python3-venv and try again." >&2; exit 1; }
 	@echo "Getting uv $(UV_VERSION) into .tools"
-	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .tools uv==$(UV_VERSION)
+	@$$(ls .tools/pip/bin/python 2>/dev/null || echo python3) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .tools uv==$(UV_VERSION)
 
 run: setup ## make the reference data where there is none, train, evaluate, push
 	@[[ -d data/reference ]] || $(BIN)/maskline data --out data/reference
@@ -53,10 +68,10 @@ fuzz: setup ## file names, shard bytes, rows and symbols, many times more of the
 jax: .venv-jax/.ready ## our layers on Keras' JAX backend, in an environment of its own
 	@.venv-jax/bin/python -m pytest --noconftest -p no:cacheprovider -c tests/backends/pytest.ini tests/backends
 
-.venv-jax/.ready: requirements-jax.lock | platform $(UV)
+.venv-jax/.ready: locks/jax.txt | platform $(UV)
 	@echo "Setting up .venv-jax"
-	@$(UV) venv --quiet --allow-existing --python 3.11 .venv-jax
-	@$(UV) pip sync --quiet --python .venv-jax/bin/python --require-hashes requirements-jax.lock
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv-jax
+	@$(UV) pip sync --quiet --python .venv-jax/bin/python --require-hashes locks/jax.txt
 	@touch $@
 
 databases: ## install Debian's PostgreSQL and MariaDB, which the tests of the cluster's store start; needs root
@@ -82,7 +97,7 @@ docs: setup ## build the site into build/site; any warning, such as a broken lin
 	@echo "build/site/index.html"
 
 audit: $(UV) ## look for known vulnerabilities in the locked packages; needs the network
-	@for lock in requirements.lock requirements-dev.lock requirements-jax.lock; do $(UV) tool run pip-audit==$(PIP_AUDIT_VERSION) --disable-pip --require-hashes --progress-spinner off -r $$lock || failed=1; done; exit $${failed:-0}
+	@for lock in locks/*.txt; do $(UV) tool run pip-audit==$(PIP_AUDIT_VERSION) --disable-pip --require-hashes --progress-spinner off -r $$lock || failed=1; done; exit $${failed:-0}
 
 bench: setup ## measure against the reference loop and print the table
 	@$(BIN)/python -m tests.bench
@@ -105,10 +120,16 @@ ablation: setup ## train every way to mask, three seeds each, and write docs/abl
 	@rm -f docs/ablation.json
 	@$(BIN)/python -m tests.bench.ablation
 
-lock: $(UV) ## remake the lock from pyproject.toml
-	@$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 --custom-compile-command "make lock" --group run --output-file requirements.lock
-	@$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 --custom-compile-command "make lock" --group dev --constraint requirements.lock --output-file requirements-dev.lock
-	@$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 --custom-compile-command "make lock" --group jax --output-file requirements-jax.lock
+COMPILE = $(UV) pip compile --quiet --generate-hashes --custom-compile-command "make lock"
+CURRENT = $(COMPILE) --universal --python-version 3.11
+OLDER = $(COMPILE) --python-version 3.11 --python-platform x86_64-manylinux_2_28 --override locks/older-overrides.txt
+
+lock: $(UV) ## remake the locks from pyproject.toml
+	@$(CURRENT) --group run --output-file locks/current.txt
+	@$(CURRENT) --group dev --constraint locks/current.txt --output-file locks/current-dev.txt
+	@$(OLDER) --group run --output-file locks/older.txt
+	@$(OLDER) --group dev --constraint locks/older.txt --output-file locks/older-dev.txt
+	@$(CURRENT) --group jax --output-file locks/jax.txt
 
 clean: ## remove the environment, the data and the pipeline root
 	@rm -rf .venv .venv-jax .tools build data maskline-root

@@ -1,6 +1,7 @@
 """Names what a run depends on besides its data: source and packages. Nothing of TensorFlow."""
 
 import hashlib
+import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -49,10 +50,17 @@ class SourceCode:
         return "\n".join(f"{room} {self._rooms[room]}" for room in rooms)
 
 
+def stack() -> str:
+    """Which lock this system runs: `current` where glibc is 2.39 or later, else `older` (ADR 14)."""
+    _, version = platform.libc_ver()
+    numbers = tuple(int(part) for part in version.split(".") if part.isdigit())
+    return "current" if numbers >= (2, 39) else "older"
+
+
 def packages() -> str:
     """SHA-256 of the lock; without a checkout, as in an image, of the installed versions."""
     # Through the link in maskline/ to the room itself, beside which the lock lies.
-    lock = Path(str(pipeline.__file__)).resolve().parent.parent / "requirements.lock"
+    lock = Path(str(pipeline.__file__)).resolve().parent.parent / "locks" / f"{stack()}.txt"
     if lock.is_file():
         return hashlib.sha256(lock.read_bytes()).hexdigest()
     installed = sorted({f"{d.metadata['Name']}=={d.version}" for d in metadata.distributions()})

@@ -14,8 +14,8 @@ import pytest
 
 from tests.support import PATIENCE, REPOSITORY, environment
 
-BASE, IMAGE = "localhost/python:3.11", "localhost/maskline"
-PACKAGES = "python3.11,python3.11-venv,python3-pip,ca-certificates"
+BASE, IMAGE = "localhost/python:3.13", "localhost/maskline"
+PACKAGES = "python3,python3-venv,python3-pip,ca-certificates"
 CERTIFICATES = Path("/etc/ssl/certs")
 # Where packages come from may be another place than the public one, here as in the image.
 INDEXES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL")
@@ -51,12 +51,12 @@ class Builder:
     def _make_base(self, root: Path) -> None:
         """Makes what stands for the official Python image, which no test may have to fetch."""
         made = subprocess.run(
-            ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", root],
+            ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "trixie", root],
             capture_output=True, text=True, timeout=PATIENCE,
         )  # fmt: skip
         if made.returncode:
             pytest.skip(f"no base image can be made here: debootstrap: {_last(made)}")
-        (root / "usr/lib/python3.11/EXTERNALLY-MANAGED").unlink()  # pip refuses; the official image has none
+        (root / "usr/lib/python3.13/EXTERNALLY-MANAGED").unlink()  # pip refuses; the official image has none
         # The build has to trust whom the host trusts. Links may lead to folders that the image lacks.
         shutil.rmtree(root / "etc/ssl/certs")
         shutil.copytree(CERTIFICATES, root / "etc/ssl/certs", ignore_dangling_symlinks=True)

@@ -50,7 +50,7 @@ def file_system(url: str) -> Any:
     except ImportError:
         raise InputError(
             f"{scheme}:// needs the package {PACKAGES[scheme]}, which the image lacks; "
-            "build it with requirements.lock"
+            "build it with locks/current.txt"
         ) from None
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from maskline.pipeline.fingerprint import stack
 from tests.support import QUICK, REPOSITORY, RESOLVERS, maskline, show, states, versions
 
 pytestmark = pytest.mark.slow
@@ -33,8 +34,8 @@ def steps(tmp_path_factory) -> dict[str, Step]:
         shutil.copytree(REPOSITORY / room, checkout / room, ignore=shutil.ignore_patterns("__pycache__"))
     # The links by which the rooms have their names lead to the copies.
     shutil.copytree(REPOSITORY / "maskline", checkout / "maskline", symlinks=True)
-    for file in ("requirements.lock", "maskline.yaml"):
-        shutil.copy(REPOSITORY / file, checkout)
+    shutil.copytree(REPOSITORY / "locks", checkout / "locks")
+    shutil.copy(REPOSITORY / "maskline.yaml", checkout)
     data, root = checkout / "data/small", checkout / "root"
     maskline("data", "--out", data, "--shards", 1, "--records", 300, cwd=checkout)
     taken: dict[str, Step] = {}
@@ -57,7 +58,7 @@ def steps(tmp_path_factory) -> dict[str, Step]:
     run("trainer edited", "--set", "release_gate.margin=1")
     run("bar raised", "--set", "release_gate.margin=1", "--set", "release_gate.min_accuracy=0.999")
     run("bar lowered", "--set", "release_gate.margin=1")
-    edit("requirements.lock")
+    edit(f"locks/{stack()}.txt")
     run("lock edited", "--set", "release_gate.margin=1")
     shutil.rmtree(root / "serving/maskline/3")
     run("version removed by hand", "--set", "release_gate.margin=1")

@@ -56,7 +56,8 @@ def test_readme_shows_what_a_run_prints(finished):
         "Next: maskline": "Next: .venv/bin/maskline",
         "      maskline": "      .venv/bin/maskline",
     }
-    made = "Getting uv 0.13.9 into .tools\nSetting up .venv (once; about a minute on a fast line)\n"
+    chosen = "the older stack on Python 3.11 (once; about a minute on a fast line)"
+    made = f"Getting uv 0.13.9 into .tools\nSetting up .venv: {chosen}\n"
     data = "10 shards of 1,000 records in data/reference\n"
     printed = made + data + finished.process.stdout
     assert_documented("run", printed, replace=typed, in_order=False, same_data=False)

@@ -218,7 +218,7 @@ def test_missing_package_is_named(tmp_path):
         (tmp_path / f"{package}.py").write_text("raise ImportError")
         said = refusal(f"{scheme}://b/x", tmp_path, PYTHONPATH=f"{tmp_path}:{REPOSITORY}")
         assert said == (
-            f"{scheme}:// needs the package {package}, which the image lacks; build it with requirements.lock"
+            f"{scheme}:// needs the package {package}, which the image lacks; build it with locks/current.txt"
         )
 
 

@@ -89,7 +89,7 @@ def files(folder: Path) -> set[str]:
 def test_image_holds_source_bundle_and_bytecode_and_nothing_else(image):
     given = files(image.context)
     expected = {file for file in given if file.split("/")[0] in OURS and "__pycache__" not in file}
-    expected |= {"requirements.lock", "node.py", "init_metadata.py"}
+    expected |= {"locks/current.txt", "node.py", "init_metadata.py"}
     expected |= {cached(file) for file in expected if file.endswith(".py")}
     expected |= {file.removeprefix("kubeflow/") for file in given if file.startswith("kubeflow/bundle/")}
     assert files(image.container.root / HOME) == expected

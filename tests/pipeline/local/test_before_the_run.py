@@ -26,10 +26,11 @@ def test_source_fingerprint_sees_files_rooms_and_lock(tmp_path, monkeypatch):
             self.__file__ = str(tmp_path / name / "__init__.py")
 
     rooms = {name: Room(name) for name in ("transform", "trainer", "pipeline")}
+    (tmp_path / "locks").mkdir()
     monkeypatch.setattr(fingerprint, "ROOMS", rooms)
     monkeypatch.setattr(fingerprint, "pipeline", rooms["pipeline"])
     seen = set()
-    for change in ("transform/a.py", "transform/a.pbtxt", "trainer/a.py", "requirements.lock"):
+    for change in ("transform/a.py", "transform/a.pbtxt", "trainer/a.py", f"locks/{fingerprint.stack()}.txt"):
         seen.add(fingerprint.SourceCode().of("transform", "trainer"))
         (tmp_path / change).write_text(change)
     seen.add(fingerprint.SourceCode().of("transform", "trainer"))
