@@ -13,7 +13,7 @@ from tfx.utils import io_utils, json_utils
 
 from maskline.components.artifacts import GoldenRows, TrainingHistory
 from maskline.components.reads import ReadsPart
-from maskline.transform.names import EVAL, PLACES, TRAIN
+from maskline.transform.names import EVAL, PLACES, TEST, TRAIN
 
 
 class TrainerSpec(standard_component_specs.TrainerSpec):
@@ -31,7 +31,7 @@ class TrainerSpec(standard_component_specs.TrainerSpec):
 class Executor(ReadsPart, GenericExecutor):
     """Runs `run_fn` as TFX does; `custom_config` also says where the further input and outputs are."""
 
-    READS = {"raw_examples": (f"Split-{EVAL}",)}
+    READS = {"raw_examples": (f"Split-{EVAL}", f"Split-{TEST}")}
 
     def _GetFnArgs(
         self,
@@ -40,20 +40,25 @@ class Executor(ReadsPart, GenericExecutor):
         exec_properties: dict[str, Any],
     ) -> FnArgs:
         fn_args = super()._GetFnArgs(input_dict, output_dict, exec_properties)
-        raw = artifact_utils.get_split_uris(input_dict["raw_examples"], EVAL)
+        raw = input_dict["raw_examples"]
         fn_args.custom_config[PLACES] = {
-            "raw_eval": [io_utils.all_files_pattern(uri) for uri in raw],
+            "raw_held_out": _files(raw, EVAL) + _files(raw, TEST),
+            "test": _files(input_dict["examples"], TEST),
             "history": artifact_utils.get_single_uri(output_dict["history"]),
             "golden_rows": artifact_utils.get_single_uri(output_dict["golden_rows"]),
         }
         return fn_args
 
 
+def _files(examples: list[types.Artifact], split: str) -> list[str]:
+    return [io_utils.all_files_pattern(uri) for uri in artifact_utils.get_split_uris(examples, split)]
+
+
 class Trainer(base_component.BaseComponent):
     """Trains by `run_fn`, given as the path of a function.
 
     Args:
-      examples: transformed examples, with splits `train` and `eval`.
+      examples: transformed examples, with splits `train`, `eval` and `test`.
       raw_examples: the examples that they were made from.
       transform_graph: Transform's output.
       schema: of the raw examples.

@@ -18,6 +18,7 @@ from maskline.pipeline.commands.group import Group, WithExitStatuses, help_
 from maskline.pipeline.commands.history import history
 from maskline.pipeline.commands.import_ import import_
 from maskline.pipeline.commands.kubeflow import kubeflow
+from maskline.pipeline.commands.margins import margins
 from maskline.pipeline.commands.models import gc, models, rollback
 from maskline.pipeline.commands.notify import notify
 from maskline.pipeline.commands.options import (
@@ -40,7 +41,9 @@ from maskline.pipeline.commands.worker import worker
 from maskline.transform.names import TRACEBACK, Exit
 
 # Commands that change nothing: what they print is all that they do.
-_ANSWERS = ("show", "compare", "history", "models", "predict", "settings", "data stats", "schema diff")
+_ANSWERS = (
+    "show", "compare", "margins", "history", "models", "predict", "settings", "data stats", "schema diff"
+)  # fmt: skip
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -61,6 +64,7 @@ COMMANDS = (
     predict,
     show,
     compare,
+    margins,
     report,
     history,
     tensorboard,

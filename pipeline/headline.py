@@ -36,6 +36,9 @@ def headline(run: Run, *, working: int | None = None, epoch: int = 0, cause: str
     if run.override:
         released = f"Released as version {run.override.version} although {_failed_gates(run)} blocked it."
         return Headline(released + good, OPEN)
+    if not run.blessed and run.is_live:
+        which = f"This very model is live, as version {run.live_version}, and stays live"
+        return Headline(f"{which}, but it breaks a rule of today: {_reasons(run)}.{good}", BAD)
     if not run.blessed:
         return Headline(f"Not released: {_reasons(run)}.{good}", BAD)
     if run.released_version is None:

@@ -1,7 +1,8 @@
-"""Applies the trained model to all held-out rows: counts, confusions, and the rows that it gets wrong."""
+"""Applies the trained model to the rows that decide: counts, confusions, and the rows that it gets wrong."""
 
 import heapq
 from collections import Counter
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -10,20 +11,22 @@ from numpy.typing import NDArray
 from maskline.trainer.dataset import Rows
 from maskline.transform.answers import AnswerSummary, Confusion, WrongRow
 from maskline.transform.features import SequenceSpec
+from maskline.transform.names import EVAL, TEST
 
 _AT_ONCE = 1024  # rows in memory at a time
 _CONFUSIONS, _WRONG_ROWS = 50, 200  # numbers to keep
 
 
-def note_answers(model: keras.Model, train: Rows, held_out: Rows, spec: SequenceSpec) -> AnswerSummary:
-    """Counts the rows of both splits, and collects the held-out rows that the model gets wrong.
+def note_answers(model: keras.Model, splits: Mapping[str, Rows], spec: SequenceSpec) -> AnswerSummary:
+    """Counts the rows of each split, and collects the deciding rows that the model gets wrong.
 
     Args:
       model: the trained model, from ids [rows, length] to logits [rows, ids].
-      train: the training rows.
-      held_out: the eval rows.
+      splits: rows by split, in the order that is shown; `test` decides, and where there is none, `eval`.
       spec: symbols and padding.
     """
+    asked = TEST if TEST in splits else EVAL
+    held_out = splits[asked]
     confused: Counter[tuple[int, int]] = Counter()
     wrong: list[tuple[float, int, int]] = []  # a heap: probability, the negative of the row's number, answer
     for start in range(0, len(held_out.y), _AT_ONCE):
@@ -37,8 +40,9 @@ def note_answers(model: keras.Model, train: Rows, held_out: Rows, spec: Sequence
             (heapq.heappush if len(wrong) < _WRONG_ROWS else heapq.heappushpop)(wrong, entry)
     symbols = spec.vocabulary
     return AnswerSummary(
-        labels={name: _labels(rows, spec) for name, rows in (("train", train), ("eval", held_out))},
-        lengths={name: _lengths(rows, spec) for name, rows in (("train", train), ("eval", held_out))},
+        labels={name: _labels(rows, spec) for name, rows in splits.items()},
+        lengths={name: _lengths(rows, spec) for name, rows in splits.items()},
+        split=asked,
         rows=len(held_out.y),
         wrong=confused.total(),
         confusions=tuple(

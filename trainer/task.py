@@ -28,6 +28,7 @@ from maskline.transform.names import (
     HISTORY_FILE,
     PLACES,
     RECIPE,
+    TEST,
     TRAIN,
 )
 
@@ -49,10 +50,11 @@ def run_fn(fn_args: FnArgs) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(settings.training.threads)
     base = fn_args.base_model
     with tempfile.TemporaryDirectory(prefix="maskline-rows-") as folder:
-        train, held_out = (
-            read_rows(files, spec, Path(folder)) for files in (fn_args.train_files, fn_args.eval_files)
+        train, held_out, test = (
+            read_rows(files, spec, Path(folder))
+            for files in (fn_args.train_files, fn_args.eval_files, places["test"])
         )
-        rows = {TRAIN: len(train.y), EVAL: len(held_out.y)}
+        splits = {TRAIN: train, EVAL: held_out} | ({TEST: test} if len(test.y) else {})
         identity = recipe.identity(
             train=train.digest(),
             held_out=held_out.digest(),
@@ -65,14 +67,15 @@ def run_fn(fn_args: FnArgs) -> None:
             checkpoints=checkpoint,
             start_from=Predecessor.of_export(base) if base else None,
         )  # fmt: skip
-        answers = note_answers(model, train, held_out, spec)
+        answers = note_answers(model, splits, spec)
         attention = note_attention(model, held_out, spec)
     served = ServedModel(model, tft.TFTransformOutput(fn_args.transform_output), spec)
-    write_golden_rows(model, served, places["raw_eval"], f"{places['golden_rows']}/{GOLDEN_ROWS_FILE}")
+    write_golden_rows(model, served, places["raw_held_out"], f"{places['golden_rows']}/{GOLDEN_ROWS_FILE}")
     export(model, served, spec, fn_args.serving_model_dir, identity=identity)
     # They are part of the model, so that an earlier version can be checked before it goes live again.
     golden = f"{places['golden_rows']}/{GOLDEN_ROWS_FILE}"
     tf.io.gfile.copy(golden, f"{fn_args.serving_model_dir}/{EXTRA_FOLDER}/{GOLDEN_ROWS_FILE}")
+    rows = {name: len(split.y) for name, split in splits.items()}
     report = {"identity": identity, "parameters": model.count_params(), "rows": rows, "history": history}
     with tf.io.gfile.GFile(f"{places['history']}/{HISTORY_FILE}", "w") as file:
         file.write(json.dumps(report, indent=1))

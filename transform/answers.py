@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from maskline.transform.names import EVAL
+
 
 class _Form(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,12 +30,13 @@ class AnswerSummary(_Form):
     """Rows by split, and what the model answers wrong.
 
     `labels` and `lengths` count rows by split, then by label and by the number of symbols in the joined row.
-    `rows` held-out rows were asked, `wrong` of them are answered wrong; `confusions` has the most frequent
+    `rows` rows of `split` were asked, `wrong` of them are answered wrong; `confusions` has the most frequent
     confusions, `wrong_rows` the rows whose wrong answer is the most confident, first.
     """
 
     labels: dict[str, dict[str, int]]
     lengths: dict[str, dict[int, int]]
+    split: str = EVAL
     rows: int
     wrong: int
     confusions: tuple[Confusion, ...]

@@ -93,8 +93,9 @@ IDENTITY_FILE: Final = f"{EXTRA_FOLDER}/maskline.json"
 KERAS_FILE: Final = f"{EXTRA_FOLDER}/model.keras"  # the model from ids to logits, for Keras
 
 TRAIN: Final = "train"
-EVAL: Final = "eval"
-SPLITS: Final = (TRAIN, EVAL)
+EVAL: Final = "eval"  # chooses the epoch that is kept, and when a training stops
+TEST: Final = "test"  # decides the release; empty where there are too few rows, and then eval does both
+SPLITS: Final = (TRAIN, EVAL, TEST)
 
 # The parameter that every TFX pipeline has.
 RUN_ID_PARAMETER: Final = "pipeline-run-id"

@@ -11,6 +11,7 @@ from maskline.components.data_gate.resampling import Parts, shared_rows
 from maskline.components.data_gate.rules import SECTION, Rules
 from maskline.components.ingest.quarantine import IngestReport
 from maskline.components.verdict import Check, Outcome, Scale
+from maskline.transform.names import TEST, TRAIN
 
 Dataset: TypeAlias = statistics_pb2.DatasetFeatureStatistics
 _EXAMPLES = 5  # offending values that a check names
@@ -127,7 +128,7 @@ def _within(value: str, domain: schema_pb2.IntDomain) -> bool:
 
 
 def divergence_checks(
-    rules: Rules, kind: str, measured: Mapping[str, float], ours: Split, theirs: Split
+    rules: Rules, kind: str, measured: Mapping[str, float], ours: Split, theirs: Split, other: str
 ) -> Iterator[Check]:
     """Drift or skew of each feature's ids.
 
@@ -136,23 +137,23 @@ def divergence_checks(
       kind: `drift` or `skew`.
       measured: feature → TFDV's Jensen-Shannon divergence of the two distributions of ids, in bits.
       ours: the train split.
-      theirs: what it was compared with: the previous span's train split, or the eval split.
+      theirs: what it was compared with: the previous span's train split, or a held-out split.
+      other: what that is called.
 
     Yields:
       a check for each feature; one that fails names the ids whose share changed most.
     """
     limit = rules.settings.max_drift if kind == "drift" else rules.settings.max_skew
-    before = "in the previous span" if kind == "drift" else "in eval"
     for name, divergence in sorted(measured.items()):
         if ours.parts is None or theirs.parts is None:
             yield _unknown_chance(rules, kind, name, divergence)
             continue
         a, b = ours.sample(name), theirs.sample(name)
         by_chance = chance(a, b)
-        shifts = [f"{text} {before}" for text in _shifts(rules, a.counts, b.counts)]
+        shifts = [f"{text} in {other}" for text in _shifts(rules, a.counts, b.counts)]
         yield rules.check(
             kind,
-            f"'{name}'",
+            f"'{name}' ({TEST})" if other == TEST and rules.presplit else f"'{name}'",
             holds=divergence <= limit + by_chance,
             asked=f"at most {limit + by_chance:.4f} is allowed, of which {by_chance:.4f} may be chance",
             measured=f"Jensen-Shannon divergence {divergence:.4f}",
@@ -181,14 +182,24 @@ def _what_it_means(rules: Rules, kind: str, beyond_chance: float) -> Iterator[st
     yield f"if it is meant: --set {SECTION}.max_{kind}={enough:.4f}, or --set {SECTION}.severity.{kind}=warn"
 
 
-def shared_rows_check(rules: Rules, train: Parts, evaluation: Parts) -> Check:
-    """Whether rows that a model is judged by are rows that it was trained on."""
-    share = shared_rows(evaluation, train)
+def shared_rows_check(rules: Rules, ours: Parts, held_out: Parts, *, of: str, among: str) -> Check:
+    """Whether rows that a model is judged by are rows that it was trained on, or that chose its epoch.
+
+    Args:
+      rules: what is asked.
+      ours: the split that the model learned from.
+      held_out: the split that it is judged by.
+      of: the name of `held_out`, and
+      among: of `ours`.
+    """
+    share = shared_rows(held_out, ours)
+    why = "where a model can learn it by heart" if among == TRAIN else "which chooses the epoch"
     return rules.check(
         "shared_rows",
+        of if among == TRAIN else f"{of} and {among}",
         holds=share == 0,
-        asked="no row of eval should also stand in train, where a model can learn it by heart",
-        measured=f"{share:.2%} of the {evaluation.rows:,} eval rows do",
+        asked=f"no row of {of} should also stand in {among}, {why}",
+        measured=f"{share:.2%} of the {held_out.rows:,} {of} rows do",
     )
 
 

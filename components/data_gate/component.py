@@ -41,7 +41,9 @@ from maskline.transform.names import (
     EXAMPLES_ID,
     QUARANTINE_REPORT_FILE,
     SPAN,
+    SPLITS,
     STATISTICS_ID,
+    TEST,
     TRAIN,
     VERSION,
 )
@@ -102,33 +104,41 @@ class Executor(ReadsPart, base_executor.BaseExecutor):
 def _checks(rules: Rules, inputs: Mapping[str, list[types.Artifact]]) -> Iterator[Check]:
     [statistics] = inputs["statistics"]
     names = artifact_utils.decode_split_names(statistics.split_names)
-    splits = {name: _split(statistics, name) for name in names}
+    splits = {name: _split(statistics, name) for name in SPLITS if name in names}
+    if TEST in splits and not splits[TEST].statistics.num_examples:
+        del splits[TEST]  # there were too few rows for a part of its own, or the user made none
     for report in map(_report, inputs["quarantine"]):
         rows = sum(split.statistics.num_examples for split in splits.values())
         yield from row_checks(rules, report, rows)
     for name, split in splits.items():
         yield from schema_checks(rules, name, split.statistics, _anomalies(inputs["anomalies"], name))
-    train, held_out = splits[TRAIN], splits[EVAL]
-    if rules.presplit and train.parts and held_out.parts:
-        yield shared_rows_check(rules, train.parts, held_out.parts)
-    compared = {"skew": held_out}
+    train, held_out = splits[TRAIN], {name: split for name, split in splits.items() if name != TRAIN}
+    if rules.presplit:
+        for name, split in held_out.items():
+            for other in (TRAIN, EVAL) if name == TEST else (TRAIN,):
+                if split.parts and (theirs := splits[other].parts):
+                    yield shared_rows_check(rules, theirs, split.parts, of=name, among=other)
+    elif TEST in held_out:
+        # A hash deals out both alike: the part that decides the release stands for both.
+        del held_out[EVAL]
     for previous in inputs.get("previous", ()):
-        compared["drift"] = _split(previous, TRAIN)
-    found = {kind: other.statistics for kind, other in compared.items()}
-    measured = divergences(rules.schema, train.statistics, **found)
-    for kind, other in compared.items():
-        yield from divergence_checks(rules, kind, measured[kind], train, other)
+        before = _split(previous, TRAIN)
+        drift = divergences(rules.schema, train.statistics, drift=before.statistics)["drift"]
+        yield from divergence_checks(rules, "drift", drift, train, before, "the previous span")
+    for name, split in held_out.items():
+        skew = divergences(rules.schema, train.statistics, skew=split.statistics)["skew"]
+        yield from divergence_checks(rules, "skew", skew, train, split, name)
 
 
 def divergences(
-    schema: schema_pb2.Schema, train: Dataset, *, skew: Dataset, drift: Dataset | None = None
+    schema: schema_pb2.Schema, train: Dataset, *, skew: Dataset | None = None, drift: Dataset | None = None
 ) -> dict[str, dict[str, float]]:
     """Compares distributions of ids with TFDV.
 
     Args:
       schema: names the features; their ids are categories.
       train: what is compared.
-      skew: the eval split.
+      skew: a held-out split.
       drift: the train split of an earlier span.
 
     Returns:
@@ -140,7 +150,10 @@ def divergences(
         feature.drift_comparator.jensen_shannon_divergence.threshold = 1.0
         feature.skew_comparator.jensen_shannon_divergence.threshold = 1.0
     found = tfdv.validate_statistics(
-        _list(train), schema, previous_statistics=drift and _list(drift), serving_statistics=_list(skew)
+        _list(train),
+        schema,
+        previous_statistics=drift and _list(drift),
+        serving_statistics=skew and _list(skew),
     )
     measured: dict[str, dict[str, float]] = {"drift": {}, "skew": {}}
     for info in found.drift_skew_info:

@@ -41,6 +41,7 @@ def evaluator(
     *,
     threshold: float,
     compared: Sequence[str],
+    split: str,
     target: str,
 ) -> tfma.evaluators.Evaluator:
     """Makes the evaluator.
@@ -53,10 +54,11 @@ def evaluator(
       spec: names and symbols of the data.
       threshold: probability from which on the positive one of two answers is given.
       compared: the baselines that stand in the report.
+      split: the part that the rows are from.
       target: the folder that `metrics.json` goes to.
     """
     answer = _Answer(models, translated, baselines, slices, spec, compared)
-    finish = _Measure(spec, threshold=threshold, positive=baselines.positive)
+    finish = _Measure(spec, threshold=threshold, positive=baselines.positive, split=split)
     return tfma.evaluators.Evaluator(
         stage_name="EvaluateBatches",
         run_after=tfma.extractors.extractor.LAST_EXTRACTOR_STAGE_NAME,
@@ -142,11 +144,12 @@ class _Together(beam.CombineFn):
 
 
 class _Measure:
-    def __init__(self, spec: SequenceSpec, *, threshold: float, positive: int | None) -> None:
-        self._spec, self._threshold, self._positive = spec, threshold, positive
+    def __init__(self, spec: SequenceSpec, *, threshold: float, positive: int | None, split: str) -> None:
+        self._spec, self._threshold, self._positive, self._split = spec, threshold, positive, split
 
     def __call__(self, answered: Answered) -> EvaluationReport:
-        return measure(answered, self._spec.vocabulary, positive=self._positive, threshold=self._threshold)
+        report = measure(answered, self._spec.vocabulary, positive=self._positive, threshold=self._threshold)
+        return report.model_copy(update={"split": self._split})
 
 
 def _write(report: EvaluationReport, path: str) -> None:

@@ -24,14 +24,14 @@ from maskline.components.evaluation.settings import EvaluationSettings
 from maskline.components.evaluation.slices import SliceSpec
 from maskline.components.reads import ReadsPart
 from maskline.transform.features import TARGET, SequenceSpec
-from maskline.transform.names import EVAL, TRAIN
+from maskline.transform.names import EVAL, TEST, TRAIN
 
 # TFMA would take the rows apart for them.
 _BY_ROW = ("ExtractUnbatchedInputs", tfma.extractors.SLICE_KEY_EXTRACTOR_STAGE_NAME)
 
 
 class EvaluatorSpec(ComponentSpec):
-    """The eval split of the examples, what was trained on, and up to three models."""
+    """The held-out rows of the examples, what was trained on, and up to three models."""
 
     PARAMETERS = {
         "sequence": ExecutionParameter(type=str),
@@ -52,7 +52,10 @@ class EvaluatorSpec(ComponentSpec):
 class Executor(ReadsPart, base_beam_executor.BaseBeamExecutor):
     """Fits the baselines, lets TFMA ask the models, and writes `metrics.json` beside TFMA's files."""
 
-    READS = {"examples": (f"Split-{EVAL}",), "training_examples": (f"Split-{TRAIN}",)}
+    READS = {
+        "examples": (f"Split-{EVAL}", f"Split-{TEST}"),
+        "training_examples": (f"Split-{TRAIN}",),
+    }
 
     def Do(
         self,
@@ -60,7 +63,7 @@ class Executor(ReadsPart, base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Reads the eval splits of all examples, so that rows are pooled over a window of spans."""
+        """Reads the deciding rows of all examples, so that they are pooled over a window of spans."""
         spec = SequenceSpec.model_validate_json(exec_properties["sequence"])
         slices = [SliceSpec.model_validate(s) for s in json.loads(exec_properties["slices"])]
         settings = EvaluationSettings.model_validate_json(exec_properties["settings"])
@@ -73,6 +76,7 @@ class Executor(ReadsPart, base_beam_executor.BaseBeamExecutor):
         }
         trained_on = artifact_utils.get_split_uris(input_dict["training_examples"], TRAIN)
         baselines = Baselines(rows.read(trained_on, spec), spec.size, linear=LINEAR in settings.baselines)
+        deciding = rows.deciding(input_dict["examples"])
         others = [name for name, path in models.items() if translation.exported_spec(path) != spec]
         evaluator = batched.evaluator(
             list(models),
@@ -82,18 +86,19 @@ class Executor(ReadsPart, base_beam_executor.BaseBeamExecutor):
             spec,
             threshold=settings.threshold,
             compared=settings.baselines,
+            split=TEST if {split for _, split in deciding} == {TEST} else EVAL,
             target=target,
         )
         with tempfile.TemporaryDirectory(prefix="maskline-translated-") as folder:
             for name in others:
                 translation.translate(models[name], f"{folder}/{name}", spec)
                 models[name] = f"{folder}/{name}"
-            self._measure(models, input_dict["examples"], evaluator, target)
+            self._measure(models, [uri for uri, _ in deciding], evaluator, target)
 
     def _measure(
         self,
         models: dict[str, str],
-        examples: list[types.Artifact],
+        folders: list[str],
         evaluator: tfma.evaluators.Evaluator,
         target: str,
     ) -> None:
@@ -105,7 +110,6 @@ class Executor(ReadsPart, base_beam_executor.BaseBeamExecutor):
             for name, path in models.items()
         ]
         extractors = tfma.default_extractors(eval_shared_model=shared, eval_config=config)
-        folders = artifact_utils.get_split_uris(examples, EVAL)
         files = [file for folder in folders for file in sorted(fileio.glob(f"{folder}/*"))]
         with self._make_beam_pipeline() as pipeline:
             _ = (
@@ -146,7 +150,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
     """Measures models on the same rows, overall and by slice; TFX's Evaluator without its thresholds.
 
     Args:
-      examples: raw examples with split `eval`; those of several spans count as one.
+      examples: raw examples with splits `eval` and `test`; those of several spans count as one.
       model: the candidate.
       training_examples: what the candidate was trained on; baselines learn from their split `train`.
       live_model: where there is one.

@@ -23,7 +23,8 @@ def quality(report: EvaluationReport) -> str:
         for name, metrics in overall.metrics.items()
         if name != CANDIDATE and "accuracy" in metrics
     ]
-    right = f"It is right on {accuracy:.1%} of {overall.rows:,} held-out rows"
+    both = "" if report.chose_nothing else ", the same that the training chose its epoch by"
+    right = f"It is right on {accuracy:.1%} of {overall.rows:,} held-out rows{both}"
     return f"{right}: {', '.join(compared)}." if compared else f"{right}; no other model was compared."
 
 

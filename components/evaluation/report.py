@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from maskline.components.evaluation.paired import Pairs
-from maskline.transform.names import EVALUATION_FILE
+from maskline.transform.names import EVAL, EVALUATION_FILE, TEST
 
 CANDIDATE = "candidate"
 # The model that is live, and the most accurate of all that were released.
@@ -119,13 +119,21 @@ class EvaluationReport(_Form):
     """All slices, that of all rows first.
 
     `positive` is the rarer of two answers, empty where there are more. `reliability` has the bins of the
-    calibration error that hold rows, by model; `confusion` the candidate's confusion matrix.
+    calibration error that hold rows, by model; `confusion` the candidate's confusion matrix. `split` is the
+    part that the rows are from: `test`, or `eval` where there are too few for both, and in reports of earlier
+    versions.
     """
 
     slices: tuple[SliceReport, ...]
     positive: str = ""
     reliability: dict[str, tuple[ReliabilityBin, ...]] = {}
     confusion: tuple[ConfusionCell, ...] = ()
+    split: str = EVAL
+
+    @property
+    def chose_nothing(self) -> bool:
+        """Whether these rows had no part in the training: they chose no epoch and did not end it."""
+        return self.split == TEST
 
     @property
     def overall(self) -> SliceReport:

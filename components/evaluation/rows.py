@@ -7,10 +7,13 @@ import numpy as np
 import scipy.sparse
 import tensorflow as tf
 from numpy.typing import NDArray
+from tfx import types
+from tfx.types import artifact_utils
 
 from maskline.components.evaluation.baselines import Batch
 from maskline.components.evaluation.slices import SliceSpec
 from maskline.transform.features import SequenceSpec
+from maskline.transform.names import EVAL, TEST
 
 _BATCH = 4096
 
@@ -53,6 +56,23 @@ def read(folders: Sequence[str], spec: SequenceSpec) -> Iterator[Batch]:
         files = sorted(tf.io.gfile.glob(f"{folder}/*"))
         for examples in tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_BATCH):
             yield counted(parse(examples, spec), spec)
+
+
+def deciding(examples: Sequence[types.Artifact]) -> list[tuple[str, str]]:
+    """The folder of the rows of each that decide a release, and whether they are `test` or `eval`.
+
+    Where an ingest found too few rows for both, or is of an earlier version, eval chooses the epoch and
+    decides.
+    """
+    found = []
+    for one in examples:
+        split = EVAL
+        if TEST in artifact_utils.decode_split_names(one.split_names):
+            files = tf.io.gfile.glob(f"{artifact_utils.get_split_uri([one], TEST)}/*")
+            rows = tf.data.TFRecordDataset(files, compression_type="GZIP").take(1)
+            split = TEST if any(True for _ in rows) else EVAL
+        found.append((artifact_utils.get_split_uri([one], split), split))
+    return found
 
 
 def slices_of(rows: dict[str, Lists], slices: Sequence[SliceSpec], spec: SequenceSpec) -> dict[str, Any]:

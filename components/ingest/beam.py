@@ -31,11 +31,12 @@ from maskline.components.ingest.rows import read_row
 from maskline.components.ingest.shards import WHOLE, Block, CorruptShard, Part, framed, parts, read_blocks
 from maskline.transform.errors import InputError
 from maskline.transform.features import Reason, SequenceSpec
-from maskline.transform.names import QUARANTINE_REPORT_FILE, SPLITS
+from maskline.transform.names import EVAL, QUARANTINE_REPORT_FILE, SPLITS, TEST, TRAIN
 
 # As TFX's ExampleGen calls its files.
 _EXAMPLES_PREFIX = "data_tfrecord"
 _QUARANTINED, _SHARDS = "quarantined", "shards"
+_PARTS = 10_000  # of the held-out rows, that a share is counted in
 _DROPPED_NAMES = 100  # of features that are counted in one shard: each row might hold another one
 
 
@@ -63,11 +64,12 @@ class ReadShard(beam.DoFn):
       folder: of the list that the shards are from.
       spec: what a row may hold.
       train_percent: share of the rows that becomes the train split, by a hash of the row, as in TFX.
+      test_share: share of the other rows that becomes the test split, by the same hash.
       keep_readable: of a corrupt shard, keep the rows before the damage.
 
     Input: a `ShardPart`.
-    Output: `Framed` rows tagged `train` and `eval`, `QuarantinedRow`s tagged `quarantined`, and one
-    `PartResult` tagged `shards`.
+    Output: `Framed` rows tagged `train`, `eval` and `test`, `QuarantinedRow`s tagged `quarantined`, and
+    one `PartResult` tagged `shards`.
 
     Raises:
       InputError: the shard is not readable to its end, and that is not allowed; or it is not as it was when
@@ -75,12 +77,19 @@ class ReadShard(beam.DoFn):
     """
 
     def __init__(
-        self, folder: str, spec: SequenceSpec, *, train_percent: int = 80, keep_readable: bool = False
+        self,
+        folder: str,
+        spec: SequenceSpec,
+        *,
+        train_percent: int = 80,
+        test_share: float = 0.0,
+        keep_readable: bool = False,
     ) -> None:
         super().__init__()
         self._folder = folder
         self._spec = spec
         self._train_percent = train_percent
+        self._test_parts = round(test_share * _PARTS)
         self._keep_readable = keep_readable
 
     def parts(self, shard: Shard) -> Iterator[ShardPart]:
@@ -132,8 +141,11 @@ class ReadShard(beam.DoFn):
                 yield TaggedOutput(name, Framed(len(found), b"".join(found)))
 
     def _split(self, data: bytes) -> str:
-        bucket = int.from_bytes(hashlib.sha256(data).digest(), "big") % 100
-        return SPLITS[bucket >= self._train_percent]
+        rest, bucket = divmod(int.from_bytes(hashlib.sha256(data).digest(), "big"), 100)
+        if bucket < self._train_percent:
+            return TRAIN
+        # Of the rows that are held out alone: whatever the share, no row that was trained on becomes a test.
+        return TEST if rest % _PARTS < self._test_parts else EVAL
 
 
 def check_unchanged(path: str, shard: Shard) -> None:
@@ -228,7 +240,7 @@ def _report(
             dropped.setdefault(name, Counter())[kind] += count
     report = IngestReport(
         rows_in=rows.total(),
-        splits={name: splits[name] for name in SPLITS},
+        splits={name: splits[name] for name in SPLITS if splits[name] or name != TEST},
         folder=listing.folder,
         shards=tuple(IngestedShard(**shard._asdict(), rows=rows[shard]) for shard in listing.shards),
         dropped=dict(sorted(dropped.items())),

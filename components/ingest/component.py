@@ -1,5 +1,6 @@
 """ExampleGen for TFRecord shards: ingests one delivery, and tells what became of its rows."""
 
+import gzip
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -20,7 +21,15 @@ from maskline.components.ingest.listing import Listing, list_shards
 from maskline.components.ingest.quarantine import IngestReport
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
-from maskline.transform.names import QUARANTINE_REPORT_FILE, READ_FROM, ROWS_READ, SEQUENCE_DIGEST, SPLITS
+from maskline.transform.names import (
+    EVAL,
+    QUARANTINE_REPORT_FILE,
+    READ_FROM,
+    ROWS_READ,
+    SEQUENCE_DIGEST,
+    SPLITS,
+    TEST,
+)
 
 # The parameter that says which span to ingest; `span` is what the driver found.
 WANTED_SPAN = "wanted_span"
@@ -32,8 +41,10 @@ class IngestSettings(BaseModel):
     Attributes:
       sequence: what a row may hold.
       pattern: which files of a delivery are shards (`data.pattern`).
-      eval_percent: share of the rows that becomes the eval split, by a hash of the row; None where a
-        delivery holds `train/` and `eval/`.
+      eval_percent: share of the rows that is held out, by a hash of the row; None where a delivery holds
+        `train/` and `eval/`.
+      test_share: share of the held-out rows that becomes the test split; the others are the eval split.
+      min_test_rows: of a test split; fewer are put to the eval split.
       on_corrupt: whether a damaged shard ends the ingest, or the rows before the damage are used.
       success_marker: see `maskline.components.ingest.spans.find`, as `unchanged_for`.
       unchanged_for: seconds.
@@ -45,6 +56,8 @@ class IngestSettings(BaseModel):
     sequence: SequenceSpec
     pattern: str
     eval_percent: int | None = 20
+    test_share: float = 0.75
+    min_test_rows: int = 200
     on_corrupt: Literal["fail", "quarantine"] = "fail"
     success_marker: str = ""
     unchanged_for: float = 60
@@ -143,6 +156,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             listing.folder,
             settings.sequence,
             train_percent=100 - (settings.eval_percent or 0),
+            test_share=settings.test_share,
             keep_readable=settings.on_corrupt == "quarantine",
         )
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
@@ -152,11 +166,28 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             _ = pipeline | Ingest(reader, listing, folders, quarantine.uri)
         with fileio.open(f"{quarantine.uri}/{QUARANTINE_REPORT_FILE}") as file:
             report = IngestReport.model_validate_json(file.read())
+        few = report.splits.get(TEST, 0) < settings.min_test_rows and settings.eval_percent is not None
+        if few and TEST in report.splits:
+            report = _without_test(report, folders, quarantine.uri)
         examples.set_int_custom_property(ROWS_READ, report.rows_in)
         examples.set_string_custom_property(READ_FROM, exec_properties["input_base"])
         examples.set_string_custom_property(SEQUENCE_DIGEST, settings.sequence.digest)
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, to_file_format_str(example_gen_pb2.FORMAT_TFRECORDS_GZIP))
+
+
+def _without_test(report: IngestReport, folders: dict[str, str], quarantine: str) -> IngestReport:
+    """Puts the rows of a test split that is too small to the eval split, which then does both."""
+    for number, name in enumerate(sorted(fileio.listdir(folders[TEST]))):
+        fileio.rename(f"{folders[TEST]}/{name}", f"{folders[EVAL]}/{TEST}_{number}_{name}")
+    with fileio.open(f"{folders[TEST]}/empty.gz", "wb") as file:
+        file.write(gzip.compress(b""))
+    rows = dict(report.splits)
+    rows[EVAL] += rows.pop(TEST)
+    report = report.model_copy(update={"splits": rows})
+    with fileio.open(f"{quarantine}/{QUARANTINE_REPORT_FILE}", "w") as file:
+        file.write(report.model_dump_json(indent=1))
+    return report
 
 
 class ShardExampleGenSpec(ComponentSpec):
@@ -176,7 +207,7 @@ class ShardExampleGenSpec(ComponentSpec):
 
 
 class ShardExampleGen(base_beam_component.BaseBeamComponent):
-    """Ingests one delivery of TFRecord shards, plain or gzip, into splits train and eval.
+    """Ingests one delivery of TFRecord shards, plain or gzip, into splits train, eval and test.
 
     Args:
       path: the folder of the shards; with placeholders (`maskline.components.ingest.spans`), of each span.
@@ -185,7 +216,8 @@ class ShardExampleGen(base_beam_component.BaseBeamComponent):
       listing: the shards, where they were listed already; else the driver lists them.
 
     Outputs:
-      `examples`, with splits train and eval; `quarantine`, the rows that were set aside, and the report.
+      `examples`, with splits train, eval and test; `quarantine`, the rows that were set aside, with the
+      report.
     """
 
     SPEC_CLASS = ShardExampleGenSpec

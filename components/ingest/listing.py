@@ -19,9 +19,10 @@ from typing import NamedTuple, TypeAlias
 from pydantic import BaseModel, ConfigDict
 
 from maskline.transform.errors import InputError
-from maskline.transform.names import SPLITS
+from maskline.transform.names import EVAL, TEST, TRAIN
 
 _Identity: TypeAlias = tuple[int, int]  # of a file: device and inode
+_ASKED = (TRAIN, EVAL)  # folders of data that are split already
 
 
 class Shard(NamedTuple):
@@ -79,12 +80,12 @@ def list_shards(
     version: int = 0,
     given_as: str = "data.pattern",
 ) -> Listing:
-    """Lists the shards in a folder; in its `train/` and `eval/` where the data are split already.
+    """Lists the shards in a folder; where the data are split already, in its `train/`, `eval/` and `test/`.
 
     Args:
       folder: of one delivery.
       pattern: relative to it (`data.pattern`).
-      presplit: the folder holds `train/` and `eval/`.
+      presplit: the folder holds `train/`, `eval/` and, if the user has one, `test/`.
       span: kept in the list, as is `version`.
       version: of the span.
       given_as: where the pattern was given, for messages.
@@ -95,7 +96,8 @@ def list_shards(
     """
     base = Path(folder).absolute()
     walk = _Walk(pattern, given_as)
-    shards = [shard for split in (SPLITS if presplit else ("",)) for shard in walk.shards(base, split)]
+    splits = ("",) if not presplit else (*_ASKED, TEST) if (base / TEST).exists() else _ASKED
+    shards = [shard for split in splits for shard in walk.shards(base, split)]
     return Listing(
         folder=str(base), shards=tuple(sorted(shards)), hidden=walk.hidden, span=span, version=version
     )
@@ -190,7 +192,7 @@ class _Walk:
     def _nothing_in(self, folder: Path) -> str:
         others = [path.name for path in entries_of(folder)]
         holds = f"it holds {len(others):,} others, such as {others[0]!a:.60}" if others else "it is empty"
-        if set(SPLITS).issubset(others):
+        if set(_ASKED).issubset(others):
             holds = "it holds train and eval; data.presplit=true takes them"
         if self.hidden:
             holds += f"; {hidden_note(self.hidden)}"

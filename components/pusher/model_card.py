@@ -18,7 +18,7 @@ from maskline.components.pusher.audit import Change
 from maskline.components.verdict import Outcome, Verdict
 from maskline.transform.answers import AnswerSummary
 from maskline.transform.features import SequenceSpec
-from maskline.transform.names import EVAL, TRAIN
+from maskline.transform.names import EVAL
 
 STACK = (
     "tensorflow", "keras", "tfx", "tensorflow-transform", "tensorflow-model-analysis",
@@ -166,10 +166,15 @@ def _chosen(facts: Facts) -> Iterator[str]:
         yield "The weights are those of the epoch with the lowest loss on held-out rows."
     else:
         yield "The weights are those of the last epoch."
-    if set(facts.data.rows) <= {TRAIN, EVAL}:
+    if facts.evaluation.split == EVAL:
         yield (
             "The held-out rows that chose the epoch also decided the release, so the metrics on them are "
             "somewhat better than they will be on new rows."
+        )
+    else:
+        yield (
+            f"The {facts.evaluation.overall.rows:,} rows of the `test` split decided the release; they chose "
+            "nothing in the training."
         )
 
 

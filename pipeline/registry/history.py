@@ -12,7 +12,7 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from maskline.components.evaluation.report import EvaluationReport, read_evaluation
 from maskline.components.ingest.quarantine import IngestReport, read_report
-from maskline.components.pusher.contents import look
+from maskline.components.pusher.contents import identity_of, look
 from maskline.components.verdict import Verdict, read_verdict
 from maskline.pipeline.registry import live, overrides
 from maskline.pipeline.registry.overrides import Override
@@ -21,7 +21,6 @@ from maskline.pipeline.registry.store import connect
 from maskline.transform.names import (
     BLESSED,
     CHECKED_FILES,
-    EVAL,
     EVALUATION_FILE,
     FACTS_FILE,
     HISTORY_FILE,
@@ -31,6 +30,8 @@ from maskline.transform.names import (
     RUN_CONTEXT,
     RUN_INPUTS,
     SPAN,
+    SPLITS,
+    TEST,
     VERSION,
     ArtifactType,
     Exit,
@@ -78,6 +79,7 @@ class Run(BaseModel):
     released_version: int | None = None
     live_version: int | None = None
     model: Path | None = None
+    is_live: bool = False  # this run's model is the one that is live
     candidate: Path | None = None
     candidate_id: int = 0
     checked_files: str = ""
@@ -246,8 +248,8 @@ class History:
                 run.metrics = run.evaluation.metrics if run.evaluation else {}
         run.why = [str(check) for verdict in run.verdicts.values() for check in verdict.blocking]
         evaluator = next((c for c in run.components if c.name == Node.EVALUATOR), None)
-        if evaluator and run.metrics:
-            evaluator.records_in = {EVAL: int(run.metrics["candidate"]["example_count"])}
+        if evaluator and run.evaluation:
+            evaluator.records_in = {run.evaluation.split: run.evaluation.overall.rows}
 
     def _add_candidate(self, run: Run, outputs: dict[str, list[mlmd.Artifact]]) -> None:
         for artifact in _of_type(outputs.get(Node.TRAINER), ArtifactType.MODEL):
@@ -263,6 +265,8 @@ class History:
         contents = look(self._serving_dir)
         if contents.live:
             run.live_version, run.model = contents.live.number, contents.live.path
+            own = identity_of(run.candidate) if run.candidate else ""
+            run.is_live = bool(own) and own == contents.live.identity
         if problem := live.problem(self._serving_dir, contents, recorded=recorded):
             run.live_problem = f"{problem}; {live.way_on(contents)}"
 
@@ -301,7 +305,7 @@ def _count_splits(uri: Path) -> dict[str, int]:
     for file in sorted(uri.glob("Split-*/FeatureStats.pb"), reverse=True):
         statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes())
         counts[file.parent.name.removeprefix("Split-")] = statistics.datasets[0].num_examples
-    return counts
+    return {split: counts[split] for split in SPLITS if split in counts and (counts[split] or split != TEST)}
 
 
 def _read_json(file: Path) -> dict[str, Any]:

@@ -31,7 +31,9 @@ class DataSettings(Section):
         "as `exports/span-{SPAN}` or `exports/{YYYY}-{MM}-{DD}/v{VERSION}`",
     )
     pattern: str = setting("*.tfrecord*", "which files of the directory are shards", min_length=1)
-    presplit: bool = setting(False, "the directory holds `train/` and `eval/`; nothing is split by hash")
+    presplit: bool = setting(
+        False, "the directory holds `train/`, `eval/` and, if you have one, `test/`; nothing is split by hash"
+    )
     span: int | str = setting(spans.LATEST, "the span to run on: `latest`, a number or a date")
     window: int = setting(
         1,
@@ -56,6 +58,17 @@ class DataSettings(Section):
     )
     eval_percent: int = setting(
         20, "share of the rows that are held out, chosen by hash", unit="percent", ge=1, le=99
+    )
+    test_share: float = setting(
+        0.75,
+        "share of the held-out rows that decides the release and chooses nothing (`test`); the others choose "
+        "the epoch that is kept (`eval`); with 0, the same rows do both",
+        unit="share",
+        ge=0,
+        lt=1,
+    )
+    min_test_rows: int = setting(
+        200, "with fewer rows in `test`, all held-out rows do both", unit="rows", ge=1, le=10**12
     )
     on_corrupt: Literal["fail", "quarantine"] = setting(
         "fail", "whether a truncated or damaged shard ends the run, or the rows before the damage are used"

@@ -39,6 +39,8 @@ def ingest(
             sequence=settings.sequence,
             pattern=settings.data.pattern,
             eval_percent=None if settings.data.presplit else settings.data.eval_percent,
+            test_share=settings.data.test_share,
+            min_test_rows=settings.data.min_test_rows,
             on_corrupt=settings.data.on_corrupt,
             fingerprint=code,
             **settings.data.complete,

@@ -90,7 +90,7 @@ def _provenance(settings: Settings, source: SourceCode) -> Provenance:
     (`AcceptedStrategy`). The gate's verdict says what it asked of the rows.
     """
     sections = {"sequence", "model", "training", "evaluation", "release_gate", "model_checks"}
-    part = {"pattern", "presplit", "eval_percent", "on_corrupt", "window"}
+    part = {"pattern", "presplit", "eval_percent", "test_share", "min_test_rows", "on_corrupt", "window"}
     path = settings.data.path
     return Provenance(
         settings=settings.model_dump(mode="json", include={**dict.fromkeys(sections, True), "data": part}),

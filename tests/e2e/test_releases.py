@@ -74,6 +74,7 @@ def steps(root, tmp_path_factory) -> dict[str, Step]:
     run("first", clean)
     run("equal, better is asked", clean, *EQUAL, "release_gate.require=better")
     run("equal", clean, *EQUAL)
+    run("a rule that came later", clean, *EQUAL, "release_gate.min_accuracy=0.99")
     step("models for people", "models")
     run("spoilt", spoilt)
     step("show for people", "show")
@@ -156,6 +157,16 @@ def test_equal_model_is_pushed_as_not_worse_where_that_is_enough(steps):
     assert step.run["metrics"]["change"]["accuracy"] == 0
     first, second = step.models
     assert first["identity"] != second["identity"]
+
+
+def test_a_live_model_that_breaks_a_later_rule_is_said_to_be_live_and_is_not_offered(steps):
+    step = steps["a rule that came later"]
+    assert (step.code, step.versions) == (3, ["1", "2"]), step.out
+    assert (
+        "This very model is live, as version 2, and stays live, but it breaks a rule of today: accuracy: "
+        in (step.out)
+    )
+    assert "maskline bless" not in step.out
 
 
 def test_model_that_is_spoilt_on_one_slice_is_refused_and_the_slice_is_named(steps):

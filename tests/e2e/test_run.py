@@ -10,7 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from keras.losses import SparseCategoricalCrossentropy
 
+from maskline.trainer.dataset import read_rows
+from maskline.trainer.loading import load_model
+from maskline.transform.features import SequenceSpec
 from tests.docs.outputs import assert_documented, blocks
 from tests.support import (
     GOOD,
@@ -71,7 +75,7 @@ def test_show_tells_states_counts_metrics_and_model(finished):
     assert parts["ExampleGen"]["records_in"] == {"read": 2000} == {"read": sum(split.values())}
     assert parts["StatisticsGen"]["records_in"] == parts["Transform"]["records_in"] == split
     assert parts["Transform"]["records_out"] == parts["Trainer"]["records_in"] == split
-    assert parts["Evaluator"]["records_in"] == {"eval": split["eval"]}
+    assert parts["Evaluator"]["records_in"] == {"test": split["test"]}
     assert parts["Trainer"]["seconds"] > 0.5
     assert set(run["metrics"]) == {"candidate", "majority", "linear"}
     assert 0.3 <= run["metrics"]["candidate"]["accuracy"] < 1
@@ -87,14 +91,22 @@ def test_show_for_people(finished):
     assert str(finished.served) in out
 
 
-def test_evaluator_agrees_with_the_trainer(finished):
+def test_evaluator_agrees_with_keras_on_rows_that_chose_nothing(finished, tmp_path):
     [report] = finished.root.glob("artifacts/Trainer/history/*/history.json")
     trained = json.loads(report.read_text())
     evaluated = show(finished.root)["metrics"]["candidate"]
     assert trained["parameters"] <= 49_145
-    best = min(trained["history"], key=lambda entry: entry["val_loss"])
-    assert best["val_accuracy"] == pytest.approx(evaluated["accuracy"], abs=1e-6)
-    assert best["val_loss"] == pytest.approx(evaluated["loss"], abs=1e-4)
+    assert trained["rows"]["test"] == evaluated["example_count"]
+    transformed = finished.root.glob("artifacts/Transform/transformed_examples/*/Split-test/*")
+    rows = read_rows([str(file) for file in transformed], SequenceSpec(), tmp_path)
+    model = load_model(finished.served)
+    model.compile(loss=SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    loss, accuracy = model.evaluate(rows.x, rows.y, verbose=0)
+    assert accuracy == pytest.approx(evaluated["accuracy"], abs=1e-6)
+    assert loss == pytest.approx(evaluated["loss"], abs=1e-4)
+    [answers] = finished.root.glob("artifacts/Trainer/history/*/answers.json")
+    asked = json.loads(answers.read_text())
+    assert 1 - asked["wrong"] / asked["rows"] == pytest.approx(evaluated["accuracy"], abs=1e-6)
 
 
 def test_on_a_terminal_progress_is_live(shards, tmp_path):

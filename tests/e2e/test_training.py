@@ -70,8 +70,9 @@ def test_exported_model_answers_golden_rows_as_before_the_export(finished):
     logits = np.array([row["logits"].float_list.value for row in golden])
     assert len(examples) == 256
     raw = set()
-    for shard in finished.root.glob("artifacts/ExampleGen/examples/*/Split-eval/*.gz"):
-        raw |= {record.data for record in read_shard(str(shard))}
+    for split in ("eval", "test"):
+        for shard in finished.root.glob(f"artifacts/ExampleGen/examples/*/Split-{split}/*.gz"):
+            raw |= {record.data for record in read_shard(str(shard))}
     assert set(examples) <= raw
     served = tf.saved_model.load(str(finished.served)).signatures["serving_default"]
     np.testing.assert_allclose(served(tf.constant(examples))["logits"], logits, rtol=1e-5, atol=1e-5)

@@ -30,15 +30,20 @@ def verdict(*outcomes):
     )
 
 
-def report(**models):
+def report(split="test", **models):
     pairs = {name: Pairs(rows=1000, better=b, worse=w) for name, (_, b, w) in models.items() if b is not None}
     metrics = {"candidate": {"accuracy": 0.75}}
     metrics |= {name: {"accuracy": accuracy} for name, (accuracy, *_) in models.items()}
-    return EvaluationReport(slices=(SliceReport(name="", rows=1000, metrics=metrics, pairs=pairs),))
+    whole = SliceReport(name="", rows=1000, metrics=metrics, pairs=pairs)
+    return EvaluationReport(slices=(whole,), split=split)
 
 
 def test_quality_compares_with_every_model_that_was_measured():
     assert quality(report()) == "It is right on 75.0% of 1,000 held-out rows; no other model was compared."
+    assert quality(report("eval")) == (
+        "It is right on 75.0% of 1,000 held-out rows, the same that the training chose its epoch by; no "
+        "other model was compared."
+    )
     found = quality(
         report(majority=(0.5, 300, 50), live=(0.749, 20, 19), best=(0.85, 0, 100), nameless=(0.6, None, None))
     )
@@ -68,6 +73,11 @@ ON_PURPOSE = Override(time=datetime(2026, 1, 1, tzinfo=UTC), who="me", reason="i
         (
             {"blessed": False, "verdicts": GATES},
             "Not released: check 0 of all: much; little (and 2 more).",
+        ),
+        (
+            {"blessed": False, "verdicts": GATES, "live_version": 2, "is_live": True},
+            "This very model is live, as version 2, and stays live, but it breaks a rule of today: "
+            "check 0 of all: much; little (and 2 more).",
         ),
         (
             {"blessed": False, "verdicts": GATES, "override": ON_PURPOSE},

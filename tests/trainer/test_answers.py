@@ -22,7 +22,7 @@ class FirstSymbol(keras.Model):
 def test_wrong_rows_come_most_confident_first_and_counts_agree():
     x = np.array([[2, 3, 0, 0], [2, 3, 3, 3], [3, 2, 2, 0], [4, 0, 0, 0], [4, 4, 4, 0]] * 500, np.uint8)
     y = np.array([2, 3, 2, 4, 2] * 500, np.uint8)
-    found = note_answers(FirstSymbol(), Rows(x[:5], y[:5]), Rows(x, y), SPEC)
+    found = note_answers(FirstSymbol(), {"train": Rows(x[:5], y[:5]), "eval": Rows(x, y)}, SPEC)
     assert (found.rows, found.wrong) == (2500, 1500)
     assert [(c.label, c.answer, c.rows) for c in found.confusions] == [
         ("p", "q", 500), ("p", "r", 500), ("q", "p", 500)
@@ -36,7 +36,16 @@ def test_wrong_rows_come_most_confident_first_and_counts_agree():
     assert found.lengths["train"] == {1: 1, 2: 1, 3: 2, 4: 1}
 
 
+def test_the_test_rows_are_asked_where_there_are_some():
+    x = np.array([[2, 0, 0, 0], [3, 0, 0, 0]], np.uint8)
+    right, wrong = Rows(x, x[:, 0]), Rows(x, x[:, 0] + 1)
+    found = note_answers(FirstSymbol(), {"train": right, "eval": right, "test": wrong}, SPEC)
+    assert (found.split, found.rows, found.wrong) == ("test", 2, 2)
+    assert list(found.labels) == ["train", "eval", "test"]
+
+
 def test_model_that_is_always_right_has_no_wrong_rows():
     x = np.array([[2, 0, 0, 0], [3, 0, 0, 0]], np.uint8)
-    found = note_answers(FirstSymbol(), Rows(x, x[:, 0]), Rows(x, x[:, 0]), SPEC)
+    rows = Rows(x, x[:, 0])
+    found = note_answers(FirstSymbol(), {"train": rows, "eval": rows}, SPEC)
     assert (found.wrong, found.confusions, found.wrong_rows) == (0, (), ())

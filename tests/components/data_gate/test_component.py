@@ -65,7 +65,9 @@ def alarms(ours, theirs, config=DEFAULTS):
     measured = divergences(SCHEMA, ours.statistics, skew=theirs.statistics, drift=theirs.statistics)
     assert measured["drift"] == pytest.approx(measured["skew"])
     assert set(measured["drift"]) == set(NAMES)
-    checks = divergence_checks(Rules(config, SCHEMA, SPEC), "drift", measured["drift"], ours, theirs)
+    checks = divergence_checks(
+        Rules(config, SCHEMA, SPEC), "drift", measured["drift"], ours, theirs, "the previous span"
+    )
     return {check.subject.strip("'"): check for check in checks if check.outcome is Outcome.BLOCKED}
 
 
@@ -111,7 +113,7 @@ def test_most_of_a_large_vocabulary_is_rare_and_its_drift_is_judged_all_the_same
     ours, theirs = words(count, 1, 2), words(count, 2, low)
     measured = divergences(make_schema(WORDS), ours.statistics, skew=theirs.statistics)["skew"]
     rules = Rules(DataGateSettings(max_skew=0), make_schema(WORDS), WORDS, presplit=True)
-    [check] = divergence_checks(rules, "skew", measured, ours, theirs)
+    [check] = divergence_checks(rules, "skew", measured, ours, theirs, "eval")
     assert check.outcome is outcome
 
 
@@ -318,11 +320,32 @@ def test_rows_that_both_splits_hold_are_told_with_their_share(tmp_path):
     train = rows(400, 1)
     ingest = Ingest(tmp_path, train=train, eval=[*rows(90, 2), *train[:10]])
     verdict, checks = ingest.gate(presplit=True)
-    shared = checks["shared rows", ""]
+    shared = checks["shared rows", "eval"]
     assert (verdict.passed, shared.outcome) == (1, Outcome.WARNED)
     assert shared.measured == "10.00% of the 100 eval rows do"
     assert not ingest.gate(presplit=True, severity={"shared_rows": "block"})[0].passed
-    assert ("shared rows", "") not in ingest.gate()[1]
+    assert ("shared rows", "eval") not in ingest.gate()[1]
+
+
+def test_a_test_split_of_the_users_own_is_compared_with_train_and_with_eval(tmp_path):
+    held_out = rows(200, 2)
+    test = [*without_plus(380, 3), *held_out[:20]]
+    ingest = Ingest(tmp_path, train=rows(400, 1), eval=held_out, test=test)
+    _, checks = ingest.gate(presplit=True)
+    assert blocked(checks) == {("skew", "'op' (test)")}
+    assert (
+        checks["shared rows", "test and eval"].measured
+        == f"{20 / len(test):.2%} of the {len(test)} test rows do"
+    )
+    assert checks["shared rows", "test"].outcome is Outcome.PASSED
+    assert ("skew", "'op' (test)") not in ingest.gate()[1]
+
+
+def test_without_test_rows_nothing_is_asked_of_them(tmp_path):
+    ingest = Ingest(tmp_path, train=rows(400, 1), eval=rows(100, 2), test=[])
+    verdict, checks = ingest.gate()
+    assert verdict.passed
+    assert not [subject for _, subject in checks if "test" in subject]
 
 
 def test_statistics_of_an_earlier_version_are_told_and_not_judged(tmp_path):

@@ -27,7 +27,7 @@ def test_eval_rows_of_all_ingests_are_pooled(finished: Finished, tmp_path):
     )
     examples = [artifact(standard_artifacts.Examples, rows) for _ in range(2)]
     for ingest in examples:
-        ingest.split_names = '["train", "eval"]'
+        ingest.split_names = '["train", "eval", "test"]'
     context = Executor.Context(
         beam_pipeline_args=list(BeamSettings().args), tmp_dir=str(tmp_path / "tmp"), unique_id="1"
     )
@@ -41,6 +41,7 @@ def test_eval_rows_of_all_ingests_are_pooled(finished: Finished, tmp_path):
         {"sequence": SequenceSpec().model_dump_json(), "slices": "[]", "settings": "{}"},
     )
     [pooled], single = read_evaluation(tmp_path).slices, read_evaluation(once).overall
+    assert read_evaluation(tmp_path).split == read_evaluation(once).split == "test"
     assert pooled.rows == 2 * single.rows
     assert pooled.metrics[CANDIDATE]["accuracy"] == pytest.approx(single.metrics[CANDIDATE]["accuracy"])
     right = {symbol: counts.right for symbol, counts in single.classes[CANDIDATE].items()}

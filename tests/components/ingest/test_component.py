@@ -72,7 +72,7 @@ def test_every_row_comes_out_once_unchanged(tmp_path):
     report, splits, bad = ingest(tmp_path)
     assert sorted(splits["train"] + splits["eval"]) == sorted(example(**row) for row in numbered(300))
     assert report.rows_in == 300
-    assert report.splits == {split: len(rows) for split, rows in splits.items()}
+    assert report.splits == {split: len(rows) for split, rows in splits.items() if rows}
     assert 30 < len(splits["eval"]) < 90  # a fifth, by hash
     assert bad == []
     assert (report.bad_rows, report.corrupt, report.span, report.version) == (0, (), 3, 1)
@@ -172,17 +172,23 @@ def test_a_shard_that_changes_while_it_is_read_ends_the_ingest(tmp_path):
         list(reading)
 
 
-def test_a_folder_whose_name_looks_like_a_pattern(tmp_path):
-    path = write_shard(tmp_path / "a[1]*b" / "x", [GOOD | {"op": []}])
-    component = ShardExampleGen(str(path.parent), IngestSettings(sequence=SPEC, pattern="*"))
+def execute(folder, data, settings, **update):
+    """Runs driver and executor; gives the artifacts `examples` and `quarantine`."""
+    component = ShardExampleGen(str(data), settings)
     properties = Driver(None).resolve_exec_properties(component.exec_properties, None, None)
     outputs = {"examples": [standard_artifacts.Examples()], "quarantine": [QuarantineArtifact()]}
     for key, [artifact] in outputs.items():
-        artifact.uri = str(tmp_path / key)
-    listing = Listing.model_validate_json(properties["listing"]).model_copy(update={"span": 4, "version": 2})
-    context = BaseBeamExecutor.Context(["--runner=FnApiRunner"], unique_id="0", tmp_dir=str(tmp_path))
+        artifact.uri = str(folder / key)
+    listing = Listing.model_validate_json(properties["listing"]).model_copy(update=update)
+    context = BaseBeamExecutor.Context(["--runner=FnApiRunner"], unique_id="0", tmp_dir=str(folder))
     Executor(context).Do({}, outputs, properties | {"listing": listing.model_dump_json()})
-    [examples], [quarantine] = outputs.values()
+    return (artifact for [artifact] in outputs.values())
+
+
+def test_a_folder_whose_name_looks_like_a_pattern(tmp_path):
+    path = write_shard(tmp_path / "a[1]*b" / "x", [GOOD | {"op": []}])
+    settings = IngestSettings(sequence=SPEC, pattern="*")
+    examples, quarantine = execute(tmp_path, path.parent, settings, span=4, version=2)
     report = read_report(tmp_path / "quarantine")
     assert report.quarantined == {"missing": 1}
     assert report.examples[0].file == str(path)
@@ -284,6 +290,50 @@ def test_rows_of_given_splits_stay_in_them(tmp_path):
     assert report.splits == {"train": 6, "eval": 3}
 
 
+def test_a_given_test_split_is_taken_where_there_is_one(tmp_path):
+    for split, part in (("train", numbered(9)[:4]), ("eval", numbered(9)[4:6]), ("test", numbered(9)[6:])):
+        write_shard(tmp_path / "data" / split / "a", part)
+    report, splits, _ = ingest(tmp_path, presplit=True)
+    assert sorted(splits["test"]) == sorted(example(**row) for row in numbered(9)[6:])
+    assert report.splits == {"train": 4, "eval": 2, "test": 3}
+
+
+@pytest.mark.parametrize(("least", "both"), [(30, False), (500, True)])
+def test_a_test_split_that_is_too_small_joins_eval(tmp_path, least, both):
+    write_shard(tmp_path / "data" / "a", numbered(350))
+    settings = IngestSettings(sequence=SPEC, pattern="*", min_test_rows=least)
+    examples, _ = execute(tmp_path, tmp_path / "data", settings)
+    assert examples.split_names == '["train", "eval", "test"]'
+    splits = {split: rows(tmp_path / f"examples/Split-{split}") for split in SPLITS}
+    report = read_report(tmp_path / "quarantine")
+    assert report.splits == {split: len(some) for split, some in splits.items() if some}
+    everything = [row for some in splits.values() for row in some]
+    assert sorted(everything) == sorted(example(**row) for row in numbered(350))
+    assert (len(splits["test"]) == 0) == both
+    if not both:
+        assert len(splits["test"]) > len(splits["eval"]) > 0
+
+
+def test_no_row_of_train_becomes_a_test_row_when_the_share_changes(tmp_path):
+    write_shard(tmp_path / "a", numbered(350))
+    [shard] = list_shards(tmp_path, "*").shards
+
+    def splits(percent, share):
+        reader = ReadShard(str(tmp_path), SPEC, train_percent=percent, test_share=share)
+        found = {split: set() for split in SPLITS}
+        for number, row in enumerate(reader.process(ShardPart(shard))):
+            if row.tag in found:
+                file = tmp_path / f"{percent}-{share}-{number}"
+                file.write_bytes(row.value.content)
+                found[row.tag].update(data(file))
+        return found
+
+    before, now, fewer = splits(80, 0), splits(80, 0.75), splits(90, 0.99)
+    assert before["train"] == now["train"] < fewer["train"]
+    assert now["test"] | now["eval"] == before["eval"] > now["test"]
+    assert not before["train"] & (now["test"] | fewer["test"])
+
+
 def test_corrupt_shard_ends_the_ingest_or_gives_what_is_readable(tmp_path):
     whole = tfrecord(example(**row) for row in numbered(10))
     (tmp_path / "data").mkdir()
@@ -344,13 +394,13 @@ LISTING = Listing(folder="/data", shards=(A, B))
 def test_counts_that_do_not_agree_are_an_error():
     results = [PartResult(A, 7, None), PartResult(B, 3, None)]
     with pytest.raises(RuntimeError, match=r"10 rows were read, but 6 train \+ 2 eval \+ 1 quarantined"):
-        _report(LISTING, results, [(Reason.MISSING, 1)], [], train=6, eval=2)
+        _report(LISTING, results, [(Reason.MISSING, 1)], [], train=6, eval=2, test=0)
 
 
 @pytest.mark.parametrize("results", [[A], [A, B, B], [A, Shard("c", 1, 1)]])
 def test_a_shard_that_was_not_read_once_is_an_error(results):
     with pytest.raises(RuntimeError, match="shards were not read exactly once: /data/b"):
-        _report(LISTING, [PartResult(shard, 0, None) for shard in results], [], [], train=0, eval=0)
+        _report(LISTING, [PartResult(shard, 0, None) for shard in results], [], [], train=0, eval=0, test=0)
 
 
 @pytest.mark.parametrize(
@@ -361,7 +411,7 @@ def test_a_shard_that_was_not_read_once_is_an_error(results):
 def test_a_shard_whose_parts_do_not_fit_together_is_an_error(read):
     results = [PartResult(A, 9, None, {}, part) for part in read]
     with pytest.raises(RuntimeError, match="1 shards were not read exactly once: /data/a"):
-        _report(Listing(folder="/data", shards=(A,)), results, [], [], train=9 * len(read), eval=0)
+        _report(Listing(folder="/data", shards=(A,)), results, [], [], train=9 * len(read), eval=0, test=0)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def changed(finished, tmp_path_factory):
     """Exports the finished run's model with its description edited; gives the folder, with golden rows."""
     [transform] = finished.root.glob("artifacts/Transform/transform_graph/*")
     transform = tft.TFTransformOutput(str(transform))
-    raw = [str(path) for path in finished.root.glob("artifacts/ExampleGen/examples/*/Split-eval/*")]
+    raw = [str(path) for path in finished.root.glob("artifacts/ExampleGen/examples/*/Split-test/*")]
 
     def changed(edit: Callable[[dict[str, Any]], None], served_as: Callable[..., ServedModel] = ServedModel):
         folder = tmp_path_factory.mktemp("export")
