@@ -34,12 +34,6 @@ def month() -> list[Day]:
     return [Day(number, _EVENTS.get(number, ())) for number in range(1, DAYS + 1)]
 
 
-def six_days() -> list[Day]:
-    """Six of such days, with one training: for CI."""
-    events = ((KILLED,), (MISSING, DOWN), (CORRUPT, DOWN), (EMPTY,), (MISSING, BROKEN), (MISSING,))
-    return [Day(number, found) for number, found in enumerate(events, start=1)]
-
-
 def expected(story: Sequence[Day]) -> dict[str, str]:
     """Span in words → the decision that accounts for it, once."""
     found = {}
