@@ -144,3 +144,19 @@ def test_answers_of_two_models_are_paired_overall_and_for_each_label(many):
     difference = losses[0] - losses[1]
     assert overall.losses[LIVE].mean == pytest.approx(difference.mean())
     assert overall.losses[LIVE].standard_error == pytest.approx(difference.std() / np.sqrt(ROWS))
+
+
+def test_bins_of_the_reliability_diagram_make_the_calibration_error(many):
+    report = many.report()
+    for model, bins in report.reliability.items():
+        assert sum(one.rows for one in bins) == ROWS
+        assert all(one.low <= one.probability <= one.high for one in bins)
+        error = sum(one.rows * abs(one.probability - one.right) for one in bins) / ROWS
+        assert error == pytest.approx(report.overall.metrics[model]["calibration_error"])
+
+
+def test_confusion_matrix_is_that_of_scikit_learn(many):
+    cells = {(c.label, c.answer): c.rows for c in many.report().confusion}
+    answers = many.logits[CANDIDATE].argmax(-1)
+    matrix = sk.confusion_matrix(many.label, answers, labels=range(len(WORDS)))
+    assert cells == {(WORDS[a], WORDS[b]): n for (a, b), n in np.ndenumerate(matrix) if n}

@@ -271,3 +271,18 @@ def test_rows_that_the_live_model_cannot_read_are_told():
         "; the live model has another `sequence`: it cannot read 1,200 rows and does not know the label "
         "of 3, which count as wrong for it"
     )
+
+
+@pytest.mark.parametrize(("accuracy", "held"), [(0.76, True), (0.4, False)])
+def test_figures_of_a_check_are_those_that_it_was_decided_by(accuracy, held):
+    rules = ReleaseGateSettings(min_accuracy=0.5, thresholds=(Threshold(metric="loss", max=1.2),))
+    verdict = judge(EvaluationReport(slices=(part(OVERALL, ROWS, 10, 90, accuracy=accuracy),)), rules)
+    scales = {(check.kind, check.name): check.scale for check in verdict.checks if check.scale}
+    bar = scales["min_accuracy", "accuracy"]
+    assert (bar.value, bar.limit, bar.at_least) == (accuracy, 0.5, True)
+    assert (bar.value >= bar.limit) is held
+    most = scales["thresholds", "loss"]
+    assert (most.value, most.limit, most.at_least) == (0.7, 1.2, False)
+    live = scales["require", "accuracy against the live model"]
+    assert (live.value, live.limit) == (-0.04, -rules.margin)
+    assert live.low < live.value < live.high
