@@ -207,7 +207,9 @@ def _run_node(
     except BaseException as error:
         traceback.print_exc()
         report = _report(name, error, need)
-    logger.info("%s: at most %d MiB of memory", name, getrusage(RUSAGE_SELF).ru_maxrss >> 10)
+    used = getrusage(RUSAGE_SELF)
+    cpu, mib = used.ru_utime + used.ru_stime, used.ru_maxrss >> 10
+    logger.info("%s: %.1f s of processor time, at most %d MiB of memory", name, cpu, mib)
     connection.send(report)
     sys.stdout.flush()
     sys.stderr.flush()

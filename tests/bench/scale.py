@@ -3,11 +3,11 @@
 Usage: python -m tests.bench.scale [RECORDS…]   (default 10000 100000 1000000 5000000)
 
 Each size is one `maskline run` from nothing, in two epochs at batch size 512, on sample records in ten
-shards. Seconds and memory are those of each node's process; a node's memory is its highest resident set,
-with the imports that all nodes share. The figures are kept in docs/scale.json, so that sizes can be measured
-one after the other; the table and docs/speed.png show all that were. An ideal stands beside them: what
-reading and parsing cost in TensorFlow's C++, and what an epoch's matrix products cost at the rate of one
-thread of this machine.
+shards. Seconds, processor time and memory are those of each node's process; a node's memory is its highest
+resident set, with the imports that all nodes share. The figures are kept in docs/scale.json, so that sizes
+can be measured one after the other; the table and docs/speed.png show all that were. An ideal stands beside
+them: what reading and parsing cost in TensorFlow's C++, and what an epoch's matrix products cost at the rate
+of one thread of this machine.
 """
 
 import json
@@ -54,14 +54,23 @@ def measure(records: int, work: Path) -> _Figures:
     [run] = [json.loads(_maskline("show", "--root", root, "--json"))]
     seconds = {part["name"]: part["seconds"] for part in run["components"]}
     log = "\n".join(file.read_text(errors="replace") for file in (root / "logs").iterdir())
-    peaks = {name: int(size) for name, size in re.findall(r"(\w+): at most (\d+) MiB of memory", log)}
+    used = {
+        name: (float(cpu), int(mib))
+        for name, cpu, mib in re.findall(r"(\w+): ([\d.]+) s of processor time, at most (\d+) MiB", log)
+    }
     held_out = _rows(root, "eval")
     of_node = {"Evaluator": held_out}
     found: _Figures = {
-        name: {"seconds": seconds[name], "rows": of_node.get(name, records), "mib": peaks[name]}
+        name: {
+            "seconds": seconds[name],
+            "cpu": used[name][0],
+            "rows": of_node.get(name, records),
+            "mib": used[name][1],
+        }
         for name in NODES
     }
-    found["whole run"] = {"seconds": whole, "rows": records, "mib": max(peaks.values())}
+    cpu, mib = sum(cpu for cpu, _ in used.values()), max(mib for _, mib in used.values())
+    found["whole run"] = {"seconds": whole, "cpu": cpu, "rows": records, "mib": mib}
     for name, child in ((READING, "read"), (IDEAL_READING, "read_ideally"), (IDEAL_EPOCH, "train_ideally")):
         arguments = [data] if child == "read_ideally" else [root]
         done = subprocess.run(
@@ -93,7 +102,7 @@ def read(root: str) -> None:
 
     [examples] = Path(root).glob("artifacts/Transform/transformed_examples/*")
     with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
+        began = _clocks()
         rows = sum(
             len(read_rows([f"{split}/*"], SequenceSpec(), Path(folder)).y)
             for split in examples.glob("Split-*")
@@ -107,7 +116,7 @@ def read_ideally(data: str) -> None:
 
     wanted = {name: tf.io.RaggedFeature(tf.int64) for name in ("defs", "op", "res")}
     files = sorted(map(str, Path(data).glob("*.tfrecords")))
-    began, rows = time.perf_counter(), 0
+    began, rows = _clocks(), 0
     for batch in tf.data.TFRecordDataset(files).batch(8192):
         tf.io.parse_example(batch, wanted)
         rows += len(batch)
@@ -141,26 +150,36 @@ def train_ideally(root: str) -> None:
         for weight in layer.trainable_weights:
             if len(weight.shape) > 1 and "embedding" not in weight.path:
                 products += int(np.prod(weight.shape)) * (1 if "dense" in weight.path else spec.length)
-    print(json.dumps({"seconds": 3 * 2 * products * rows / rate, "rows": rows, "mib": 0}))
+    seconds = 3 * 2 * products * rows / rate
+    print(json.dumps({"seconds": seconds, "cpu": seconds, "rows": rows, "mib": 0}))
 
 
-def _print(began: float, rows: int) -> None:
+def _clocks() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
+
+
+def _print(began: tuple[float, float], rows: int) -> None:
     import resource
 
+    seconds, cpu = (now - then for now, then in zip(_clocks(), began, strict=True))
     mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": time.perf_counter() - began, "rows": rows, "mib": mib}))
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "rows": rows, "mib": mib}))
 
 
 def table(results: Mapping[str, _Figures]) -> list[str]:
-    """One row for each node, three columns for each size."""
+    """One row for each node, four columns for each size."""
     names = list(dict.fromkeys(name for figures in results.values() for name in figures))
     lines = [
-        "| node | " + " | ".join(f"{int(size):,} records: s | rows/s | MiB" for size in results) + " |",
-        "| --- |" + " --- | --- | --- |" * len(results),
+        "| node | "
+        + " | ".join(f"{int(size):,} records: s | CPU s | rows/s | MiB" for size in results)
+        + " |",
+        "| --- |" + " --- | --- | --- | --- |" * len(results),
     ]
     for name in names:
         cells = [
-            f"{one['seconds']:.1f} | {_rate(one):,.0f} | {one['mib']:,.0f}" if one else "– | – | –"
+            f"{one['seconds']:.1f} | {one['cpu']:.1f} | {_rate(one):,.0f} | {one['mib']:,.0f}"
+            if one
+            else "– | – | – | –"
             for one in (figures.get(name) for figures in results.values())
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
