@@ -16,7 +16,7 @@ from tests.support import GOOD, _field, example, tfrecord
 
 SPEC = SequenceSpec()
 LARGE = SequenceSpec(features=("a", "b"), label="a_b", vocabulary=[str(n) for n in range(70_000)],
-                     separator="3", padding="9", length=300)  # fmt: skip
+                     separator="3", padding="9", length=150)  # fmt: skip
 
 
 def good(rows, spec=SPEC):
