@@ -62,8 +62,8 @@ quick: setup ## the tests that need no pipeline run, in two processes
 engine-test: setup ## the whole pipeline on Beam's Prism, with workers killed and missing (needs Go or its cache; minutes)
 	@$(BIN)/pytest -o addopts="-ra --strict-markers --import-mode=importlib" tests/engines
 
-fuzz: setup ## file names, shard bytes, rows and symbols, many times more of them than in the tests
-	@MASKLINE_FUZZ=$${MASKLINE_FUZZ:-20} $(BIN)/pytest -n 2 -k "fuzz or symbols" tests/components/ingest tests/transform tests/pipeline/settings
+fuzz: setup ## settings, file names, shard bytes, rows and symbols, many times more than in the tests
+	@MASKLINE_FUZZ=$${MASKLINE_FUZZ:-20} $(BIN)/pytest -n 2 -m fuzz tests
 
 jax: .venv-jax/.ready ## our layers on Keras' JAX backend, in an environment of its own
 	@.venv-jax/bin/python -m pytest --noconftest -p no:cacheprovider -c tests/backends/pytest.ini tests/backends

@@ -1,14 +1,17 @@
 """How many cases the fuzzing tests try: the same few each time. MASKLINE_FUZZ=10 tries ten times as many."""
 
 import os
+from collections.abc import Callable
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 
-def cases(count: int) -> settings:
-    """So many cases."""
+def cases(count: int) -> Callable[[Any], Any]:
+    """Marks a test of random cases, which `make fuzz` runs too, and says how many of them it tries."""
     factor = int(os.environ.get("MASKLINE_FUZZ", "0"))
-    return settings(
+    tried = settings(
         max_examples=count * (factor or 1),
         derandomize=not factor,
         deadline=None,
@@ -20,3 +23,4 @@ def cases(count: int) -> settings:
             HealthCheck.large_base_example,
         ],
     )
+    return lambda test: pytest.mark.fuzz(tried(test))

@@ -1,6 +1,7 @@
 """Names the features and symbols of the data, and says what is allowed in a row. No tensors, no files."""
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
@@ -63,6 +64,10 @@ class SequenceSpec(Section):
                 raise refusal(key, f"'{name}' is the name of an input of exported models; rename the feature")
         if problem := symbols.vocabulary_problem(self.vocabulary):
             raise refusal("vocabulary", problem)
+        if self.splits_on_spaces and " " in self.vocabulary and self.padding != " ":
+            long = next(symbol for symbol in self.vocabulary if len(symbol) > 1)
+            reason = "no text could hold it, as spaces divide the symbols where one is longer"
+            raise refusal("vocabulary", f"symbol ' ' may only be the padding: {reason} ({shown(long)})")
         for role in ("separator", "padding"):
             if (symbol := getattr(self, role)) not in self.vocabulary:
                 raise refusal(role, symbols.not_in_vocabulary(symbol, self.vocabulary))
@@ -83,6 +88,10 @@ class SequenceSpec(Section):
     def digest(self) -> str:
         """A hash; with the same digest, every id has the same meaning."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+    def vocabulary_digest(self, size: int | None = None) -> str:
+        """A hash of the first `size` symbols; with equal hashes, their ids mean the same symbols."""
+        return hashlib.sha256(json.dumps(self.vocabulary[:size]).encode()).hexdigest()[:16]
 
     @property
     def size(self) -> int:

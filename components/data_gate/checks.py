@@ -162,6 +162,18 @@ def divergence_checks(
         )
 
 
+def other_vocabulary_check() -> Check:
+    """Says that drift cannot be measured: by another vocabulary, equal ids mean other symbols."""
+    return Check(
+        kind="drift",
+        name="drift",
+        asked="it is not judged: the previous span was ingested under another vocabulary",
+        measured="nothing was compared",
+        outcome=Outcome.WARNED,
+        details=("from the next span on it will be",),
+    )
+
+
 def _unknown_chance(rules: Rules, kind: str, name: str, divergence: float) -> Check:
     return Check(
         kind=kind,

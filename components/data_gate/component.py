@@ -27,6 +27,7 @@ from maskline.components.data_gate.checks import (
     Dataset,
     Split,
     divergence_checks,
+    other_vocabulary_check,
     row_checks,
     schema_checks,
     shared_rows_check,
@@ -46,6 +47,8 @@ from maskline.transform.names import (
     TEST,
     TRAIN,
     VERSION,
+    VOCABULARY_DIGEST,
+    VOCABULARY_SIZE,
 )
 
 
@@ -122,12 +125,25 @@ def _checks(rules: Rules, inputs: Mapping[str, list[types.Artifact]]) -> Iterato
         # A hash deals out both alike: the part that decides the release stands for both.
         del held_out[EVAL]
     for previous in inputs.get("previous", ()):
+        if not _ids_mean_the_same(previous, rules.spec):
+            yield other_vocabulary_check()
+            continue
         before = _split(previous, TRAIN)
         drift = divergences(rules.schema, train.statistics, drift=before.statistics)["drift"]
         yield from divergence_checks(rules, "drift", drift, train, before, "the previous span")
     for name, split in held_out.items():
         skew = divergences(rules.schema, train.statistics, skew=split.statistics)["skew"]
         yield from divergence_checks(rules, "skew", skew, train, split, name)
+
+
+def _ids_mean_the_same(statistics: types.Artifact, spec: SequenceSpec) -> bool:
+    """Whether every id that was counted means the same symbol today; more symbols may have come since."""
+    size = statistics.get_int_custom_property(VOCABULARY_SIZE)
+    # Statistics of earlier releases of maskline do not say by which vocabulary they were counted.
+    return size == 0 or (
+        size <= spec.size
+        and statistics.get_string_custom_property(VOCABULARY_DIGEST) == spec.vocabulary_digest(size)
+    )
 
 
 def divergences(

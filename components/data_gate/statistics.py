@@ -21,6 +21,7 @@ from tfx.utils import io_utils
 from maskline.components.data_gate import resampling
 from maskline.components.data_gate.resampling import Parts
 from maskline.transform.features import SequenceSpec
+from maskline.transform.names import VOCABULARY_DIGEST, VOCABULARY_SIZE
 
 
 class StatisticsGenSpec(ComponentSpec):
@@ -50,7 +51,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         [examples], [statistics] = input_dict["examples"], output_dict["statistics"]
         statistics.split_names, statistics.span = examples.split_names, examples.span
         folder = artifact_utils.get_single_uri(input_dict["schema"])
-        options = statistics_options(SequenceSpec.model_validate_json(exec_properties["sequence"]))
+        spec = SequenceSpec.model_validate_json(exec_properties["sequence"])
+        statistics.set_int_custom_property(VOCABULARY_SIZE, spec.size)
+        statistics.set_string_custom_property(VOCABULARY_DIGEST, spec.vocabulary_digest())
+        options = statistics_options(spec)
         # With the schema, ids are counted as categories; as numbers, their drift would read 0.
         options.schema = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(folder))
         with self._make_beam_pipeline() as pipeline:

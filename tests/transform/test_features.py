@@ -28,6 +28,10 @@ def test_reference_language():
         ({"separator": " "}, "separator and padding are both ' '"),
         ({"vocabulary": (" ", ":", "a b")}, "holds white space"),
         (
+            {"vocabulary": ("_", ":", " ", "ab"), "padding": "_"},
+            "symbol ' ' may only be the padding: no text could hold it, as spaces divide the symbols",
+        ),
+        (
             {"features": ("defs", "examples")},
             "features: 'examples' is the name of an input of exported",
         ),

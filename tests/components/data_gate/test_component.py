@@ -357,6 +357,29 @@ def test_statistics_of_an_earlier_version_are_told_and_not_judged(tmp_path):
     assert "an earlier version" in checks["drift", "'op'"].asked
 
 
+@pytest.mark.parametrize(
+    ("vocabulary", "compared"),
+    [
+        (SPEC.vocabulary, True),
+        (SPEC.vocabulary[:-1], True),  # one symbol was appended since
+        ((*SPEC.vocabulary[:-2], "9", "8"), False),
+        ((*SPEC.vocabulary, "?"), False),
+    ],
+    ids=["the same", "shorter", "two changed places", "longer"],
+)
+def test_drift_is_measured_only_where_the_ids_mean_the_same_symbols(tmp_path, vocabulary, compared):
+    before = Ingest(tmp_path / "before", train=rows(400, 3), eval=rows(100, 4))
+    theirs, [previous] = SequenceSpec(vocabulary=vocabulary), before.inputs["statistics"]
+    previous.set_int_custom_property("vocabulary_size", theirs.size)
+    previous.set_string_custom_property("vocabulary_digest", theirs.vocabulary_digest())
+    ingest = Ingest(tmp_path / "now", train=without_plus(400, 1), eval=without_plus(100, 2))
+    verdict, checks = ingest.gate(previous=[previous])
+    assert (verdict.passed, ("drift", "'op'") in checks) == (not compared, compared)
+    if not compared:
+        assert checks["drift", ""].outcome is Outcome.WARNED
+        assert "under another vocabulary" in checks["drift", ""].asked
+
+
 @pytest.mark.parametrize(("bad", "passes"), [(5, True), (6, False)])
 def test_share_of_bad_rows_has_a_limit(tmp_path, bad, passes):
     row = {"kind": "missing", "file": "a.tfrecord", "record": 3, "reason": "feature 'op' is missing"}

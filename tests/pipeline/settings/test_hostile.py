@@ -5,7 +5,7 @@ import math
 from typing import get_origin
 
 import pytest
-from hypothesis import given, seed, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from maskline.pipeline.settings import effective, fields
@@ -14,6 +14,7 @@ from maskline.pipeline.settings.values import Origin
 from maskline.pipeline.settings.yaml_text import read as read_yaml
 from maskline.pipeline.settings.yaml_text import scalar
 from maskline.transform.errors import InputError
+from tests.fuzz import cases
 
 HOSTILE = [
     "yes", "true", "", "null", "-1", "010", "1:30", "1_000", "1e3", ".nan", "-.inf", "9" * 5000,
@@ -115,8 +116,7 @@ words = st.sampled_from(
 )  # fmt: skip
 
 
-@seed(14)
-@settings(max_examples=300, deadline=None, database=None)
+@cases(300)
 @given(st.one_of(st.lists(words, max_size=40).map("".join), st.text(max_size=60)))
 def test_any_text_is_values_or_one_line(text):
     try:
@@ -125,8 +125,7 @@ def test_any_text_is_values_or_one_line(text):
         refused_in_one_line(error, "a.yaml")
 
 
-@seed(14)
-@settings(max_examples=60, deadline=None, database=None)
+@cases(60)
 @given(st.sampled_from(ALL), st.one_of(st.lists(words, max_size=12).map("".join), st.text(max_size=30)))
 def test_any_override_is_a_setting_or_one_line(field, text):
     try:
@@ -135,8 +134,7 @@ def test_any_override_is_a_setting_or_one_line(field, text):
         refused_in_one_line(error, "--set: ")
 
 
-@seed(14)
-@settings(max_examples=300, deadline=None, database=None)
+@cases(300)
 @given(st.one_of(st.integers(), st.floats(), st.booleans(), st.none()))
 def test_scalars_are_read_as_json_writes_them(value):
     special = {math.inf: ".inf", -math.inf: "-.inf"}
