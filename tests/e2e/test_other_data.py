@@ -13,8 +13,8 @@ SETTINGS = """
 root: here
 data: {path: shards, pattern: "part-*", eval_percent: 30}
 sequence:
-  features: [y, shape, text]
-  label: x
+  features: [wanted, shape, text]
+  label: answer
   length: 9
   vocabulary: words.txt
   separator: sep
@@ -30,7 +30,7 @@ def row(rng):
     wanted, shape = rng.choice([0, 1, 2]), rng.choice([5, 6])
     answer = 7 if (wanted, shape) == (0, 5) else 8
     colours = [rng.choice([0, 1, 2]) for _ in range(rng.randint(1, 4))]
-    return {"y": [wanted], "shape": [shape], "text": colours, "x": [answer]}
+    return {"wanted": [wanted], "shape": [shape], "text": colours, "answer": [answer]}
 
 
 def test_other_data_set_needs_no_code(tmp_path):
