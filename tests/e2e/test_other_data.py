@@ -58,17 +58,12 @@ def test_other_data_set_needs_no_code(tmp_path):
         rows = [{name: [place[i] for i in ids] for name, ids in row(rng).items()} for _ in range(300)]
         write_shard(tmp_path / f"shards/part-{number}", rows)
     (tmp_path / "words.txt").write_text("\n".join(moved))
-    worse = (
-        "--set",
-        "training.epochs=1",
-        "--set",
-        "sequence.length=11",
-        "--set",
-        "release_gate.min_accuracy=0",
-    )
+    untrained = ("training.epochs=1", "training.learning_rate=1e-9", "sequence.length=11")
+    worse = [part for setting in untrained for part in ("--set", setting)]
     done = maskline("run", "--config", tmp_path / "colours.yaml", *worse)
     assert done.returncode == 3, done.stdout + done.stderr
-    assert "Not released: accuracy against the live model: " in done.stdout
+    assert "Blocked by ReleaseGate: accuracy against the live model: " in done.stdout
+    assert "drift: nothing was compared" in done.stdout
     assert "has another `sequence`" not in done.stdout  # it could read every row, and knew every label
     assert versions(tmp_path / "here") == ["1"]
     metrics = show(tmp_path / "here")["metrics"]
