@@ -46,7 +46,7 @@ def _score(finished: Finished, shards, before=()):
 
 
 def test_score_of_the_live_model_is_what_the_evaluator_measured(finished: Finished):
-    [folder] = finished.root.glob("artifacts/ExampleGen/examples/*/Split-eval")
+    [folder] = finished.root.glob("artifacts/ExampleGen/examples/*/Split-test")
     found = _score(finished, folder.iterdir())
     metrics = show(finished.root)["metrics"]["candidate"]
     assert not found.problem
