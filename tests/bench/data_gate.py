@@ -42,7 +42,7 @@ def main(rows: int, vocabulary: int) -> None:
     began = time.process_time()
     apart, allowed = divergence(*samples), chance(*samples)
     judging = time.process_time() - began
-    print("| rows | vocabulary | ids | CPU s to count | MiB | file, MiB | CPU s to judge | apart | chance |")
+    print("| rows | vocabulary | ids | s to count | MiB | file, MiB | s to judge | divergence | chance |")
     print(f"|{' --- |' * 9}")
     print(
         f"| {rows:,} | {vocabulary:,} | {len(drawn[0].ids):,} | {counting:.1f} | {memory:.0f} "
