@@ -32,6 +32,16 @@ def test_the_quick_check_says_what_the_thorough_one_says(spec, data):
     assert TextCheck(spec)(text) == text_problem(text, spec)
 
 
+@pytest.mark.parametrize(
+    ("spec", "text"), [(SequenceSpec(), "x" * 19 + ":x"), (SPACED, "red red | red red | red red red")]
+)
+def test_the_quick_check_lets_no_long_row_through(spec, text):
+    problem = TextCheck(spec)(text)
+    assert problem is not None
+    assert problem.reason == "too long"
+    assert TextCheck(spec)(text[spec.splits_on_spaces * 3 + 1 :]) is None
+
+
 def read(path, spec=SequenceSpec(), fields=Fields(), size=3):  # noqa: B008, both are constants
     return list(rows.read(path, files.kind_of(path), spec, fields, size))
 

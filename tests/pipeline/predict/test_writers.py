@@ -1,6 +1,5 @@
 """What is written of answers: the same values in each format, and the same bytes each time. No TensorFlow."""
 
-import gzip
 import json
 
 import numpy as np
@@ -93,7 +92,7 @@ def test_bad_rows_are_written_as_the_ingest_writes_them(tmp_path):
         file.write(rows[1:])
         assert file.close()
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    assert gzip.decompress((tmp_path / "a").read_bytes())
+    assert (tmp_path / "a").read_bytes()[4:8] == bytes(4)  # no time: a later run would write another one
     found = [ExampleToNumpyDict(record.data) for record in read_shard(str(tmp_path / "a"))]
     assert [QuarantinedRow(*(value_of(row[n]) for n in NAMES)) for row in found] == [
         QuarantinedRow(*(v.encode() if isinstance(v, str) else v for v in row)) for row in rows
