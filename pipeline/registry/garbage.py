@@ -24,10 +24,11 @@ from maskline.pipeline.registry import live
 from maskline.pipeline.registry.history import OF_SPAN
 from maskline.pipeline.registry.releases import known_model, of_type, releases
 from maskline.pipeline.settings.sections import Settings
-from maskline.transform.errors import InputError
+from maskline.transform.errors import InputError, cannot_write
 from maskline.transform.names import NODE_CONTEXT, RUN_CONTEXT, VERSION, ArtifactType
 
 TRASH = "trash"
+_GO_ON = "give write access, then `maskline gc` removes the rest"
 # Small records, by which the live and the best model are found and what was decided is remembered; and rows
 # of the user that were set aside and may be wanted again.
 _NEVER = {
@@ -122,10 +123,19 @@ def _move(path: Path, target: Path) -> None:
         path.rename(target)
     except OSError as error:
         if error.errno != errno.EXDEV:
-            raise
-        # It lies on another disk than the trash, where a move would be a copy. Its record says already that
-        # it goes, so a kill on the way leaves nothing that anybody reads.
+            raise cannot_write(path, error, _GO_ON) from None
+        _remove_there(path)
+
+
+def _remove_there(path: Path) -> None:
+    """Removes what lies on another disk than the trash, where a move would be a copy.
+
+    Its record says already that it goes, so a kill on the way leaves nothing that anybody reads.
+    """
+    try:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+    except OSError as error:
+        raise cannot_write(path, error, _GO_ON) from None
 
 
 def empty_trash(root: Path) -> None:

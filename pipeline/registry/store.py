@@ -17,7 +17,7 @@ from maskline.components.pusher.contents import versions
 from maskline.pipeline.errors import BusyError
 from maskline.pipeline.local.lock import holder_of
 from maskline.pipeline.registry import files, inventory
-from maskline.transform.errors import InputError, MachineError
+from maskline.transform.errors import InputError, MachineError, cannot_write
 
 _WAY_BACK = "put it back from a backup, or let `maskline doctor --repair` rebuild it from what was released"
 PATIENCE = 5.0  # seconds that a store is waited for that another process holds
@@ -78,6 +78,11 @@ def no_run(metadata_file: Path, serving_dir: Path) -> InputError:
 
 def _check(file: Path, *, read_only: bool) -> None:
     """Asks SQLite itself, which reads every page: what ml-metadata raises is a page of SQL."""
+    if not read_only and file.is_file():
+        try:  # SQLite opens what it may not write for reading, and says so at the first change
+            open(file, "r+b").close()
+        except OSError as error:
+            raise cannot_write(file, error, "make room or give access") from None
     try:
         with closing(sqlite3.connect(file, timeout=PATIENCE)) as database:
             if not read_only:

@@ -3,9 +3,9 @@
     python -m tests.faults FOLDER [--seconds N] [--part K --parts N] [--again] [WORD …]
 
 FOLDER keeps the roots that are damaged and what was found, so that a call goes on where the one before was
-stopped. With words, only cells whose names hold one of them are tried; `--again` tries also those that were
-tried before. After N seconds no further cell is begun. Parts share the work among processes. Each call
-writes the table into docs/faults.md.
+stopped, and tries anew what was red. With words, only cells whose names hold one of them are tried; `--again`
+tries also those that were green. After N seconds no further cell is begun. Parts share the work among
+processes. Each call writes the table into docs/faults.md.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def main(folder: Path, words: list[str], *, again: bool, seconds: float, part: i
     seen: dict[str, Looks | None] = {}
     for number, cell in enumerate(everything):
         wanted = not words or any(word in cell.name for word in words)
-        done = cell in results.found and not again
+        done = cell in results.found and not results.found[cell].problems and not again
         if not wanted or done or number % parts != part or time.monotonic() > until:
             continue
         if cell.command not in usual:

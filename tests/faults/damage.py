@@ -65,6 +65,11 @@ def largest(path: Path) -> Path:
     return max(files, key=lambda file: file.stat().st_size)
 
 
+def size(path: Path) -> int:
+    """Bytes of the file itself, or of the largest one in a folder; 0 where there is none."""
+    return largest(path).stat().st_size if path.is_file() or any(map(Path.is_file, path.rglob("*"))) else 0
+
+
 def may_mount() -> bool:
     return os.geteuid() == 0 and subprocess.run(["unshare", "--mount", "true"]).returncode == 0
 

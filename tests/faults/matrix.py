@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.faults.commands import COMMANDS, Done, call
-from tests.faults.damage import FULL, OF_MOUNTS, READ_ONLY, STATES, mounted
+from tests.faults.damage import FULL, OF_MOUNTS, READ_ONLY, STATES, flipped, mounted, size, truncated
 from tests.faults.looks import Looks, looks
 
 SETTINGS = "settings.yaml"
@@ -87,9 +87,11 @@ def things(home: Home) -> dict[str, Path]:
     }  # fmt: skip
 
 
-def states(thing: str) -> Iterable[str]:
-    """The states that a thing can be in: only a file system of its own can be full."""
-    return [*STATES, READ_ONLY, *([FULL] if thing in ("root", "serving") else [])]
+def states(thing: str, path: Path) -> Iterable[str]:
+    """The states that a thing can be in: a file system can be full, and what has bytes can lose them."""
+    of_bytes = (truncated.__name__, flipped.__name__)
+    possible = [state for state in STATES if state not in of_bytes or size(path)]
+    return [*possible, READ_ONLY, *([FULL] if thing in ("root", "serving") else [])]
 
 
 class Cell(NamedTuple):
@@ -107,7 +109,7 @@ class Cell(NamedTuple):
 def cells(home: Home) -> Iterator[Cell]:
     """All cells. Those of one command follow each other, the quick commands first; `run` takes longest."""
     for command in COMMANDS:
-        pairs = [(thing, state) for thing in things(home) for state in states(thing)]
+        pairs = [(thing, state) for thing, path in things(home).items() for state in states(thing, path)]
         if command == "run":  # what is likely to tell most comes first, as whoever tries may stop
             pairs.sort(key=_weight)
         for thing, state in pairs:
@@ -210,7 +212,10 @@ def _words(done: Done, path: Path, usual: Done) -> Iterator[str]:
     # so that commands speak of the default root and data.
     defaults = ("maskline-root", "data/reference")
     places = (path.name, *defaults) if path.name == SETTINGS else (str(path), str(path.parent))
-    if not any(place in said for place in places):
+    # A file of a version is told by its path within the version, which stands before it.
+    version = next((p for p in path.parents if p.name.isdigit() and p.parent.name == "maskline"), None)
+    within = version and f"{version}: " in said and str(path.relative_to(version)) in said
+    if not within and not any(place in said for place in places):
         yield f"does not name {path.name}"
 
 
