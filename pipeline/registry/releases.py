@@ -16,6 +16,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from maskline.components.pusher import audit, serving
 from maskline.components.pusher.model_card import Facts
 from maskline.components.pusher.serving import Version, identity_of
+from maskline.transform.errors import InputError
 from maskline.transform.names import (
     ACCURACY,
     BLESSED,
@@ -64,7 +65,11 @@ def make_live(
     if store is not None:
         serving.remember_number(folder, max(map(_version, releases(store)), default=0))
         if not (saved_model / serving.FACTS_PATH).exists():
-            facts = _facts(store, model_id, folder)
+            try:
+                facts = _facts(store, model_id, folder)
+            except InputError:
+                if override:  # a release of today has a card; the way back goes on without
+                    raise
     version = serving.publish(saved_model, folder, why=why, model_id=model_id, facts=facts, override=override)
     if store is not None:
         _record(store, version, folder, model_id)
@@ -189,7 +194,12 @@ def _facts(store: MetadataStore, model_id: int, folder: Path) -> Facts | None:
         for artifact in store.get_artifacts_by_id(sorted(set(made)))
         if artifact.type == ArtifactType.PUSHED_MODEL and (root / artifact.uri / FACTS_FILE).exists()
     ]
-    return Facts.model_validate_json(files[-1].read_text(encoding="utf-8")) if files else None
+    if not files:
+        return None
+    try:
+        return Facts.model_validate_json(files[-1].read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise InputError(f"{files[-1]}: cannot be read; `maskline run` makes it again") from None
 
 
 def _record(store: MetadataStore, version: Version, folder: Path, model_id: int) -> None:

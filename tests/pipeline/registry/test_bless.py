@@ -5,6 +5,7 @@ import os
 import shutil
 
 import pytest
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from maskline.components.pusher import audit, manifest, serving
 from maskline.components.verdict import Outcome
@@ -14,7 +15,7 @@ from maskline.pipeline.registry.bless import bless_run
 from maskline.pipeline.registry.history import History
 from maskline.pipeline.registry.releases import releases
 from maskline.transform.errors import InputError
-from maskline.transform.names import VERDICT_FILE, Exit
+from maskline.transform.names import FACTS_FILE, VERDICT_FILE, Exit
 from tests.support import maskline
 
 BLOCKED, PASSED = Outcome.BLOCKED, Outcome.PASSED
@@ -125,6 +126,22 @@ def test_gate_whose_verdict_is_gone_is_not_overridden(config, store, record, gat
     [file] = (config.root / "artifacts" / gate).rglob(VERDICT_FILE)
     os.truncate(file, 9) if damage == "truncated" else shutil.rmtree(file.parent)
     with pytest.raises(InputError, match=rf"{file.parent}: the verdict is gone or damaged; `maskline run`"):
+        bless_run(config, "first", reason="it is meant")
+    assert serving.versions(config.serving_dir) == []
+
+
+def test_facts_that_cannot_be_read_are_named(config, store, record):
+    record("first")
+    [model] = store.get_artifacts_by_type("Model")
+    kind = store.put_artifact_type(mlmd.ArtifactType(name="PushedModel"))
+    pushed = mlmd.Artifact(type_id=kind, uri="artifacts/Pusher/pushed_model/99")
+    node = mlmd.Execution(type_id=store.put_execution_type(mlmd.ExecutionType(name="Pusher")))
+    events = [(model, mlmd.Event(type=mlmd.Event.INPUT)), (pushed, mlmd.Event(type=mlmd.Event.OUTPUT))]
+    store.put_execution(node, events, [])
+    file = config.root / pushed.uri / FACTS_FILE
+    file.parent.mkdir(parents=True)
+    file.write_text("{")
+    with pytest.raises(InputError, match=f"{file}: cannot be read; `maskline run` makes it again"):
         bless_run(config, "first", reason="it is meant")
     assert serving.versions(config.serving_dir) == []
 
