@@ -76,7 +76,8 @@ def find(store: MetadataStore, settings: Settings, *, keep: int, keep_runs: int 
         none of the folders under `artifacts/`: it is of another root, or was lost.
     """
     contents = look(settings.serving_dir)
-    if problem := live.problem(settings.serving_dir, contents):
+    recorded = max((release.properties[VERSION].int_value for release in releases(store)), default=0)
+    if problem := live.problem(settings.serving_dir, contents, recorded=recorded):
         raise InputError(f"{problem}, so nothing is removed; {live.way_on(contents)}")
     present = contents.versions
     going = present[:-keep]

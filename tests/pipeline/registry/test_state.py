@@ -275,6 +275,12 @@ def test_gc_refuses_where_the_live_version_is_damaged(root, config, store):
         garbage.find(store, config, keep=1)
 
 
+def test_gc_refuses_where_all_that_was_served_is_gone(root, config, store):
+    shutil.rmtree(config.serving_dir)
+    with pytest.raises(InputError, match=r"version 2 was live, and is not there any more, so nothing is"):
+        garbage.find(store, config, keep=1)
+
+
 def test_gc_refuses_where_the_store_knows_nothing(root, config):
     store = lose_store(config)
     releases.reconcile(store, config.serving_dir)
