@@ -50,7 +50,7 @@ class SourceCode:
         return "\n".join(f"{room} {self._rooms[room]}" for room in rooms)
 
 
-def stack() -> str:
+def chosen_stack() -> str:
     """Which lock this system runs: `current` where glibc is 2.39 or later, else `older` (ADR 14)."""
     _, version = platform.libc_ver()
     numbers = tuple(int(part) for part in version.split(".") if part.isdigit())
@@ -60,7 +60,7 @@ def stack() -> str:
 def packages() -> str:
     """SHA-256 of the lock; without a checkout, as in an image, of the installed versions."""
     # Through the link in maskline/ to the room itself, beside which the lock lies.
-    lock = Path(str(pipeline.__file__)).resolve().parent.parent / "locks" / f"{stack()}.txt"
+    lock = Path(str(pipeline.__file__)).resolve().parent.parent / "locks" / f"{chosen_stack()}.txt"
     if lock.is_file():
         return hashlib.sha256(lock.read_bytes()).hexdigest()
     installed = sorted({f"{d.metadata['Name']}=={d.version}" for d in metadata.distributions()})

@@ -9,7 +9,7 @@ import tomllib
 
 import pytest
 
-from maskline.pipeline.fingerprint import stack
+from maskline.pipeline.fingerprint import chosen_stack
 from tests.support import PATIENCE, REPOSITORY
 
 LOCKS = REPOSITORY / "locks"
@@ -73,7 +73,7 @@ def test_a_machine_that_no_lock_serves_is_told_what_is_needed(tmp_path, machine,
 
 def test_the_fingerprint_reads_the_lock_of_this_machine():
     done = subprocess.run([LOCKS / "choose.sh"], capture_output=True, text=True, timeout=PATIENCE)
-    assert done.stdout.split()[0] == stack()
+    assert done.stdout.split()[0] == chosen_stack()
     assert platform.python_version().startswith(done.stdout.split()[1]) or "MASKLINE_PYTHON" in os.environ
 
 

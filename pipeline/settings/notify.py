@@ -93,14 +93,15 @@ class MailSettings(Section):
     def _is_complete(self) -> Self:
         if self.host:
             for key, addresses in (("sender", [self.sender]), ("to", self.to)):
-                if not addresses:
-                    raise refusal(key, "is needed for e-mail")
+                if not any(addresses):
+                    raise refusal("host", f"e-mail needs {key}, too")
                 for address in addresses:
                     name, at, domain = address.rpartition("@")
                     if not (name and at and domain) or not address.isprintable() or " " in address:
                         raise refusal(key, f"{shown(address)} is not an address such as me@example.org")
         if bool(self.user) != bool(self.password):
-            raise refusal("password" if self.user else "user", "user and password go together")
+            given, other = ("user", "password") if self.user else ("password", "user")
+            raise refusal(given, f"is given without {other}; they go together")
         if self.user and self.security == "none":
             raise refusal("security", "a password is sent only where the connection is encrypted")
         _check_place("password", self.password)

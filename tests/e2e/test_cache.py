@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from maskline.pipeline.fingerprint import stack
+from maskline.pipeline.fingerprint import chosen_stack
 from tests.support import QUICK, REPOSITORY, RESOLVERS, maskline, show, states, versions
 
 pytestmark = pytest.mark.slow
@@ -58,7 +58,7 @@ def steps(tmp_path_factory) -> dict[str, Step]:
     run("trainer edited", "--set", "release_gate.margin=1")
     run("bar raised", "--set", "release_gate.margin=1", "--set", "release_gate.min_accuracy=0.999")
     run("bar lowered", "--set", "release_gate.margin=1")
-    edit(f"locks/{stack()}.txt")
+    edit(f"locks/{chosen_stack()}.txt")
     run("lock edited", "--set", "release_gate.margin=1")
     shutil.rmtree(root / "serving/maskline/3")
     run("version removed by hand", "--set", "release_gate.margin=1")

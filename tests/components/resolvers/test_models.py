@@ -8,12 +8,20 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelEvaluation, PushedModel
+from tfx.types.standard_artifacts import (
+    Examples,
+    InfraBlessing,
+    Model,
+    ModelBlessing,
+    ModelEvaluation,
+    PushedModel,
+)
 
 from maskline.components.artifacts import Release, TrainingHistory, VerdictArtifact
 from maskline.components.evaluation.paired import Pairs
 from maskline.components.evaluation.report import EvaluationReport, SliceReport
 from maskline.components.pusher.component import GATES, Executor, Provenance
+from maskline.components.pusher.manifest import digest
 from maskline.components.pusher.model_card import Facts
 from maskline.components.pusher.serving import FACTS_PATH as FACTS
 from maskline.components.pusher.serving import publish, remove, versions
@@ -27,7 +35,9 @@ from maskline.transform.features import SequenceSpec
 from maskline.transform.names import (
     ACCURACY,
     ANSWERS_FILE,
+    BLESSED,
     CARD_FILE,
+    CHECKED_FILES,
     EVALUATION_FILE,
     FACTS_FILE,
     FILES,
@@ -84,7 +94,15 @@ def push(tmp_path, identity, number, *, blessed=True):
     blessing.set_int_custom_property("blessed", int(blessed))
     outputs = {"pushed_model": [PushedModel()], "release": [Release()]}
     outputs["pushed_model"][0].uri = str(tmp_path / f"pushed-{number}")
-    inputs = {"model": [model(tmp_path, identity, number)], "model_blessing": [blessing], **known(tmp_path)}
+    candidate, checked = model(tmp_path, identity, number), InfraBlessing()
+    checked.set_int_custom_property(BLESSED, 1)
+    checked.set_string_custom_property(CHECKED_FILES, digest(Path(candidate.uri) / "Format-Serving"))
+    inputs = {
+        "model": [candidate],
+        "model_blessing": [blessing],
+        "infra_blessing": [checked],
+        **known(tmp_path),
+    }
     provenance = Provenance(settings=SETTINGS, code={"training": "0" * 16}, spans="{YYYY}-{MM}-{DD}")
     given = {"serving_dir": str(tmp_path / "serving"), "provenance": provenance.model_dump_json()}
     Executor().Do(inputs, outputs, given)

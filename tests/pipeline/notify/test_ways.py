@@ -131,7 +131,10 @@ def test_secret_that_is_not_there_is_named_by_its_place(web, message, tmp_path):
         ("webhook.secret=PASS", "env:NAME or file:PATH"),
         ("mail.host=mx", "sender"),
         ("mail={host: mx, sender: a@b, to: [nobody]}", "'nobody' is not an address"),
-        ("mail={host: mx, sender: a@b, to: [a@b], user: me}", "user and password go together"),
+        (
+            "mail={host: mx, sender: a@b, to: [a@b], user: me}",
+            "user: is given without password; they go together",
+        ),
         ("mail={host: mx, sender: a@b, to: [a@b], user: me, password: PASS}", "env:NAME or file:PATH"),
         ("mail={user: me, password: 'env:P', security: none}", "is encrypted"),
         ("template=$nobody", "$nobody is unknown"),
