@@ -30,7 +30,12 @@ def test_source_fingerprint_sees_files_rooms_and_lock(tmp_path, monkeypatch):
     monkeypatch.setattr(fingerprint, "ROOMS", rooms)
     monkeypatch.setattr(fingerprint, "pipeline", rooms["pipeline"])
     seen = set()
-    for change in ("transform/a.py", "transform/a.pbtxt", "trainer/a.py", f"locks/{fingerprint.chosen_stack()}.txt"):
+    for change in (
+        "transform/a.py",
+        "transform/a.pbtxt",
+        "trainer/a.py",
+        f"locks/{fingerprint.chosen_stack()}.txt",
+    ):
         seen.add(fingerprint.SourceCode().of("transform", "trainer"))
         (tmp_path / change).write_text(change)
     seen.add(fingerprint.SourceCode().of("transform", "trainer"))
