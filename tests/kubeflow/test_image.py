@@ -100,8 +100,8 @@ def cached(source: str) -> str:
     return str(path.parent / "__pycache__" / f"{path.stem}.{IMAGE_TAG}.pyc")
 
 
-# Asked of the image's own Python, by whose number and hash bytecode is known. PEP 552: flags 1 mean that a hash of
-# the source stands in the file, and that it is not checked.
+# Asked of the image's own Python, which knows bytecode by its number and hash. PEP 552: flags 1 mean that a
+# hash of the source stands in the file, and that it is not checked.
 NOT_CURRENT = """
 import importlib.util, struct, sys
 from pathlib import Path
