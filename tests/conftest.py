@@ -1,6 +1,7 @@
 """One pipeline run that all end-to-end tests share."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from tests.support import maskline
 
 # pytest-xdist sets it for its own output; a command that is under test would wrap its lines by it.
 os.environ.pop("COLUMNS", None)
+# A shell's background job ignores SIGINT, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Finished(NamedTuple):

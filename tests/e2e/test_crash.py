@@ -31,7 +31,6 @@ class Working:
     def __init__(self, *arguments: object) -> None:
         self.process = subprocess.Popen(
             command(*arguments), cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, env=environment(),
-            preexec_fn=_heed_interrupts,
         )  # fmt: skip
 
     def __enter__(self) -> "Working":
@@ -53,11 +52,6 @@ class Working:
         self.process.send_signal(signal.SIGKILL)
         self.process.communicate()
         return children
-
-
-def _heed_interrupts() -> None:
-    """A shell's background job ignores SIGINT, and so would all that it starts, these tests included."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture
