@@ -40,7 +40,7 @@ def put(root: Path, settings: NotifySettings, message: Message) -> None:
     if message.kind in settings.on and settings.ways:
         number = len(waiting(root))  # keeps the order of messages of the same moment
         name = f"{message.time:%Y%m%dT%H%M%S%f}-{number:06d}-{message.id}.json"
-        _write(root / _FOLDER / name, Waiting(message=message, ways=settings.ways, due=message.time))
+        write_whole(root / _FOLDER / name, Waiting(message=message, ways=settings.ways, due=message.time))
 
 
 def waiting(root: Path) -> list[Waiting]:
@@ -80,12 +80,12 @@ def _deliver(root: Path, settings: NotifySettings, now: datetime, say: Callable[
         if left:
             pause = min(_FIRST * 2 ** min(entry.attempts, 10), _LONGEST)
             update = {"ways": left, "attempts": entry.attempts + 1, "due": now + pause}
-            _write(file, entry.model_copy(update=update))
+            write_whole(file, entry.model_copy(update=update))
         else:
             file.unlink()
         if set(entry.ways) - set(left):
             sent.append(now)
-            _write(root / _FOLDER / _SENT, _Sent(times=tuple(sent)))
+            write_whole(root / _FOLDER / _SENT, _Sent(times=tuple(sent)))
 
 
 def _try(
@@ -121,7 +121,7 @@ def _sent(root: Path) -> _Sent:
         return _Sent()
 
 
-def _write(file: Path, content: BaseModel) -> None:
+def write_whole(file: Path, content: BaseModel) -> None:
     """Beside and renamed, so that the file is whole or as it was."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".{file.name}.partial")

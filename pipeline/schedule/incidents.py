@@ -1,6 +1,5 @@
 """Turns what happened into messages: one when an incident begins, one when it is over, and none between."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -170,15 +169,4 @@ def _file(settings: Settings) -> Path:
 
 
 def _save(settings: Settings, state: State) -> None:
-    file = _file(settings)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{_FILE}.partial")
-    try:
-        with open(partial, "w", encoding="utf-8") as out:
-            out.write(state.model_dump_json())
-            out.flush()
-            os.fsync(out.fileno())
-        partial.rename(file)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    outbox.write_whole(_file(settings), state)
