@@ -103,7 +103,7 @@ class WindowStrategy(ResolverStrategy):
         [current] = input_dict["current"]
         wanted = self._spans or last_spans(examples, current.span, self._size)
         sequence = current.get_string_custom_property(SEQUENCE_DIGEST)
-        chosen = choose(store, examples, verdicts, wanted, sequence)
+        chosen = choose_spans(store, examples, verdicts, wanted, sequence)
         if other := of_another_sequence(examples, wanted, sequence):
             raise InputError(
                 f"data.window: span {', '.join(map(str, other))} was ingested under another `sequence`, by "
@@ -122,7 +122,7 @@ def last_spans(examples: Iterable[_Artifact], current: int, size: int) -> list[i
     return sorted(number for number in numbers if number <= current)[-size:]
 
 
-def choose(
+def choose_spans(
     store: mlmd.MetadataStore,
     examples: Iterable[_Artifact],
     verdicts: Sequence[_Artifact],

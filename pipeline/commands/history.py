@@ -33,12 +33,12 @@ def history(
         raise InputError("give one of --json and --html")
     if out and not as_html:
         raise InputError("--out: is for --html")
-    config = settings_of_root(config_file, root)
-    entries = timeline.read(config)
+    settings = settings_of_root(config_file, root)
+    entries = timeline.read(settings)
     if not entries:
-        raise InputError(f"{config.root}: no run yet; start one with `maskline run`")
+        raise InputError(f"{settings.root}: no run yet; start one with `maskline run`")
     entries = entries[-last:] if last else entries
-    went = timeline.live(config)
+    went = timeline.live(settings)
     if as_json:
         found = {
             "entries": [entry.model_dump(mode="json") for entry in entries],
@@ -47,13 +47,13 @@ def history(
         click.echo(json.dumps(found, indent=1))
     elif as_html:
         from maskline.pipeline.report import history as pages
-        from maskline.pipeline.report.report import write
+        from maskline.pipeline.report import report
 
-        file = out or config.root / REPORTS_FOLDER / "history.html"
-        write(pages.make(entries, went, file.absolute()), file)
+        file = out or settings.root / REPORTS_FOLDER / "history.html"
+        report.write(pages.make(entries, went, file.absolute()), file)
         click.echo(file)
     else:
-        Console(config).table(tables.history(entries))
+        Console(settings).table(tables.history(entries))
         if went:
             since = f"{went[-1].since.astimezone():%Y-%m-%d %H:%M}"
             click.echo(f"Live is version {went[-1].version} since {since}: {went[-1].why}")

@@ -53,20 +53,22 @@ def predict(
     With `-` in place of a TEXT, each line of standard input is one. With --data and --out, the rows of
     whole files are answered: TFRecord shards, lines of text, or JSON Lines with a text field.
     """
-    config = settings_of_root(config_file, root, with_engine(overrides, engine))
+    settings = settings_of_root(config_file, root, with_engine(overrides, engine))
     if given["data"] is not None or given["out"] is not None:
         _check_files(text, **given)
-        _answer_files(config, version, given)
+        _answer_files(settings, version, given)
         return None
     if not text:
         raise click.UsageError("give a TEXT, `-` for standard input, or --data and --out")
     if text == _STANDARD_INPUT:
         from maskline.pipeline.predict.stream import answer_lines
 
-        return Exit.BAD_INPUT if answer_lines(config.serving_dir, version) else None
-    from maskline.pipeline.predict.single import answer
+        return Exit.BAD_INPUT if answer_lines(settings.serving_dir, version) else None
+    from maskline.pipeline.predict.single import answer_texts
 
-    for line, (symbol, probability) in zip(text, answer(config.serving_dir, text, version), strict=True):
+    for line, (symbol, probability) in zip(
+        text, answer_texts(settings.serving_dir, text, version), strict=True
+    ):
         click.echo(f"{line}\t{symbol}\t{probability:.3f}")
     return None
 
@@ -79,7 +81,7 @@ def _check_files(text: tuple[str, ...], **given: Any) -> None:
         raise click.UsageError(f"--data answers files; leave out the TEXT {text[0]!r}")
 
 
-def _answer_files(config: Any, version: int | None, given: dict[str, Any]) -> None:
+def _answer_files(settings: Any, version: int | None, given: dict[str, Any]) -> None:
     from maskline.pipeline.predict.batch import PredictOptions, predict
     from maskline.pipeline.predict.progress import AnswerProgress
 
@@ -92,7 +94,7 @@ def _answer_files(config: Any, version: int | None, given: dict[str, Any]) -> No
         text=given["text_field"],
         key=given["key"],
     )
-    report = predict(config, options, AnswerProgress())
+    report = predict(settings, options, AnswerProgress())
     files = f"{len(report.files):,} file{'' if len(report.files) == 1 else 's'}"
     click.echo(f"{report.answered:,} answers of version {report.version} to {files}: {options.out}")
     if bad := sum(report.quarantined.values()):

@@ -29,14 +29,14 @@ def report(
         raise InputError("--compare: name at least two runs; `maskline history` lists them")
     if not compare and len(runs) > 1:
         raise InputError("name one run, or put several side by side with --compare")
-    config = settings_of_root(config_file, root)
-    found = [find_run(config, name) for name in runs or (None,)]
+    settings = settings_of_root(config_file, root)
+    found = [find_run(settings, name) for name in runs or (None,)]
     if compare:
-        text = comparison.make(config, found)
-        file = out or config.root / REPORTS_FOLDER / "compare.html"
+        text = comparison.make(settings, found)
+        file = out or settings.root / REPORTS_FOLDER / "compare.html"
     else:
         [(run, is_last)] = found
-        text = reports.make(config, run, is_last=is_last)
-        file = out or path_of(config, run.run)
+        text = reports.make(settings, run, is_last=is_last)
+        file = out or path_of(settings, run.run)
     reports.write(text, file)
     click.echo(file)

@@ -12,7 +12,7 @@ from maskline.transform.errors import InputError
 _PATIENCE = 10.0  # seconds for the job server to answer
 
 
-def check(beam: BeamSettings, paths: Mapping[str, Path]) -> None:
+def check_engine(beam: BeamSettings, paths: Mapping[str, Path]) -> None:
     """Checks what a job needs besides its options, the quickest first; nothing where this machine runs it.
 
     Args:
@@ -73,7 +73,7 @@ def check_reachable(endpoint: str, engine: str) -> None:
 _OF_WORKER = re.compile(r"(?:InputError|CorruptShard): (?P<line>[^\n]*?)(?: \[while running|\n|\\n|$)")
 
 
-def in_words(error: BaseException) -> Exception | None:
+def engine_error(error: BaseException) -> Exception | None:
     """What failed in a worker, as it would have been raised here; None for other errors.
 
     Args:

@@ -14,7 +14,7 @@ from tfx.proto.orchestration import executable_spec_pb2
 from tfx.proto.orchestration.execution_result_pb2 import ExecutorOutput
 
 from maskline.pipeline.cluster.store import change_strings
-from maskline.pipeline.engines.check import in_words
+from maskline.pipeline.engines.check import engine_error
 
 _ELSEWHERE = ("--runner=PortableRunner", "--runner=DataflowRunner")
 
@@ -39,7 +39,7 @@ class BeamOnEngine(BeamExecutorOperator):
         try:
             output = super().run_executor(_whole(execution_info), *more)
         except Exception as error:
-            if words := in_words(error):
+            if words := engine_error(error):
                 raise words from error
             raise
         change_strings(output, lambda text: text.removeprefix(here))

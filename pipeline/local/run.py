@@ -63,7 +63,7 @@ def run_locally(
     settings = loaded.settings.model_copy(update={"data": spans[-1].data})
     training = TrainerSettings(model=settings.model, training=settings.training)
     memory.check(settings.sequence, training)
-    engines.check(settings.beam, {"root": settings.root, "data.path": Path(spans[-1].listing.folder)})
+    engines.check_engine(settings.beam, {"root": settings.root, "data.path": Path(spans[-1].listing.folder)})
     schema = inputs.read_schema(settings.data.schema_file, settings.sequence)
     if only_ingest and not is_pattern(settings.data.path):
         raise InputError(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from maskline.components.resolvers.spans import choose
+from maskline.components.resolvers.spans import choose_spans
 from maskline.pipeline.console import Console
 from maskline.pipeline.dag import create_pipeline
 from maskline.pipeline.local.inputs import Delivery
@@ -60,6 +60,6 @@ def _blocked(settings: Settings, older: Sequence[Delivery]) -> list[str]:
         store.get_artifacts_by_type(name) for name in (ArtifactType.EXAMPLES, ArtifactType.VERDICT)
     )
     numbers = {int(span.data.span): span.name for span in older}
-    chosen = choose(store, examples, verdicts, list(numbers), settings.sequence.digest)
+    chosen = choose_spans(store, examples, verdicts, list(numbers), settings.sequence.digest)
     passed = {e.properties[SPAN].int_value for e in chosen}
     return [name for number, name in numbers.items() if number not in passed]

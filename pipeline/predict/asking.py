@@ -17,7 +17,7 @@ def rows_at_once(spec: SequenceSpec) -> int:
     return max(1, min(_ROWS, _POSITIONS // spec.length))
 
 
-def ask(signature: Signature, batch: RowBatch, file: str) -> tuple[RowBatch, Answers | None]:
+def ask_rows(signature: Signature, batch: RowBatch, file: str) -> tuple[RowBatch, Answers | None]:
     """Asks about the good rows of a batch.
 
     Args:

@@ -7,16 +7,16 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from maskline.pipeline.engines.check import check, check_shared, in_words
+from maskline.pipeline.engines.check import check_engine, check_shared, engine_error
 from maskline.pipeline.local import lock
 from maskline.pipeline.local.streams import quiet_tensorflow
 from maskline.pipeline.predict import files
-from maskline.pipeline.predict.files import Kind
+from maskline.pipeline.predict.files import FileKind
 from maskline.pipeline.predict.part import PROGRESS, QUARANTINE, Request, signature_for
 from maskline.pipeline.predict.progress import AnswerProgress
 from maskline.pipeline.predict.report import REPORT_FILE, PredictReport
 from maskline.pipeline.predict.rows import Fields
-from maskline.pipeline.predict.served import choose, language_of
+from maskline.pipeline.predict.served import choose_version, language_of
 from maskline.pipeline.predict.writers import Format
 from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import InputError, cannot_write
@@ -36,11 +36,11 @@ class PredictOptions(BaseModel):
     key: str = ""
 
 
-def predict(config: Settings, options: PredictOptions, progress: AnswerProgress) -> PredictReport:
+def predict(settings: Settings, options: PredictOptions, progress: AnswerProgress) -> PredictReport:
     """Asks a released model about all rows of some files.
 
     Args:
-      config: where the released versions lie, how Beam runs, and whether a damaged file ends it.
+      settings: where the released versions lie, how Beam runs, and whether a damaged file ends it.
       options: what is asked.
       progress: shows how far it is.
 
@@ -55,8 +55,8 @@ def predict(config: Settings, options: PredictOptions, progress: AnswerProgress)
     out = options.out.absolute()
     if out.exists() or out.is_symlink():
         raise InputError(f"{options.out}: exists; give a new folder for the answers, or remove it")
-    version = choose(config.serving_dir.absolute(), options.version)
-    check_shared(config.beam, {"--data": options.data, "--out": out, "root": config.root})
+    version = choose_version(settings.serving_dir.absolute(), options.version)
+    check_shared(settings.beam, {"--data": options.data, "--out": out, "root": settings.root})
     listing = files.find(options.data)
     sources = files.sources(listing)
     _check_key(options, {source.kind for source in sources})
@@ -73,22 +73,22 @@ def predict(config: Settings, options: PredictOptions, progress: AnswerProgress)
         format=options.format,
         logits=options.logits,
         fields=Fields(options.text, options.key),
-        keep_readable=config.data.on_corrupt == "quarantine",
+        keep_readable=settings.data.on_corrupt == "quarantine",
     )
     with _alone(partial):
         with quiet_tensorflow():
             for kind in sorted({source.kind for source in sources}):
                 signature_for(kind, request)  # so that a model that cannot be asked is found before the job
-        check(config.beam, {})
+        check_engine(settings.beam, {})
         with progress.watching(partial / PROGRESS, len(sources)), quiet_tensorflow(), _unwrapped():
             from maskline.pipeline.predict.beam import answer_all  # Beam takes seconds to import
 
-            answer_all(sources, request, config.beam.options)
+            answer_all(sources, request, settings.beam.options)
         return _publish(partial, out)
 
 
-def _check_key(options: PredictOptions, kinds: set[Kind]) -> None:
-    if options.key and Kind.TEXT in kinds:
+def _check_key(options: PredictOptions, kinds: set[FileKind]) -> None:
+    if options.key and FileKind.TEXT in kinds:
         raise InputError(
             f"--key {options.key}: lines of text have no fields; give JSON Lines, whose names end in .jsonl"
         )
@@ -135,4 +135,4 @@ def _unwrapped() -> Iterator[None]:
     except InputError as error:
         raise InputError(str(error).partition(" [while running")[0]) from None
     except RuntimeError as error:
-        raise in_words(error) or error from error
+        raise engine_error(error) or error from error

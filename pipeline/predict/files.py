@@ -24,7 +24,7 @@ _CONTROL = re.compile(rb"[\1-\10\16-\32]")  # characters that programs write, an
 _WILD = re.compile(r"[*?[]")
 
 
-class Kind(StrEnum):
+class FileKind(StrEnum):
     """What a file holds."""
 
     EXAMPLES = "tf.Examples"
@@ -39,7 +39,7 @@ class Source(BaseModel):
 
     number: int
     shard: Shard
-    kind: Kind
+    kind: FileKind
 
 
 def find(data: Path) -> Listing:
@@ -74,7 +74,7 @@ def sources(listing: Listing) -> list[Source]:
     ]
 
 
-def kind_of(path: Path) -> Kind:
+def kind_of(path: Path) -> FileKind:
     """What a file holds: TFRecord by its first record's checksum, JSON Lines by its name, else text.
 
     Raises:
@@ -90,11 +90,11 @@ def kind_of(path: Path) -> Kind:
     except (OSError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     if begins_a_record(start):
-        return Kind.EXAMPLES
+        return FileKind.EXAMPLES
     if b"\0" in start or (_CONTROL.search(start) and not _is_unicode(start)):
         raise InputError(f"{path}: is neither TFRecord nor text in UTF-8; give shards, text or JSON Lines")
     is_json = Path(path.name.lower().removesuffix(".gz")).suffix in _JSON_LINES
-    return Kind.JSON_LINES if is_json else Kind.TEXT
+    return FileKind.JSON_LINES if is_json else FileKind.TEXT
 
 
 def _is_unicode(start: bytes) -> bool:

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict
 
 from maskline.components.ingest.quarantine import EXAMPLES_EACH, CorruptFile, NamedRow
 from maskline.components.ingest.shards import CorruptShard
-from maskline.pipeline.predict.asking import ask, rows_at_once
-from maskline.pipeline.predict.files import Kind, Source
-from maskline.pipeline.predict.rows import Fields, read
+from maskline.pipeline.predict.asking import ask_rows, rows_at_once
+from maskline.pipeline.predict.files import FileKind, Source
+from maskline.pipeline.predict.rows import Fields, read_input
 from maskline.pipeline.predict.served import EXAMPLES, TEXT, Signature
-from maskline.pipeline.predict.writers import Format, QuarantineWriter, schema, table, writer
+from maskline.pipeline.predict.writers import Format, QuarantineWriter, output_schema, table, writer
 from maskline.transform.errors import InputError
 from maskline.transform.features import Reason, SequenceSpec
 
@@ -86,14 +86,16 @@ def answer(source: Source, request: Request, signature: Signature) -> AnsweredPa
       InputError: the file cannot be read to its end, and that is not allowed.
     """
     name, path = source.shard.name, request.folder / source.shard.name
-    columns = schema(keyed=bool(request.fields.key), logits=request.logits)
+    columns = output_schema(keyed=bool(request.fields.key), logits=request.logits)
     places = [request.out / named(source.number) for named in (request.answers_of, request.bad_of)]
     answers_file, bad_file = map(_hidden, places)
     good, bad = writer(request.format, answers_file, columns), QuarantineWriter(bad_file)
     answered, counts, named, corrupt = 0, Counter[Reason](), list[NamedRow](), None
     try:
-        for read_batch in read(path, source.kind, request.spec, request.fields, rows_at_once(request.spec)):
-            batch, answers = ask(signature, read_batch, str(path))
+        for read_batch in read_input(
+            path, source.kind, request.spec, request.fields, rows_at_once(request.spec)
+        ):
+            batch, answers = ask_rows(signature, read_batch, str(path))
             if answers is not None:
                 rows = table(name, batch.records, batch.keys, answers, request.version, request.identity)
                 good.write(rows)
@@ -120,9 +122,9 @@ def answer(source: Source, request: Request, signature: Signature) -> AnsweredPa
     )
 
 
-def signature_for(kind: Kind, request: Request) -> Signature:
+def signature_for(kind: FileKind, request: Request) -> Signature:
     """The model's signature for a kind of file, loaded once in a process."""
-    return _loaded(request.model, EXAMPLES if kind is Kind.EXAMPLES else TEXT, request.logits)
+    return _loaded(request.model, EXAMPLES if kind is FileKind.EXAMPLES else TEXT, request.logits)
 
 
 @lru_cache(2)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from maskline.components.ingest.quarantine import QuarantinedRow
 from maskline.pipeline.predict.checks import TextCheck
-from maskline.pipeline.predict.files import Kind, opened
+from maskline.pipeline.predict.files import FileKind, opened
 from maskline.transform.errors import InputError
 from maskline.transform.features import Reason, RowProblem, SequenceSpec
 
@@ -68,7 +68,9 @@ class Found(NamedTuple):
     key: Key = None
 
 
-def read(path: Path, kind: Kind, spec: SequenceSpec, fields: Fields, rows: int) -> Iterator[RowBatch]:
+def read_input(
+    path: Path, kind: FileKind, spec: SequenceSpec, fields: Fields, rows: int
+) -> Iterator[RowBatch]:
     """Reads a file.
 
     Args:
@@ -84,7 +86,7 @@ def read(path: Path, kind: Kind, spec: SequenceSpec, fields: Fields, rows: int) 
     Raises:
       InputError: the file cannot be read to its end. All rows before that were given.
     """
-    if kind is Kind.EXAMPLES:
+    if kind is FileKind.EXAMPLES:
         # Beam and TensorFlow's protobufs, which take seconds to import.
         from maskline.components.ingest.shards import read_shard
         from maskline.pipeline.predict import examples
@@ -93,7 +95,7 @@ def read(path: Path, kind: Kind, spec: SequenceSpec, fields: Fields, rows: int) 
         yield from _batches(str(path), read_shard(str(path)), check, rows, keyed=bool(fields.key))
         return
     text = TextCheck(spec)
-    check = partial(_check_object, text=text, fields=fields) if kind is Kind.JSON_LINES else partial(
+    check = partial(_check_object, text=text, fields=fields) if kind is FileKind.JSON_LINES else partial(
         check_line, text=text
     )  # fmt: skip
     yield from _batches(str(path), _lines(path), check, rows, keyed=bool(fields.key))

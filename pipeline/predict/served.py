@@ -28,7 +28,7 @@ class Answers(NamedTuple):
     logits: NDArray[np.float32] | None
 
 
-def choose(folder: Path, number: int | None = None) -> Version:
+def choose_version(folder: Path, number: int | None = None) -> Version:
     """The version to ask.
 
     Args:

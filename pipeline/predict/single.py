@@ -5,13 +5,13 @@ from pathlib import Path
 
 from maskline.pipeline.local.streams import quiet_tensorflow
 from maskline.pipeline.predict.library import Refused
-from maskline.pipeline.predict.served import TEXT, Signature, choose, language_of, naming_damage
+from maskline.pipeline.predict.served import TEXT, Signature, choose_version, language_of, naming_damage
 from maskline.transform.errors import InputError
 from maskline.transform.features import tokenize
 from maskline.transform.shown import shown
 
 
-def answer(serving: Path, texts: Sequence[str], number: int | None = None) -> list[tuple[str, float]]:
+def answer_texts(serving: Path, texts: Sequence[str], number: int | None = None) -> list[tuple[str, float]]:
     """Predicts the label's first symbol for each text.
 
     Args:
@@ -26,7 +26,7 @@ def answer(serving: Path, texts: Sequence[str], number: int | None = None) -> li
       InputError: no model was released yet, the version is damaged or gone, or a text is not of the
         model's language.
     """
-    version = choose(serving, number)
+    version = choose_version(serving, number)
     with naming_damage(serving, version):
         spec = language_of(version)
     for text in texts:

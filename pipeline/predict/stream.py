@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from maskline.pipeline.local.streams import quiet_tensorflow
-from maskline.pipeline.predict.asking import ask, rows_at_once
+from maskline.pipeline.predict.asking import ask_rows, rows_at_once
 from maskline.pipeline.predict.checks import TextCheck
 from maskline.pipeline.predict.rows import MAX_LINE, Line, RowBatch, check_line
-from maskline.pipeline.predict.served import TEXT, Signature, choose, language_of
+from maskline.pipeline.predict.served import TEXT, Signature, choose_version, language_of
 from maskline.transform.shown import shown
 
 _NAME = "standard input"
@@ -33,7 +33,7 @@ def answer_lines(serving: Path, number: int | None = None, descriptor: int = 0) 
     Raises:
       InputError: as `single.answer` does.
     """
-    version = choose(serving, number)
+    version = choose_version(serving, number)
     spec = language_of(version)
     check = TextCheck(spec)
     with quiet_tensorflow():
@@ -44,7 +44,7 @@ def answer_lines(serving: Path, number: int | None = None, descriptor: int = 0) 
             batch = RowBatch([], [], [], [])
             for record, line in enumerate(lines, start=first):
                 batch.add(Line(record, line, 0), check_line(line, check), _NAME)
-            batch, answers = ask(signature, batch, _NAME)
+            batch, answers = ask_rows(signature, batch, _NAME)
         for row in batch.bad:
             text = shown(row.data.decode(errors="replace"))
             click.echo(f"maskline: line {row.record + 1}: {text}: {row.text}", err=True)

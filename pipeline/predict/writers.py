@@ -32,7 +32,7 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
-def schema(*, keyed: bool, logits: bool) -> pa.Schema:
+def output_schema(*, keyed: bool, logits: bool) -> pa.Schema:
     """The columns of an answer: `key` and `logits` only where they were asked for."""
     columns = [("file", pa.string()), ("record", pa.int64())]
     columns += [("key", pa.string())] if keyed else []
@@ -68,9 +68,11 @@ def table(
     return pa.RecordBatch.from_arrays(
         [
             c if isinstance(c, pa.Array) else pa.array(c, field.type)
-            for c, field in zip(columns, schema(keyed=bool(keys), logits=logits is not None), strict=True)
+            for c, field in zip(
+                columns, output_schema(keyed=bool(keys), logits=logits is not None), strict=True
+            )
         ],
-        schema=schema(keyed=bool(keys), logits=logits is not None),
+        schema=output_schema(keyed=bool(keys), logits=logits is not None),
     )
 
 

@@ -16,21 +16,21 @@ PATIENCE = 60.0  # seconds after which a report that is not made is given up
 _fork = multiprocessing.get_context("fork")
 
 
-def make_report(config: Settings, name: str, log: Path) -> Path | None:
+def make_report(settings: Settings, name: str, log: Path) -> Path | None:
     """Writes the report of a run that has ended, beside those of the runs before.
 
     A fork shares the imports and takes down nothing when it fails. It is waited for, so that nothing
     of a run outlives its command, and ended where it takes too long or the command is interrupted.
 
     Args:
-      config: says where things lie.
+      settings: says where things lie.
       name: of the run.
       log: takes what goes wrong.
 
     Returns:
       the file, or None where there is none; the log says why.
     """
-    process = _fork.Process(target=_child, args=(config, name, log, os.getpid()), name="report")
+    process = _fork.Process(target=_child, args=(settings, name, log, os.getpid()), name="report")
     try:
         with signals.held_back():
             process.start()
@@ -39,11 +39,11 @@ def make_report(config: Settings, name: str, log: Path) -> Path | None:
         if process.is_alive():
             process.kill()
             process.join()
-    file = path_of(config, name)
+    file = path_of(settings, name)
     return file if process.exitcode == 0 and file.exists() else None
 
 
-def _child(config: Settings, name: str, log: Path, parent: int) -> None:
+def _child(settings: Settings, name: str, log: Path, parent: int) -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG: no orphan
     if os.getppid() != parent:
         os._exit(1)
@@ -52,7 +52,7 @@ def _child(config: Settings, name: str, log: Path, parent: int) -> None:
     try:
         with open(log, "ab", buffering=0) as file, sent_to(file, 1, 2):
             try:
-                _make(config, name)
+                _make(settings, name)
                 status = 0
             except BaseException:
                 file.write(f"the report could not be made:\n{traceback.format_exc()}".encode())
@@ -60,9 +60,9 @@ def _child(config: Settings, name: str, log: Path, parent: int) -> None:
         os._exit(status)
 
 
-def _make(config: Settings, name: str) -> None:
+def _make(settings: Settings, name: str) -> None:
     from maskline.pipeline.registry.history import History
     from maskline.pipeline.report import report
 
-    history = History(config.metadata_file, config.serving_dir, read_only=True)
-    report.write(report.make(config, history.run(name), at_work=False), path_of(config, name))
+    history = History(settings.metadata_file, settings.serving_dir, read_only=True)
+    report.write(report.make(settings, history.run(name), at_work=False), path_of(settings, name))

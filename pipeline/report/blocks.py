@@ -70,7 +70,7 @@ class Document:
     html: Markup
 
 
-Block = Figure | Table | Words | Document
+ReportBlock = Figure | Table | Words | Document
 
 
 @dataclass
@@ -79,7 +79,7 @@ class ReportSection:
 
     name: str
     title: str
-    blocks: list[Block] = field(default_factory=list)
+    blocks: list[ReportBlock] = field(default_factory=list)
 
     def missing(self, what: str) -> None:
         """Says in its place what this run did not record."""

@@ -18,21 +18,21 @@ class TrainingLog(NamedTuple):
     folder: Path
 
 
-def training_logs(config: Settings) -> list[TrainingLog]:
+def training_logs(settings: Settings) -> list[TrainingLog]:
     """One for each training whose logs are still there, oldest first; a run from the cache made none.
 
     Raises:
       InputError: there is none.
     """
     found: dict[Path, TrainingLog] = {}
-    for entry, folder in timeline.trainings(config):
+    for entry, folder in timeline.trainings(settings):
         if folder.is_dir() and folder not in found:
             span = f" span {entry.span}" if entry.span else ""
             version = f" {entry.version}" if entry.version else ""
             name = f"{entry.name.split('.')[0]}{span} {entry.decision}{version}"
             found[folder] = TrainingLog(name, folder)
     if not found:
-        raise InputError(f"{config.root}: no training has left logs here; start one with `maskline run`")
+        raise InputError(f"{settings.root}: no training has left logs here; start one with `maskline run`")
     return list(found.values())
 
 

@@ -8,21 +8,21 @@ from maskline.pipeline import comparison
 from maskline.pipeline.headline import headline
 from maskline.pipeline.registry.history import Run
 from maskline.pipeline.report import facts, page
-from maskline.pipeline.report.blocks import Block, Grid, ReportSection, Table, Words
+from maskline.pipeline.report.blocks import Grid, ReportBlock, ReportSection, Table, Words
 from maskline.pipeline.report.facts import RunFacts
 from maskline.pipeline.report.report import sections
-from maskline.pipeline.report.sections.setup import as_json, flat
+from maskline.pipeline.report.sections.setup import flat, json_text
 from maskline.pipeline.settings.sections import Settings
 
 
-def make(config: Settings, runs: Sequence[tuple[Run, bool]]) -> str:
+def make(settings: Settings, runs: Sequence[tuple[Run, bool]]) -> str:
     """A page that compares runs; the first one is what the others are held against.
 
     Args:
-      config: says where things lie.
+      settings: says where things lie.
       runs: each with whether it is the last one of its root.
     """
-    known = [facts.read(config, run, is_last=is_last) for run, is_last in runs]
+    known = [facts.read(settings, run, is_last=is_last) for run, is_last in runs]
     found = [list(sections(one, f"r{number}-")) for number, one in enumerate(known, start=1)]
     beside = [
         (parts[0].name, parts[0].title, list(zip([one.run.run for one in known], parts, strict=True)))
@@ -43,7 +43,7 @@ def make(config: Settings, runs: Sequence[tuple[Run, bool]]) -> str:
     )
 
 
-def _changes(known: Sequence[RunFacts]) -> Iterator[Block]:
+def _changes(known: Sequence[RunFacts]) -> Iterator[ReportBlock]:
     names = [one.run.run for one in known]
     yield Table(
         "Outcomes",
@@ -64,7 +64,7 @@ def _changes(known: Sequence[RunFacts]) -> Iterator[Block]:
     yield _metrics(names, known)
 
 
-def _differing(title: str, names: Sequence[str], values: Sequence[dict[str, Any] | None]) -> Block:
+def _differing(title: str, names: Sequence[str], values: Sequence[dict[str, Any] | None]) -> ReportBlock:
     if missing := [name for name, value in zip(names, values, strict=True) if value is None]:
         return Words.of(f"Not recorded for {', '.join(missing)}.", kind="missing", title=title)
     there = [value for value in values if value is not None]
@@ -75,7 +75,7 @@ def _differing(title: str, names: Sequence[str], values: Sequence[dict[str, Any]
     ]
     if not keys:
         return Words.of("The same in all.", title=title)
-    return Table(title, Grid.of(("", *names), [(k, *(as_json(v.get(k)) for v in there)) for k in keys]))
+    return Table(title, Grid.of(("", *names), [(k, *(json_text(v.get(k)) for v in there)) for k in keys]))
 
 
 def _data(known: RunFacts) -> dict[str, Any] | None:
@@ -96,7 +96,7 @@ def _code(known: RunFacts) -> dict[str, Any] | None:
     return {**{f"source of {k}": v for k, v in known.facts["code"].items()}, **known.facts["stack"]}
 
 
-def _metrics(names: Sequence[str], known: Sequence[RunFacts]) -> Block:
+def _metrics(names: Sequence[str], known: Sequence[RunFacts]) -> ReportBlock:
     measured = [one.run.evaluation.overall.metrics[CANDIDATE] if one.run.evaluation else {} for one in known]
     metrics = dict.fromkeys(name for values in measured for name in values)
     if not metrics:

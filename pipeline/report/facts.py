@@ -48,7 +48,7 @@ class RunFacts:
     and of the live one. `gone` names what was recorded and cannot be read any more.
     """
 
-    config: Settings
+    settings: Settings
     run: Run
     headline: Headline
     lineage: Lineage
@@ -76,22 +76,22 @@ class RunFacts:
         return sum(part.seconds for part in self.run.components)
 
 
-def read(config: Settings, run: Run, *, is_last: bool = True, at_work: bool = True) -> RunFacts:
+def read(settings: Settings, run: Run, *, is_last: bool = True, at_work: bool = True) -> RunFacts:
     """Reads what is stored with a run's record.
 
     Args:
-      config: says where things lie.
+      settings: says where things lie.
       run: as recorded.
       is_last: whether it is the last run of its root.
       at_work: whether a run that has not ended may be at work still.
     """
-    working = lock.holder(config.root) if is_last and at_work and not run.ended else None
-    log = config.root / "logs" / run.log_name
+    working = lock.holder(settings.root) if is_last and at_work and not run.ended else None
+    log = settings.root / "logs" / run.log_name
     failed = not run.ended and not working and any(c.state == "FAILED" for c in run.components)
     failure = read_failure(log) if failed else Failure("", ())
-    epoch = checkpointed_epoch(config) if is_last and not run.ended else 0
+    epoch = checkpointed_epoch(settings) if is_last and not run.ended else 0
     line = headline(run, working=working, epoch=epoch, cause=failure.cause)
-    found = RunFacts(config, run, line, lineage.read(config, run), failure, gone=list(run.lost))
+    found = RunFacts(settings, run, line, lineage.read(settings, run), failure, gone=list(run.lost))
     if run.training:
         if document := _or_gone(found, _json, run.training / HISTORY_FILE):
             found.history, found.parameters = document["history"], document["parameters"]
@@ -116,7 +116,7 @@ def read(config: Settings, run: Run, *, is_last: bool = True, at_work: bool = Tr
 
 def _read_releases(found: RunFacts) -> None:
     """The card of what was released, and the settings of the version that was live before it."""
-    folder, number = found.config.serving_dir, found.run.released_version
+    folder, number = found.settings.serving_dir, found.run.released_version
     if number:
         file = folder / str(number) / EXTRA_FOLDER / CARD_FILE
         found.card = _or_gone(found, lambda path: path.read_text(encoding="utf-8"), file) or ""

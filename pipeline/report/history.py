@@ -9,7 +9,7 @@ from matplotlib import dates
 from matplotlib.axes import Axes
 
 from maskline.pipeline.report import page
-from maskline.pipeline.report.blocks import Block, Figure, Grid, ReportSection, Words
+from maskline.pipeline.report.blocks import Figure, Grid, ReportBlock, ReportSection, Words
 from maskline.pipeline.report.plots import ABOVE, WIDE, Ink, draw, mark
 from maskline.pipeline.report.timeline import HistoryEntry, LivePeriod
 
@@ -61,7 +61,7 @@ def _day(time: datetime) -> float:
     return float(dates.date2num(time))  # type: ignore[no-untyped-call]
 
 
-def _live(went: list[LivePeriod]) -> Block:
+def _live(went: list[LivePeriod]) -> ReportBlock:
     if not went:
         return Words.of("No model was ever live here.", kind="missing")
     now = datetime.now(UTC).replace(second=0, microsecond=0)
@@ -94,7 +94,7 @@ def _live(went: list[LivePeriod]) -> Block:
     )
 
 
-def _metrics(runs: list[HistoryEntry]) -> Block:
+def _metrics(runs: list[HistoryEntry]) -> ReportBlock:
     measured = [run for run in runs if "accuracy" in run.metrics]
     if not measured:
         return Words.of("No run measured a model yet.", kind="missing")

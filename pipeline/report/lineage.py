@@ -29,9 +29,9 @@ class Lineage(NamedTuple):
     statistics_before: Path | None
 
 
-def read(config: Settings, run: Run) -> Lineage:
+def read(settings: Settings, run: Run) -> Lineage:
     """Reads the events of a run's executions; nothing where the store does not know the run."""
-    store = connect(config.metadata_file, read_only=True)
+    store = connect(settings.metadata_file, read_only=True)
     context = store.get_context_by_type_and_name(RUN_CONTEXT, run.run)
     if context is None:
         return Lineage([], {}, None)
@@ -54,7 +54,7 @@ def read(config: Settings, run: Run) -> Lineage:
         if event.type in _GIVEN and event.artifact_id in makers
     }
     before = [
-        config.root / found[number].uri
+        settings.root / found[number].uri
         for kind, number in made.get(Node.PREVIOUS_SPAN, ())
         if kind == ArtifactType.STATISTICS
     ]

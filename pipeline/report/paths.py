@@ -7,6 +7,6 @@ from maskline.pipeline.settings.sections import Settings
 REPORTS_FOLDER = "reports"
 
 
-def path_of(config: Settings, run: str) -> Path:
+def path_of(settings: Settings, run: str) -> Path:
     """Where a run's report lies."""
-    return config.root / REPORTS_FOLDER / f"{run}.html"
+    return settings.root / REPORTS_FOLDER / f"{run}.html"

@@ -24,9 +24,9 @@ from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import cannot_write
 
 
-def make(config: Settings, run: Run, *, is_last: bool = True, at_work: bool = True) -> str:
+def make(settings: Settings, run: Run, *, is_last: bool = True, at_work: bool = True) -> str:
     """The report of a run as HTML; see `facts.read` for the arguments."""
-    known = facts.read(config, run, is_last=is_last, at_work=at_work)
+    known = facts.read(settings, run, is_last=is_last, at_work=at_work)
     found = sections(known)
     heading, summary = divided(known.headline.text)
     return page.render(

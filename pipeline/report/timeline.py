@@ -85,15 +85,15 @@ class _Recorded(NamedTuple):
         return [artifact for artifact in self.outputs.get(node, ()) if artifact.type == kind]
 
 
-def read(config: Settings) -> list[HistoryEntry]:
+def read(settings: Settings) -> list[HistoryEntry]:
     """Every run and tick, oldest first; an empty list where there was none.
 
     Raises:
       InputError: the store or the record of ticks cannot be read.
     """
-    changes = audit.changes(config.serving_dir)
-    entries = [_entry(config, run, changes) for run in _runs(config)]
-    entries += _ticks(config, entries)
+    changes = audit.changes(settings.serving_dir)
+    entries = [_entry(settings, run, changes) for run in _runs(settings)]
+    entries += _ticks(settings, entries)
     entries.sort(key=lambda entry: entry.time)
     before: dict[str, float] = {}
     for entry in entries:
@@ -103,19 +103,19 @@ def read(config: Settings) -> list[HistoryEntry]:
     return entries
 
 
-def trainings(config: Settings) -> list[tuple[HistoryEntry, Path]]:
+def trainings(settings: Settings) -> list[tuple[HistoryEntry, Path]]:
     """Runs that trained or took a training from the cache, oldest first, each with its TensorBoard logs."""
-    changes = audit.changes(config.serving_dir)
+    changes = audit.changes(settings.serving_dir)
     return [
-        (_entry(config, run, changes), config.root / artifact.uri)
-        for run in _runs(config)
+        (_entry(settings, run, changes), settings.root / artifact.uri)
+        for run in _runs(settings)
         for artifact in run.of_type(Node.TRAINER, "ModelRun")
     ]
 
 
-def live(config: Settings) -> list[LivePeriod]:
+def live(settings: Settings) -> list[LivePeriod]:
     """Which version was live from when to when, oldest first, by the audit log."""
-    changes = audit.changes(config.serving_dir)
+    changes = audit.changes(settings.serving_dir)
     ends: list[Change | None] = [*changes[1:], None]
     return [
         LivePeriod(version=c.to, since=c.time, until=end.time if end else None, who=c.who, why=c.reason)
@@ -123,10 +123,10 @@ def live(config: Settings) -> list[LivePeriod]:
     ]
 
 
-def _runs(config: Settings) -> Iterator[_Recorded]:
-    if not config.metadata_file.exists():
+def _runs(settings: Settings) -> Iterator[_Recorded]:
+    if not settings.metadata_file.exists():
         return
-    store = connect(config.metadata_file, read_only=True)
+    store = connect(settings.metadata_file, read_only=True)
     contexts = sorted(_contexts(store, RUN_CONTEXT), key=lambda context: context.id)
     nodes = {
         execution.id: context.name.split(".")[-1]
@@ -161,16 +161,16 @@ def _batches(ids: list[int]) -> Iterator[list[int]]:
         yield ids[start : start + _AT_ONCE]
 
 
-def _entry(config: Settings, run: _Recorded, changes: list[Change]) -> HistoryEntry:
+def _entry(settings: Settings, run: _Recorded, changes: list[Change]) -> HistoryEntry:
     decision, why = _decision(run, changes)
     released = run.of_type(Node.PUSHER, ArtifactType.RELEASE)
     ended = max((_time(e.last_update_time_since_epoch) for e in run.executions.values()), default=None)
-    file = path_of(config, run.name)
+    file = path_of(settings, run.name)
     return HistoryEntry(
         name=run.name,
         kind="run",
         time=_began(run),
-        span=_span(config, run),
+        span=_span(settings, run),
         decision=decision,
         why=why,
         version=released[0].properties[VERSION].int_value if released else None,
@@ -181,7 +181,7 @@ def _entry(config: Settings, run: _Recorded, changes: list[Change]) -> HistoryEn
             ),
             1,
         ),
-        metrics=_metrics(config, run),
+        metrics=_metrics(settings, run),
         live=_live_at(changes, ended) if ended else None,
         report=str(file) if file.exists() else "",
     )
@@ -236,18 +236,18 @@ def _blessed(found: list[mlmd.Artifact]) -> bool:
     return all(artifact.custom_properties[BLESSED].int_value == 1 for artifact in found)
 
 
-def _span(config: Settings, run: _Recorded) -> str:
+def _span(settings: Settings, run: _Recorded) -> str:
     found = run.of_type(Node.EXAMPLE_GEN, ArtifactType.EXAMPLES)
-    if not found or not spans.is_pattern(config.data.path):
+    if not found or not spans.is_pattern(settings.data.path):
         return ""
-    return spans.span_name(config.data.path, found[-1].properties[SPAN].int_value)
+    return spans.span_name(settings.data.path, found[-1].properties[SPAN].int_value)
 
 
-def _metrics(config: Settings, run: _Recorded) -> dict[str, float]:
+def _metrics(settings: Settings, run: _Recorded) -> dict[str, float]:
     """The candidate's over all rows; its accuracy alone where the file is gone."""
     for artifact in run.of_type(Node.EVALUATOR, ArtifactType.EVALUATION):
         try:
-            return _candidate(config.root / artifact.uri / EVALUATION_FILE)
+            return _candidate(settings.root / artifact.uri / EVALUATION_FILE)
         except (OSError, ValueError, KeyError, IndexError):
             pass
     for blessing in run.of_type(Node.RELEASE_GATE, ArtifactType.MODEL_BLESSING):
@@ -261,10 +261,10 @@ def _candidate(file: Path) -> dict[str, float]:
     return {name: float(value) for name, value in values.items() if name != "example_count"}
 
 
-def _ticks(config: Settings, runs: Iterable[HistoryEntry]) -> Iterator[HistoryEntry]:
+def _ticks(settings: Settings, runs: Iterable[HistoryEntry]) -> Iterator[HistoryEntry]:
     """Ticks that started no run; a run stands for the tick that started it."""
     began = [run.time for run in runs]
-    for tick in ledger.ticks(config.root):
+    for tick in ledger.ticks(settings.root):
         about = timedelta(seconds=tick.seconds) + _SLACK
         if tick.decision in ledger.RAN and any(abs(time - tick.time) <= about for time in began):
             continue

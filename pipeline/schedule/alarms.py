@@ -33,7 +33,7 @@ class Live(NamedTuple):
     since: datetime
 
 
-def live(serving_dir: Path, past: Sequence[Tick]) -> Live | None:
+def live_version(serving_dir: Path, past: Sequence[Tick]) -> Live | None:
     """What is live, since the tick that released it; the audit log knows of what no tick did."""
     number = max((version.number for version in versions(serving_dir)), default=0)
     times = [tick.time for tick in past if tick.version == number]

@@ -13,7 +13,7 @@ from maskline.pipeline.schedule.child import Ended
 from maskline.pipeline.schedule.due import Due, newer
 from maskline.pipeline.schedule.intent import Intent
 from maskline.pipeline.schedule.ledger import Decision, Tick
-from maskline.pipeline.schedule.outcome import outcome
+from maskline.pipeline.schedule.outcome import outcome_of
 from maskline.pipeline.schedule.policy import reason_to_skip
 from maskline.pipeline.schedule.scoring import Scoring
 from maskline.pipeline.schedule.store import Seen, look_at_store
@@ -56,7 +56,7 @@ def attempt(settings: Settings, arguments: Sequence[str], due: Due, clock: Clock
             )  # fmt: skip
     intent.write(settings.root, Intent(**named, before=before.run, began=began))
     ended = run(settings, [*arguments, *due.option])
-    found = outcome(
+    found = outcome_of(
         settings, ended, before=before.run, live=live[0].number if live else 0, attempt=len(failed) + 1
     )
     status = Exit.ERROR if found.decision is Decision.FAILED else ended.status

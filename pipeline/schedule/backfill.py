@@ -17,7 +17,7 @@ from maskline.pipeline.schedule.alone import alone
 from maskline.pipeline.schedule.attempt import Clock, attempt
 from maskline.pipeline.schedule.due import CUT_SHORT, one
 from maskline.pipeline.schedule.ledger import Decision, Tick
-from maskline.pipeline.schedule.outcome import outcome
+from maskline.pipeline.schedule.outcome import outcome_of
 from maskline.pipeline.schedule.store import Seen, look_at_store
 from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import InputError
@@ -135,7 +135,7 @@ def _ingest(settings: Settings, arguments: Sequence[str], step: Step, clock: Clo
     began, before = clock(), look_at_store(settings.metadata_file)
     limits = settings.schedule
     ended = child.run(["run", *arguments], hours=limits.max_run_hours, grace=limits.grace)
-    found = outcome(settings, ended, before=before.run, live=0, attempt=limits.attempts)
+    found = outcome_of(settings, ended, before=before.run, live=0, attempt=limits.attempts)
     decision, why = found.decision, found.why
     if ended.status == Exit.OK and not ended.timed_out:
         decision, why = Decision.INGESTED, "ingested, and the data gate let it pass"

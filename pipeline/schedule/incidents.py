@@ -12,7 +12,7 @@ from maskline.components.pusher.contents import versions
 from maskline.pipeline.notify import outbox
 from maskline.pipeline.notify.message import Message
 from maskline.pipeline.schedule import ledger
-from maskline.pipeline.schedule.alarms import live, raised
+from maskline.pipeline.schedule.alarms import live_version, raised
 from maskline.pipeline.schedule.ledger import Decision, Tick
 from maskline.pipeline.settings.notify import MessageKind
 from maskline.pipeline.settings.sections import Settings
@@ -60,7 +60,7 @@ def update(settings: Settings, new: Sequence[Tick], now: datetime) -> None:
     Raises:
       OSError: the disk refuses them; the next call tells of it.
     """
-    state = load(settings)
+    state = read_state(settings)
     past = ledger.ticks(settings.root)
     messages = [
         *_of_releases(state, settings),
@@ -78,7 +78,7 @@ def report(settings: Settings, name: str, text: str | None, now: datetime) -> No
     Raises:
       OSError: as `update`.
     """
-    state = load(settings)
+    state = read_state(settings)
     messages = list(_set(state, name, MessageKind.SETTINGS, text))
     for message_kind, words in messages:
         outbox.put(settings.root, settings.notify, Message.of(settings.root, message_kind, words, now))
@@ -128,7 +128,8 @@ def _of_alarms(
     state: State, settings: Settings, past: Sequence[Tick], now: datetime
 ) -> Iterator[tuple[MessageKind, str, str]]:
     holding = {
-        alarm.key: alarm for alarm in raised(settings.schedule, past, now, live(settings.serving_dir, past))
+        alarm.key: alarm
+        for alarm in raised(settings.schedule, past, now, live_version(settings.serving_dir, past))
     }
     for key, kind in _ALARMS.items():
         text = holding[key].text if key in holding else None
@@ -156,7 +157,7 @@ def _set(
         yield kind, text
 
 
-def load(settings: Settings) -> State:
+def read_state(settings: Settings) -> State:
     """What was reported so far; nothing where the file is gone or damaged."""
     try:
         return State.model_validate_json(_file(settings).read_bytes())

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from maskline.pipeline.notify import outbox
 from maskline.pipeline.schedule import disk, incidents, ledger
-from maskline.pipeline.schedule.alarms import live
+from maskline.pipeline.schedule.alarms import live_version
 from maskline.pipeline.schedule.heart import Heart
 from maskline.pipeline.schedule.ledger import RAN, Decision, Tick
 from maskline.pipeline.settings.notify import MessageKind
@@ -77,7 +77,7 @@ class _Measured(Collector):
         yield _gauge("messages_waiting", "messages that were not sent yet", len(outbox.waiting(root)))
         yield _gauge("disk_bytes", "size of the root", self._bytes(root))
         alarms = GaugeMetricFamily("maskline_alarm", "1 while an incident is open", labels=["kind"])
-        known = {incident.kind for incident in incidents.load(heart.settings).incidents.values()}
+        known = {incident.kind for incident in incidents.read_state(heart.settings).incidents.values()}
         for kind in _ALARMS:
             alarms.add_metric([kind.value], float(kind in known))
         yield alarms
@@ -128,7 +128,7 @@ def _of_ticks(past: Sequence[Tick]) -> Iterator[Metric]:
 
 
 def _of_model(heart: Heart, past: Sequence[Tick]) -> Iterator[Metric]:
-    if found := live(heart.settings.serving_dir, past):
+    if found := live_version(heart.settings.serving_dir, past):
         yield _gauge("live_version", "number of the live version", found.version)
         yield _gauge("live_since_timestamp_seconds", "since when it is live", _stamp(found.since))
 

@@ -29,7 +29,7 @@ class RunOutcome(NamedTuple):
     facts: Mapping[str, Any] = {}
 
 
-def outcome(settings: Settings, ended: Ended, *, before: str, live: int, attempt: int) -> RunOutcome:
+def outcome_of(settings: Settings, ended: Ended, *, before: str, live: int, attempt: int) -> RunOutcome:
     """Says what became of a run.
 
     Args:

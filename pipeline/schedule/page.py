@@ -18,10 +18,12 @@ _STYLE = (
 _BAD = (Decision.FAILED, Decision.REFUSED, Decision.BLOCKED, Decision.GAVE_UP)
 
 
-def page(heart: Heart, past: Sequence[Tick], now: datetime) -> str:
+def status_page(heart: Heart, past: Sequence[Tick], now: datetime) -> str:
     """The page; whatever came from data or people is escaped."""
     settings = heart.settings
-    open_now = [f"{i.kind.replace('_', ' ')}: {i.text}" for i in incidents.load(settings).incidents.values()]
+    open_now = [
+        f"{i.kind.replace('_', ' ')}: {i.text}" for i in incidents.read_state(settings).incidents.values()
+    ]
     if pause := ledger.paused(settings.root):
         open_now.append(f"paused by {pause.who}: {pause.why}")
     if problem := heart.problem(now):

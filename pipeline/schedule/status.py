@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from maskline.pipeline.schedule import ledger
-from maskline.pipeline.schedule.alarms import live
+from maskline.pipeline.schedule.alarms import live_version
 from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import InputError
 
@@ -19,7 +19,7 @@ def line(settings: Settings, due: datetime, now: datetime) -> str:
     if past:
         span = f"span {past[-1].span} " if past[-1].span else ""
         parts.append(f"last: {span}{past[-1].decision}")
-    if found := live(settings.serving_dir, past):
+    if found := live_version(settings.serving_dir, past):
         parts.append(f"live: version {found.version}, {age(now - found.since)} old")
     return "; ".join(parts)
 

@@ -11,7 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from maskline.pipeline.schedule import metrics
 from maskline.pipeline.schedule.heart import Heart
-from maskline.pipeline.schedule.page import page
+from maskline.pipeline.schedule.page import status_page
 from maskline.transform.errors import InputError
 
 _PATIENCE = 10.0  # seconds for which a reader may say nothing
@@ -76,7 +76,7 @@ def _handler(heart: Heart, clock: Callable[[], datetime]) -> type[BaseHTTPReques
             problem = heart.problem(clock())
             return (503 if problem else 200), _TEXT, f"{problem or 'ok'}\n".encode()
         if path == "/":
-            return 200, _HTML, page(heart, ticks.read(heart.settings.root), clock()).encode()
+            return 200, _HTML, status_page(heart, ticks.read(heart.settings.root), clock()).encode()
         return 404, _TEXT, b"there are /, /metrics and /healthz\n"
 
     class Handler(BaseHTTPRequestHandler):

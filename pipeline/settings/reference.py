@@ -35,7 +35,7 @@ This page is made from the source:
 """
 
 
-def page() -> str:
+def settings_page() -> str:
     """The page, a table for each section."""
     return "\n".join([_HEAD, *_section("", Settings), *_old_names()]).rstrip() + "\n"
 
@@ -95,4 +95,4 @@ def _old_names() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    sys.stdout.write(settings_page())

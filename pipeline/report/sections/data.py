@@ -40,7 +40,7 @@ def _lengths(section: ReportSection, known: RunFacts, prefix: str) -> None:
             "Lengths are not recorded: no training of this run came to its end, or they are gone."
         )
         return
-    length = known.config.sequence.length
+    length = known.settings.sequence.length
     if known.facts:
         length = known.facts["settings"]["sequence"]["length"]
     lengths = known.answers.lengths
@@ -93,7 +93,7 @@ def _symbols(section: ReportSection, known: RunFacts, prefix: str) -> None:
         section.missing(
             "There is no earlier span to compare the symbols with, so the figures show shares alone."
         )
-    vocabulary = known.config.sequence.vocabulary
+    vocabulary = known.settings.sequence.vocabulary
     for number, feature in enumerate(sorted(known.counts.features)):
         ours = known.counts.features[feature]
         theirs = known.counts_before.features.get(feature, {}) if known.counts_before else {}

@@ -83,7 +83,7 @@ def _rules(known: RunFacts) -> tuple[float, float]:
     if known.facts:
         rules = known.facts["settings"]["release_gate"]
         return rules["confidence"], rules["margin"]
-    return known.config.release_gate.confidence, known.config.release_gate.margin
+    return known.settings.release_gate.confidence, known.settings.release_gate.margin
 
 
 def bounds(part: SliceReport, model: str, metric: str, confidence: float) -> tuple[float, float] | None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from maskline.components.verdict import Check, Outcome, Scale, Verdict
-from maskline.pipeline.report.blocks import Block, Figure, Grid, ReportSection, Table, Words, plain
+from maskline.pipeline.report.blocks import Figure, Grid, ReportBlock, ReportSection, Table, Words, plain
 from maskline.pipeline.report.facts import RunFacts
 from maskline.pipeline.report.plots import WIDE, Ink, bars_across, draw, mark
 from maskline.transform.names import Node
@@ -47,13 +47,13 @@ def gates(known: RunFacts, prefix: str) -> ReportSection:
     return section
 
 
-def _gate(gate: Node, verdict: Verdict, prefix: str) -> list[Block]:
+def _gate(gate: Node, verdict: Verdict, prefix: str) -> list[ReportBlock]:
     checks = sorted(verdict.checks, key=lambda check: _ORDER.index(check.outcome))
     counted = {outcome: sum(c.outcome is outcome for c in checks) for outcome in _ORDER}
     told = ", ".join(f"{count} {outcome}" for outcome, count in counted.items() if count)
     title = _TITLES[gate]
     passed = "It passed" if verdict.passed else "It did not pass"
-    blocks: list[Block] = [
+    blocks: list[ReportBlock] = [
         Words.of(f"{passed}: {told}.", kind="good" if verdict.passed else "bad", title=title)
     ]
     scaled = [check for check in checks if check.scale][:_CHECKS]

@@ -6,7 +6,7 @@ from contextlib import suppress
 from maskline.components.verdict import Check, Outcome
 from maskline.pipeline.headline import BAD, GOOD
 from maskline.pipeline.registry.bless import releasable
-from maskline.pipeline.report.blocks import Block, Grid, ReportSection, Table, Words
+from maskline.pipeline.report.blocks import Grid, ReportBlock, ReportSection, Table, Words
 from maskline.pipeline.report.facts import RunFacts
 from maskline.transform.errors import InputError
 from maskline.transform.features import example_text
@@ -51,18 +51,18 @@ def outcome(known: RunFacts) -> ReportSection:
     return section
 
 
-def _because(gate: str, checks: tuple[Check, ...]) -> Block:
+def _because(gate: str, checks: tuple[Check, ...]) -> ReportBlock:
     lines = [line for check in checks for line in (str(check), *check.details)]
     return Words.of(*lines, kind="bad", title=f"Why not: {gate} said no")
 
 
 def next_steps(known: RunFacts) -> Iterator[str]:
     """What a person can do now, each with the command to type."""
-    run, config = known.run, known.config
-    root = f" --root {config.root}"
+    run, settings = known.run, known.settings
+    root = f" --root {settings.root}"
     if not run.ended:
         if known.headline.colour == BAD:
-            yield f"Repair what the log names ({config.root / 'logs' / run.log_name}), then `maskline run`."
+            yield f"Repair what the log names ({settings.root / 'logs' / run.log_name}), then `maskline run`."
             yield "Finished components are not run again; a killed training goes on after its last epoch."
         else:
             yield "`maskline run` continues where this run stopped, unless it is still at work."
@@ -71,7 +71,7 @@ def next_steps(known: RunFacts) -> Iterator[str]:
         yield "Look at the rows and symbols below; correct the data, or accept them where they are right."
         yield "`maskline schema diff` compares them with the schema; `data_gate` has the limits."
     elif run.released_version is not None and known.headline.colour == GOOD:
-        yield f"Ask the model: `maskline predict{root} '{example_text(config.sequence)}'`"
+        yield f"Ask the model: `maskline predict{root} '{example_text(settings.sequence)}'`"
         yield "Read the twenty wrong answers below: some of the labels may be wrong."
         if known.live_before:
             yield f"To go back to version {known.live_before}: `maskline rollback{root} --reason '…'`"
@@ -80,7 +80,7 @@ def next_steps(known: RunFacts) -> Iterator[str]:
             yield f"The gate's own advice: {details[0]}"
         yield "See below where this model is worse, and which settings and rows differ from the live model's."
         with suppress(InputError):  # never a command that must fail
-            releasable(config, run)
+            releasable(settings, run)
             yield f"To release it all the same: `maskline bless{root} {run.run} --reason '…'`"
     yield f"The same as text: `maskline show{root} {run.run}`"
 

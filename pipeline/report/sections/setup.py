@@ -68,11 +68,11 @@ def _differing(title: str, before: Mapping[str, Any], now: Mapping[str, Any], ot
     keys = [k for k in dict.fromkeys([*before, *now]) if before.get(k) != now.get(k)]
     if not keys:
         return Words.of("None.", title=title)
-    rows = [(k, as_json(before.get(k)), as_json(now.get(k))) for k in keys]
+    rows = [(k, json_text(before.get(k)), json_text(now.get(k))) for k in keys]
     return Table(title, Grid.of(("setting", other, "this run"), rows))
 
 
-def as_json(value: Any) -> str:
+def json_text(value: Any) -> str:
     """A value of a setting as JSON, at most 200 characters of it."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONG else f"{text[:_LONG]}…"

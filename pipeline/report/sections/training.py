@@ -34,8 +34,8 @@ def training(known: RunFacts, prefix: str) -> ReportSection:
 def kept_epoch(known: RunFacts) -> int:
     """The epoch, from 1, whose weights the model has."""
     history = known.history or []
-    settings = known.facts["settings"]["training"] if known.facts else known.config.training.model_dump()
-    if not settings.get("best_weights", True):
+    training = known.facts["settings"]["training"] if known.facts else known.settings.training.model_dump()
+    if not training.get("best_weights", True):
         return len(history)
     losses = [entry["val_loss"] for entry in history]
     return losses.index(min(losses)) + 1

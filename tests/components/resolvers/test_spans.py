@@ -5,7 +5,7 @@ from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.types.standard_artifacts import Examples
 
-from maskline.components.resolvers.spans import WindowStrategy, choose, last_spans, of_another_sequence
+from maskline.components.resolvers.spans import WindowStrategy, choose_spans, last_spans, of_another_sequence
 from maskline.transform.errors import InputError
 
 
@@ -53,7 +53,7 @@ class Store:
 
     def window(self, *spans):
         examples, verdicts = map(self.store.get_artifacts_by_type, ("Examples", "MasklineVerdict"))
-        return [artifact.id for artifact in choose(self.store, examples, verdicts, spans, "today's")]
+        return [artifact.id for artifact in choose_spans(self.store, examples, verdicts, spans, "today's")]
 
     def last(self, current, size):
         """What a run on a cluster resolves, which knows no numbers."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from maskline.pipeline.predict import files, rows
 from maskline.pipeline.predict.checks import TextCheck
-from maskline.pipeline.predict.files import Kind
+from maskline.pipeline.predict.files import FileKind
 from maskline.pipeline.predict.rows import Fields
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec, text_problem
@@ -43,7 +43,7 @@ def test_the_quick_check_lets_no_long_row_through(spec, text):
 
 
 def read(path, spec=SequenceSpec(), fields=Fields(), size=3):  # noqa: B008, both are constants
-    return list(rows.read(path, files.kind_of(path), spec, fields, size))
+    return list(rows.read_input(path, files.kind_of(path), spec, fields, size))
 
 
 def test_lines_keep_their_numbers_and_bad_ones_stay_out_of_the_batch(tmp_path):
@@ -93,7 +93,7 @@ def test_rows_before_a_damage_are_given(tmp_path):
     whole = gzip.compress(b"".join(b"x=%d:x\n" % number for number in range(20_000)))
     path.write_bytes(whole[: len(whole) // 2])
     found = []
-    batches = rows.read(path, Kind.TEXT, SequenceSpec(), Fields(), 100)
+    batches = rows.read_input(path, FileKind.TEXT, SequenceSpec(), Fields(), 100)
     with pytest.raises(InputError, match=r"rows.txt.gz: its gzip stream breaks off"):
         found.extend(number for batch in batches for number in batch.records)
     assert found == list(range(len(found)))
@@ -103,14 +103,14 @@ def test_rows_before_a_damage_are_given(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "kind"),
     [
-        ("a", b"", Kind.TEXT),
-        ("a", b"x=1:x\n", Kind.TEXT),
-        ("a", b"x=\xff:x\n", Kind.TEXT),  # one bad row does not spoil the others
-        ("a", b"x=\x1c\2:x\n", Kind.TEXT),
-        ("a.json.gz", gzip.compress(b"{}\n"), Kind.JSON_LINES),
-        ("a.NDJSON", b"{}\n", Kind.JSON_LINES),
-        ("a", "é".encode() * 40_000 + b"x", Kind.TEXT),
-        ("a", b"x" + "é".encode() * 40_000, Kind.TEXT),  # the first look ends within a character
+        ("a", b"", FileKind.TEXT),
+        ("a", b"x=1:x\n", FileKind.TEXT),
+        ("a", b"x=\xff:x\n", FileKind.TEXT),  # one bad row does not spoil the others
+        ("a", b"x=\x1c\2:x\n", FileKind.TEXT),
+        ("a.json.gz", gzip.compress(b"{}\n"), FileKind.JSON_LINES),
+        ("a.NDJSON", b"{}\n", FileKind.JSON_LINES),
+        ("a", "é".encode() * 40_000 + b"x", FileKind.TEXT),
+        ("a", b"x" + "é".encode() * 40_000, FileKind.TEXT),  # the first look ends within a character
     ],
 )  # fmt: skip
 def test_kinds_of_text(tmp_path, name, content, kind):
@@ -121,7 +121,7 @@ def test_kinds_of_text(tmp_path, name, content, kind):
 @pytest.mark.parametrize("compress", [False, True])
 def test_shards_are_known_by_their_content(tmp_path, compress):
     path = write_shard(tmp_path / "a.txt", [GOOD], compress=compress)
-    assert files.kind_of(path) is Kind.EXAMPLES
+    assert files.kind_of(path) is FileKind.EXAMPLES
 
 
 @pytest.mark.parametrize(

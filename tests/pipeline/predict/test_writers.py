@@ -9,11 +9,11 @@ from tfx_bsl.coders.example_coder import ExampleToNumpyDict
 
 from maskline.components.ingest.quarantine import QuarantinedRow
 from maskline.components.ingest.shards import read_shard
-from maskline.pipeline.predict.asking import ask, rows_at_once
+from maskline.pipeline.predict.asking import ask_rows, rows_at_once
 from maskline.pipeline.predict.library import Refused
 from maskline.pipeline.predict.rows import RowBatch
 from maskline.pipeline.predict.served import Answers
-from maskline.pipeline.predict.writers import Format, QuarantineWriter, schema, table, writer
+from maskline.pipeline.predict.writers import Format, QuarantineWriter, output_schema, table, writer
 from maskline.transform.features import Reason, SequenceSpec
 
 LOGITS = np.array([[1.5, -2], [0.1, np.nan], [3, 1e-9]], np.float32)
@@ -29,7 +29,7 @@ ROWS = [
 
 def written(kind, path, *, batches=1):
     answered = table('a"\n.txt', [0, 4, 2**40], ["k", -7, "ü"], ANSWERS, 3, "f00")
-    file = writer(kind, path, schema(keyed=True, logits=True))
+    file = writer(kind, path, output_schema(keyed=True, logits=True))
     for _ in range(batches):
         file.write(answered)
     file.close()
@@ -132,7 +132,7 @@ class Picky:
 def test_a_row_that_the_model_refuses_spoils_no_other(refused):
     model = Picky(*refused)
     batch = RowBatch(list(range(10, 18)), [b"%d" % n for n in range(8)], [f"k{n}" for n in range(8)], [])
-    left, answers = ask(model, batch, "f")
+    left, answers = ask_rows(model, batch, "f")
     good = [n for n in range(8) if b"%d" % n not in refused]
     assert left.records == [10 + n for n in good]
     assert left.keys == [f"k{n}" for n in good]

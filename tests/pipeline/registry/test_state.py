@@ -158,13 +158,13 @@ def test_predict_names_the_file_of_which_a_disk_lost_a_byte(root, config, monkey
 
     monkeypatch.setattr(single, "language_of", fail)
     with pytest.raises(InputError, match="TensorFlow cannot load this model"):
-        single.answer(config.serving_dir, ["x"])
+        single.answer_texts(config.serving_dir, ["x"])
     file = config.serving_dir / "2" / "saved_model.pb"
     stat = file.stat()
     file.write_bytes(b"?" + file.read_bytes()[1:])
     os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     with pytest.raises(InputError, match=r"version 2 is damaged: saved_model.pb is not what was released"):
-        single.answer(config.serving_dir, ["x"])
+        single.answer_texts(config.serving_dir, ["x"])
 
 
 def test_model_of_another_program_above_the_live_one_blocks(root, config):

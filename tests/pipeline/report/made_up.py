@@ -48,7 +48,7 @@ def made_up(
     run.metrics = run.evaluation.metrics
     run.verdicts = _verdicts(symbol)
     known = RunFacts(
-        config=config,
+        settings=config,
         run=run,
         headline=headline(run),
         lineage=Lineage(list(pairwise(NODES)), {"Trainer": [("Model", 7)]}, None),

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from maskline.pipeline.cli import cli
 from maskline.pipeline.settings import effective, fields
 from maskline.pipeline.settings.load import load, load_with_sources
-from maskline.pipeline.settings.reference import page
+from maskline.pipeline.settings.reference import settings_page
 from tests.support import REPOSITORY
 
 AWKWARD = """data: {pattern: "*.gz", success_marker: "a: b # c", path: "data é/{SPAN}"}
@@ -63,11 +63,11 @@ def test_the_command_prints_them(elsewhere):
 
 def test_the_page_is_current():
     written = (REPOSITORY / "docs/settings.md").read_text()
-    assert written == page(), (
+    assert written == settings_page(), (
         "write it anew: python -m maskline.pipeline.settings.reference > docs/settings.md"
     )
 
 
 @pytest.mark.parametrize("field", list(fields.all_fields()), ids=lambda field: field.name)
 def test_the_page_names_every_setting(field):
-    assert f"| `{field.path[-1]}` |" in page()
+    assert f"| `{field.path[-1]}` |" in settings_page()

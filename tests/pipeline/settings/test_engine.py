@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from maskline.pipeline.engines.check import check_reachable, check_shared, in_words
+from maskline.pipeline.engines.check import check_reachable, check_shared, engine_error
 from maskline.pipeline.errors import RunError
 from maskline.pipeline.settings.engine import FLINK_VERSIONS, NEEDED, BeamSettings
 from maskline.pipeline.settings.load import load
@@ -155,10 +155,10 @@ JOB = "Pipeline BeamApp-1 failed in state FAILED: bundle inst002 failed:Tracebac
 
 def test_what_a_worker_raised_is_told_as_here():
     bad = f'{JOB}\n  File "x.py", line 3\nmaskline.transform.errors.InputError: a.tfrecord: is truncated'
-    assert repr(in_words(RuntimeError(f"{bad} [while running 'Read-ptransform-5']\n"))) == repr(
+    assert repr(engine_error(RuntimeError(f"{bad} [while running 'Read-ptransform-5']\n"))) == repr(
         InputError("a.tfrecord: is truncated")
     )
-    other = in_words(RuntimeError(f'{JOB}\n  File "x.py", line 3\nKeyError: 7\n'))
+    other = engine_error(RuntimeError(f'{JOB}\n  File "x.py", line 3\nKeyError: 7\n'))
     assert repr(other) == repr(RunError("KeyError: 7"))
     for error in (RuntimeError("nothing of a job"), KeyError("InputError: x"), InputError("here")):
-        assert in_words(error) is None
+        assert engine_error(error) is None
