@@ -30,9 +30,8 @@ def read_vocabulary(file: Path) -> list[str]:
     if lines[-1] == "":
         lines.pop()
     symbols = [line.removesuffix("\r") for line in lines]
-    for number, symbol in enumerate(symbols, start=1):
-        if problem := symbol_problem(symbol):
-            raise InputError(f"{file}: line {number}: {problem}")
+    if bad := _first_problem(symbols):
+        raise InputError(f"{file}: line {bad[0] + 1}: {bad[1]}")
     if twice := _twice(symbols):
         lines_of = f"lines {twice[0] + 1} and {twice[1] + 1}"
         raise InputError(f"{file}: {lines_of} both hold {shown(symbols[twice[0]])}")
@@ -41,9 +40,8 @@ def read_vocabulary(file: Path) -> list[str]:
 
 def vocabulary_problem(vocabulary: Sequence[str]) -> str | None:
     """Says what is wrong with a vocabulary, or None."""
-    for index, symbol in enumerate(vocabulary):
-        if problem := symbol_problem(symbol):
-            return f"symbol {index}: {problem}"
+    if bad := _first_problem(vocabulary):
+        return f"symbol {bad[0]}: {bad[1]}"
     if twice := _twice(vocabulary):
         return f"symbols {twice[0]} and {twice[1]} are both {shown(vocabulary[twice[0]])}"
     return None
@@ -53,7 +51,7 @@ def symbol_problem(symbol: str) -> str | None:
     """Says why a symbol is not allowed, or None. A single space is; it is what the sample data pad with."""
     if not symbol:
         return "is empty; a symbol is needed"
-    if symbol == " " or (symbol.isprintable() and " " not in symbol and BLANK.isdisjoint(symbol)):
+    if symbol == " " or _can_be_seen(symbol):
         return None
     bad = next(c for c in symbol if not c.isprintable() or c == " " or c in BLANK)
     kind = "white space" if bad.isspace() else "an invisible character"
@@ -67,8 +65,23 @@ def not_in_vocabulary(symbol: str, vocabulary: Sequence[str]) -> str:
     return f"{shown(symbol)} is not in the vocabulary" + (f"; nearest are {near}" if near else "")
 
 
+def _can_be_seen(text: str) -> bool:
+    return text.isprintable() and " " not in text and BLANK.isdisjoint(text)
+
+
+def _first_problem(symbols: Sequence[str]) -> tuple[int, str] | None:
+    """The place of the first symbol that is not allowed, and why it is not."""
+    # One look at all characters together: a million symbols, one by one, would take seconds.
+    if all(symbols) and _can_be_seen("".join(symbol for symbol in symbols if symbol != " ")):
+        return None
+    problems = ((index, symbol_problem(symbol)) for index, symbol in enumerate(symbols))
+    return next(((index, problem) for index, problem in problems if problem), None)
+
+
 def _twice(symbols: Sequence[str]) -> tuple[int, int] | None:
     """The places of the first symbol that comes twice."""
+    if len(set(symbols)) == len(symbols):
+        return None
     places: dict[str, int] = {}
     for index, symbol in enumerate(symbols):
         if (first := places.setdefault(symbol, index)) != index:

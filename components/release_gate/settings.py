@@ -28,8 +28,12 @@ class Threshold(Section):
     metric: OfAll | OfTwo | OfOne = setting(..., "the metric that the bar is for")
     answer: str = setting("", "the answer whose precision, recall or F1 is meant")
     slice: str = setting(OVERALL, "the slice, as `operator=+`; `operator` means each of its slices")
-    min: float | None = setting(None, "lowest value that is allowed", unit="of the metric")
-    max: float | None = setting(None, "highest value that is allowed", unit="of the metric")
+    min: Annotated[float, Field(ge=0)] | None = setting(
+        None, "lowest value that is allowed; only a loss can be above 1", unit="of the metric"
+    )
+    max: Annotated[float, Field(ge=0)] | None = setting(
+        None, "highest value that is allowed, not below `min`", unit="of the metric"
+    )
     max_worse: Annotated[float, Field(ge=0)] | None = setting(
         None, "how much worse than the live model the value may be", unit="of the metric"
     )
@@ -42,6 +46,15 @@ class Threshold(Section):
         if bool(self.answer) != (self.metric in PER_ANSWER):
             needed = f"{self.metric} is of one answer: name it" if not self.answer else "answer is for "
             raise refusal("answer", needed if not self.answer else needed + ", ".join(PER_ANSWER))
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        for key in ("min", "max", "max_worse"):
+            if self.metric != "loss" and (getattr(self, key) or 0) > 1:
+                raise refusal(key, f"{getattr(self, key):g}: {self.metric} is a share, from 0 to 1")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise refusal("min", f"{self.min:g} is above max, which is {self.max:g}; no model could pass")
         return self
 
     def applies_to(self, name: str) -> bool:

@@ -1,12 +1,12 @@
 """Settings of a run on Kubeflow Pipelines. What they mean there is written in kubeflow/README.md."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from maskline.components.ingest import spans
-from maskline.transform.settings import Section, setting
+from maskline.transform.settings import Section, refusal, setting
 from maskline.transform.shown import shown
 
 _NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"  # of a Kubernetes object
@@ -23,6 +23,14 @@ class Toleration(Section):
     effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = setting(
         "", "effect of the taint; empty tolerates every effect"
     )
+
+    @model_validator(mode="after")
+    def _kubernetes_takes_it(self) -> Self:
+        if self.operator == "Exists" and self.value:
+            raise refusal("value", f"{shown(self.value)} counts only with operator Equal; set that, too")
+        if self.operator == "Equal" and not self.key:
+            raise refusal("key", "operator Equal needs the key of the taint")
+        return self
 
 
 class NodeSettings(Section):
@@ -130,6 +138,15 @@ class ClusterSettings(Section):
         "what a run can be given: a name, and the parameter of a node that it sets",
     )
     schedule: ScheduleSettings = ScheduleSettings()
+
+    @model_validator(mode="after")
+    def _retries_can_begin(self) -> Self:
+        for place, node in {"node": self.node, **{f"nodes.{n}": self.of_node(n) for n in self.nodes}}.items():
+            if node.retries and node.retry_seconds >= 3600 * node.retry_deadline_hours:
+                deadline = f"retry_deadline_hours, which is {node.retry_deadline_hours}"
+                reason = f"{node.retry_seconds} s are not below {deadline}; no retry would begin"
+                raise refusal(f"{place}.retry_seconds", reason)
+        return self
 
     @field_validator("data")
     @classmethod

@@ -12,6 +12,7 @@ from maskline.pipeline.settings.yaml_text import scalar
 
 _COLUMN = 44  # where the sources begin, beside values that leave them room
 _DEFAULT = "default"
+_SYMBOLS = 3  # of a vocabulary's file
 _PLAIN = re.compile(r"[A-Za-z0-9_./~][-A-Za-z0-9_./+]*")
 
 
@@ -34,9 +35,21 @@ def as_yaml(loaded: Loaded) -> Iterator[str]:
             if tuple(parents[: depth + 1]) != before[: depth + 1]:
                 yield f"{'  ' * depth}{parent}:"
         before = tuple(parents)
-        source = _source(loaded, field.path)
-        line = f"{'  ' * len(parents)}{key}: {_flow(_value(loaded, field.path))}"
-        yield f"{line:<{_COLUMN}}  # {source if source else _DEFAULT}"
+        line = f"{'  ' * len(parents)}{key}: "
+        source = str(_source(loaded, field.path) or _DEFAULT)
+        value = _value(loaded, field.path)
+        if file := _file_of(loaded, field.path):
+            line += _text(file)
+            source += f": {', '.join(value[:_SYMBOLS])}, … {len(value):,} symbols"
+        else:
+            line += _flow(value)
+        yield f"{line:<{_COLUMN}}  # {source}"
+
+
+def _file_of(loaded: Loaded, path: tuple[str, ...]) -> str | None:
+    """The file that holds a list, where one was given in its place, as for a vocabulary."""
+    node = loaded.values.get(path)
+    return node.text if node is not None and isinstance(node.value, list) else None
 
 
 def _source(loaded: Loaded, path: tuple[str, ...]) -> Origin | None:

@@ -112,4 +112,4 @@ def _with_vocabulary(values: YamlNode) -> YamlNode:
         symbols = read_vocabulary(Path(node.value))
     except InputError as error:
         raise node.source.refuse(f"sequence.vocabulary: {error}") from None
-    return merge(values, nested(_VOCABULARY, YamlNode(symbols, node.source)))
+    return merge(values, nested(_VOCABULARY, YamlNode(symbols, node.source, node.value)))

@@ -65,7 +65,7 @@ def _table(section: type[Section]) -> Iterator[str]:
         if fields.is_section(info.annotation):
             continue
         field = fields.Field((key,), info)
-        allowed = re.sub(r"(?<=matches )\S+", r"`\g<0>`", field.allowed)
+        allowed = re.sub(r"(?<=matches ).+", r"`\g<0>`", field.allowed)
         cells = (f"`{key}`", _default(info.default), field.unit, allowed, field.description)
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
     yield ""

@@ -76,17 +76,17 @@ def _override(text: str) -> YamlNode:
     if len(path) > yaml_text.MAX_DEPTH:
         raise InputError(f"--set: {shortened(key)}: no such setting")
     source = Origin("option", "--set")
-    return nested(path, _option_value(value, source))
+    return nested(path, _option_value(value, source, tuple(path)))
 
 
-def _option_value(text: str, source: Origin) -> YamlNode:
+def _option_value(text: str, source: Origin, path: tuple[str, ...]) -> YamlNode:
     """A list, mapping or quoted text as YAML; anything else as a number, true, false, null or as it stands.
 
     So a text needs no second quotes: `data.pattern=*.gz` is one, though no YAML.
     """
     if text.startswith(("[", "{", '"', "'")):
         try:
-            return yaml_text.read(text, source)
+            return yaml_text.read(text, source, path)
         except yaml_text.NotYamlError:
             return YamlNode(text, source)
     value = yaml_text.scalar(text.strip()) if text.strip() else text

@@ -41,12 +41,13 @@ _FLOAT = re.compile(
 )
 
 
-def read(text: str, source: Origin) -> YamlNode:
+def read(text: str, source: Origin, path: tuple[str, ...] = ()) -> YamlNode:
     """Reads one document.
 
     Args:
       text: YAML 1.2, at most `MAX_BYTES` long.
       source: where the text stands; each node gets it with a line of its own.
+      path: the setting that the text is for; empty where it holds all settings.
 
     Raises:
       NotYamlError: it is not YAML.
@@ -54,7 +55,7 @@ def read(text: str, source: Origin) -> YamlNode:
     """
     if len(text.encode(errors="replace")) > MAX_BYTES:
         raise source.refuse(f"holds more than {MAX_BYTES // 1024} KiB; settings are shorter")
-    reader = _Reader(source)
+    reader = _Reader(source, path)
     try:
         return reader.document(YAML(typ="safe", pure=True).parse(text))
     except MarkedYAMLError as error:
@@ -93,8 +94,9 @@ def shown_text(words: object) -> str:
 class _Reader:
     """Builds nodes from the events of one text."""
 
-    def __init__(self, source: Origin) -> None:
+    def __init__(self, source: Origin, path: tuple[str, ...]) -> None:
         self._source = source
+        self._path = path
         self._anchors: dict[str, YamlNode] = {}
         self._sizes: dict[int, int] = {}
         self._values = 0
@@ -108,7 +110,7 @@ class _Reader:
                 documents += 1
                 if documents > 1:
                     raise self._at(event).refuse("a second document begins; settings are one")
-                found = self._node(next(events), events, (), depth=0)
+                found = self._node(next(events), events, self._path, depth=0)
         return found
 
     def _node(self, event: Any, events: Iterator[Any], path: tuple[str, ...], *, depth: int) -> YamlNode:
@@ -145,7 +147,7 @@ class _Reader:
 
     def _mapping(self, events: Iterator[Any], path: tuple[str, ...], *, depth: int) -> Mapping[str, YamlNode]:
         found: dict[str, YamlNode] = {}
-        lines: dict[str, int] = {}
+        lines: dict[str, int | None] = {}
         while not isinstance(event := next(events), MappingEndEvent):
             where = self._at(event)
             if not isinstance(event, ScalarEvent):
@@ -153,8 +155,9 @@ class _Reader:
             key = event.value
             if key in found:
                 name = ".".join((*path, shortened(key)))
-                raise where.refuse(f"{name}: is set here and in line {lines[key]}; keep one of them")
-            lines[key] = where.line or 0
+                again = f"here and in line {lines[key]}" if lines[key] else "twice"  # an option has no lines
+                raise where.refuse(f"{name}: is set {again}; keep one of them")
+            lines[key] = where.line
             found[key] = self._node(next(events), events, (*path, shortened(key)), depth=depth)
         return found
 

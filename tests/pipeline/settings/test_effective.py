@@ -1,6 +1,7 @@
 """`maskline settings`, and the page that is made from the settings' classes."""
 
 import json
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -59,6 +60,24 @@ def test_the_command_prints_them(elsewhere):
     assert printed.stderr == "maskline: note: gate is called data_gate now (maskline.yaml:2)\n"
     as_json = CliRunner().invoke(cli, ["settings", "--json"], catch_exceptions=False)
     assert json.loads(as_json.stdout)["data_gate.max_drift"]["where"] == "maskline.yaml:2"
+
+
+def test_a_vocabulary_of_a_million_lines_is_shown_as_its_file(elsewhere):
+    (elsewhere / "words.txt").write_text("\n".join(["<pad>", "sep", *(f"w{n}" for n in range(999_998))]))
+    text = "sequence: {vocabulary: words.txt, padding: <pad>, separator: sep}\nmodel: {width: 8, hidden: [8]}"
+    (elsewhere / "maskline.yaml").write_text(text)
+    began = time.process_time()
+    printed = CliRunner().invoke(cli, ["settings"], catch_exceptions=False).stdout
+    assert time.process_time() - began < 20
+    [line] = [line for line in printed.splitlines() if "vocabulary:" in line]
+    source = "maskline.yaml:1: <pad>, sep, w0, … 1,000,000 symbols"
+    assert line.split("  # ") == [f"  vocabulary: {elsewhere}/words.txt", source]
+    (elsewhere / "printed.yaml").write_text(printed)
+    assert load(elsewhere / "printed.yaml") == load()
+    refused = CliRunner().invoke(cli, ["settings", "--set", "sequence.separator=seb"])
+    assert str(refused.exception) == (
+        "--set: sequence.separator: 'seb' is not in the vocabulary; nearest are 'sep'"
+    )
 
 
 def test_the_page_is_current():

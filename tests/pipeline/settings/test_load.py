@@ -65,11 +65,52 @@ def test_preset_sets_what_is_not_given(elsewhere):
         (["data.path=x/{SPAN:0}"], "'{SPAN:0}': the width is a number from 1 to 9, as in {SPAN:3}"),
         (["data.path=x/{SPAN:99999999999999}"], "the width is a number from 1 to 9, as in {SPAN:3}"),
         (["model=reference"], "model: 'reference' is not allowed"),
+        (
+            ["release_gate.thresholds=[{metric: loss, min: 2, max: 0.5}]"],
+            "--set: release_gate.thresholds.0.min: 2 is above max, which is 0.5; no model could pass",
+        ),
+        (
+            ["release_gate.thresholds=[{metric: loss, max: 2}, {metric: accuracy, min: 85}]"],
+            "--set: release_gate.thresholds.1.min: 85: accuracy is a share, from 0 to 1",
+        ),
+        (
+            ["release_gate.thresholds=[{metric: roc_auc, max_worse: 1.5}]"],
+            "--set: release_gate.thresholds.0.max_worse: 1.5: roc_auc is a share, from 0 to 1",
+        ),
+        (
+            ["cluster.node.retry_seconds=7200", "cluster.node.retry_deadline_hours=2"],
+            "--set: cluster.node.retry_seconds: 7200 s are not below retry_deadline_hours, which is 2;",
+        ),
+        (
+            ["cluster.nodes={Trainer: {retry_seconds: 7200}}", "cluster.node.retry_deadline_hours=1"],
+            "cluster.nodes.Trainer.retry_seconds: 7200 s are not below retry_deadline_hours, which is 1",
+        ),
+        (
+            ["cluster.node.tolerations=[{key: gpu, value: a100}]"],
+            "--set: cluster.node.tolerations.0.value: 'a100' counts only with operator Equal; set that, too",
+        ),
+        (
+            ["cluster.node.tolerations=[{operator: Equal, value: a100}]"],
+            "--set: cluster.node.tolerations.0.key: operator Equal needs the key of the taint",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_together(elsewhere, overrides, problem):
     with pytest.raises(InputError, match=re.escape(problem)):
         load(overrides=overrides)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "release_gate.thresholds=[{metric: loss, min: 2, max: 2}, {metric: accuracy, min: 0, max: 1}]",
+        "cluster={node: {retry_deadline_hours: 1000}, nodes: {Trainer: {retry_seconds: 1000000}}}",
+        "cluster.node={retries: 0, retry_deadline_hours: 1, retry_seconds: 3600}",
+        "cluster.node.tolerations=[{key: gpu, operator: Equal, value: a100}]",
+    ],
+)
+def test_bounds_that_can_be_met_are_taken(elsewhere, override):
+    load(overrides=[override])
 
 
 def test_without_a_file_the_defaults_hold_here(elsewhere):
@@ -149,6 +190,11 @@ def test_mistake_in_a_file_is_one_line(elsewhere, text, problem):
         ("training.epochs=[", "--set: training.epochs: '[' is not allowed"),
         ("training.epochs=x", "--set: training.epochs: 'x' is not allowed"),
         ("a.b=1", "--set: a: no such setting"),
+        ("training={epochs: 3, epochs: 4}", "--set: training.epochs: is set twice; keep one of them"),
+        (
+            "cluster.nodes={Trainer: {cpu: '1', cpu: '2'}}",
+            "--set: cluster.nodes.Trainer.cpu: is set twice; keep one of them",
+        ),
     ],
 )
 def test_mistake_in_an_override_is_one_line(elsewhere, override, problem):
