@@ -146,10 +146,11 @@ def select(path: Path | str, deliveries: Deliveries, wanted: int | str) -> Span:
         if number in (None, span.number):
             raise InputError(f"{span.folder}: span {span_name(path, span.number)} is not complete: {why}")
     if number is None:
-        strays = f"; {deliveries.strays[0].name} is none" if deliveries.strays else ""
+        strays = f"; {deliveries.strays[0].name} is not a span" if deliveries.strays else ""
         raise InputError(f"{path}: no span is there{strays}")
-    there = ", ".join(span_name(path, known) for known in sorted(complete)[-5:]) or "none"
-    raise InputError(f"{path}: span {span_name(path, number)} is not there; complete are {there}")
+    there = ", ".join(span_name(path, known) for known in sorted(complete)[-5:])
+    others = f"complete spans: {there}" if there else "no span is complete"
+    raise InputError(f"{path}: span {span_name(path, number)} is not there; {others}")
 
 
 def window(deliveries: Deliveries, newest: Span, *, size: int) -> list[Span]:

@@ -89,7 +89,7 @@ class Client:
             return pipeline, uploaded.pipeline_version_id
 
     def run(self, pipeline: str, version: str, name: str, parameters: Mapping[str, Any]) -> str:
-        """Starts a run and gives its id."""
+        """Starts a run and returns its id."""
         with self._answers():
             return self._kfp.run_pipeline(
                 self._experiment(), name, params=dict(parameters), pipeline_id=pipeline, version_id=version,

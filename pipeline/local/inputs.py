@@ -49,12 +49,14 @@ def find_data(data: DataSettings) -> tuple[list[Delivery], list[str]]:
     if len(chosen) < data.window and not data.allow_fewer:
         there = ", ".join(spans.span_name(data.path, span.number) for span in chosen)
         raise InputError(
-            f"{data.path}: data.window asks for {data.window} spans, complete are {len(chosen)} ({there}); "
+            f"{data.path}: data.window asks for {data.window} spans; complete spans: {there}; "
             "wait for more, or set data.allow_fewer=true"
         )
     deliveries = [_delivery(span, data) for span in chosen]
     notes = [f"{stray}: is beside the spans but is not a span; ignored" for stray in found.strays]
-    notes += [f"{span.folder}: is not complete and left out: {why}" for span, why in found.waiting.items()]
+    notes += [
+        f"{span.folder}: is skipped, because it is not complete: {why}" for span, why in found.waiting.items()
+    ]
     return deliveries, notes + _hidden([delivery.listing for delivery in deliveries])
 
 

@@ -150,7 +150,7 @@ class ForkingRunner(LocalDagRunner):
         self._console.began(name)
 
     def _hear(self, connection: Connection, done: set[str], skipped: set[str]) -> Exception | None:
-        """Takes one message of a node; gives its failure if that was its last."""
+        """Takes one message of a node; returns its failure if that was its last."""
         work = self._working[connection]
         try:
             kind, text = connection.recv()

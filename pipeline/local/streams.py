@@ -14,7 +14,7 @@ class _Lossy(io.FileIO):
     lost: OSError | None = None
 
     def write(self, data: Any, /) -> int:
-        """Writes bytes and never raises; gives how many were taken, which is all of them where it failed."""
+        """Writes bytes and never raises; returns their number, also where it failed."""
         try:
             return super().write(data)
         except OSError as error:

@@ -213,7 +213,7 @@ def _record(store: MetadataStore, version: Version, folder: Path, model_id: int)
 
 
 def _put(store: MetadataStore, outputs: Iterable[tuple[mlmd.Artifact, str]]) -> list[int]:
-    """Writes artifacts as outputs of an execution in the pipeline's context; gives their ids."""
+    """Writes artifacts as outputs of an execution in the pipeline's context; returns their ids."""
     execution = mlmd.Execution(
         type_id=store.put_execution_type(mlmd.ExecutionType(name=_EXECUTION)),
         last_known_state=mlmd.Execution.COMPLETE,

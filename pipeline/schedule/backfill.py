@@ -53,7 +53,7 @@ def plan(settings: Settings, seen: Seen, past: Sequence[Tick], *, first: str, la
     """The spans from `first` to `last`, numbers or dates, in order.
 
     Raises:
-      InputError: the data have no spans, `first` or `last` is none, or none between them is complete.
+      InputError: the data have no spans, `first` or `last` is not one, or none between is complete.
     """
     data = settings.data
     if not spans.is_pattern(data.path):

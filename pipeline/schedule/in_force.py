@@ -1,4 +1,4 @@
-"""The settings in force: read again before every tick, and those of before where the file became wrong."""
+"""The settings in force: read again before every tick, and the earlier ones where the file is wrong now."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -36,7 +36,7 @@ class InForce:
         try:
             found = self._read()
         except InputError as error:
-            self._keep(f"the settings cannot be used, and those of before stay in force: {error}", now)
+            self._keep(f"the settings cannot be used, and the earlier settings stay in force: {error}", now)
             return
         if found.root != self.settings.root:
             self._say(f"root: {found.root} takes effect when the scheduler is started again")

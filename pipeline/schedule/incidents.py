@@ -43,7 +43,7 @@ class State(BaseModel):
 
 
 def begin(settings: Settings) -> None:
-    """Before the first tick: versions that are there already are no news."""
+    """Before the first tick: versions that are already there are not reported."""
     if not _file(settings).exists():
         known = max((version.number for version in versions(settings.serving_dir)), default=0)
         _save(settings, State(version=known))

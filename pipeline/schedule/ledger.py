@@ -99,7 +99,7 @@ def ticks(root: Path) -> list[Tick]:
     """Every tick, oldest first; a line that a power cut tore is passed over.
 
     Raises:
-      InputError: the record was edited, and not well.
+      InputError: the record was edited and is not valid.
     """
     file = root / FOLDER / _TICKS
     try:
@@ -127,7 +127,7 @@ def append(root: Path, tick: Tick) -> None:
 
 
 def prune(root: Path, before: datetime) -> int:
-    """Removes old ticks that ran nothing, so that a tick each minute fills no disk; gives how many went.
+    """Removes old ticks that ran nothing, so that a tick each minute fills no disk; returns their number.
 
     Written beside and renamed. Hold the lock of ticks.
     """

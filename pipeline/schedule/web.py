@@ -22,7 +22,7 @@ def read_address(text: str) -> tuple[str, int]:
     """Host and port of `HOST:PORT`, as `127.0.0.1:9100` or `[::1]:9100`.
 
     Raises:
-      InputError: it is none.
+      InputError: it is not an address.
     """
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isdecimal() or not 0 <= int(port) < 1 << 16:
@@ -34,7 +34,7 @@ def read_address(text: str) -> tuple[str, int]:
 def serving(
     address: tuple[str, int], heart: Heart, clock: Callable[[], datetime], say: Callable[[str], Any]
 ) -> Iterator[int]:
-    """Serves while the block runs; gives the port.
+    """Serves while the block runs; yields the port.
 
     Raises:
       InputError: the address cannot be listened on.

@@ -86,7 +86,7 @@ def _default(value: Any) -> str:
 
 def _old_names() -> Iterator[str]:
     yield "## Names of earlier versions\n"
-    yield "They keep working, in a file and with `--set`, with a notice that gives the name of today.\n"
+    yield "They keep working, in a file and with `--set`, with a notice that names the current key.\n"
     yield "| earlier | today |"
     yield "| --- | --- |"
     for old, new in SECTIONS.items():

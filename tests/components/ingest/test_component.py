@@ -261,7 +261,7 @@ def test_a_version_that_comes_between_the_run_and_its_driver_is_not_ingested(spa
 @pytest.mark.parametrize(
     ("place", "wanted", "problem"),
     [
-        ("span-{SPAN}/v{VERSION}", "4", "v{VERSION}: span 4 is not there; complete are 1, 2, 3"),
+        ("span-{SPAN}/v{VERSION}", "4", "v{VERSION}: span 4 is not there; complete spans: 1, 2, 3"),
         ("span-{SPAN}/v{VERSION}", "last", "data.span: 'last' is not a span; give a number, or latest"),
         ("span-{SPAN}/{SPAN}", "latest", "span-{SPAN}/{SPAN}: a placeholder stands twice"),
         ("span-1/v1", "4", "span 4 was asked for; that needs a path with {SPAN} or {YYYY}-{MM}-{DD}"),

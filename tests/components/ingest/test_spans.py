@@ -48,7 +48,9 @@ def test_dates_are_days_since_1970_and_are_called_by_their_date(tmp_path):
     assert [stray.name for stray in found.strays] == ["02-31"]
     assert span_name(path, 20779) == "2026-11-22"
     assert select(path, found, "2026-11-21").folder == tmp_path / "2026/11-21"
-    with pytest.raises(InputError, match="span 2026-11-23 is not there; complete are 2026-11-21, 2026-11-22"):
+    with pytest.raises(
+        InputError, match="span 2026-11-23 is not there; complete spans: 2026-11-21, 2026-11-22"
+    ):
         select(path, found, "2026-11-23")
 
 
@@ -81,12 +83,12 @@ def test_a_span_that_still_changes_does_not_count(tmp_path):
 
 def test_a_missing_span_is_named(tmp_path):
     path = make(tmp_path, "span-1", "span-2") / "span-{SPAN}"
-    with pytest.raises(InputError, match=r"span-\{SPAN\}: span 3 is not there; complete are 1, 2"):
+    with pytest.raises(InputError, match=r"span-\{SPAN\}: span 3 is not there; complete spans: 1, 2"):
         select(path, look(path), 3)
     with pytest.raises(InputError, match="nowhere: no such directory"):
         look(tmp_path / "nowhere/span-{SPAN}")
     make(tmp_path, "other/x")
-    with pytest.raises(InputError, match="no span is there; x is none"):
+    with pytest.raises(InputError, match="no span is there; x is not a span"):
         select("", look(tmp_path / "other/{SPAN}"), "latest")
 
 

@@ -80,5 +80,5 @@ def test_a_run_ingests_the_span_it_is_given_and_trains_on_the_last_up_to_it(clus
 
 
 def test_span_that_is_not_there_is_refused_in_one_line(cluster):
-    with pytest.raises(InputError, match=r"span 9 is not there; complete are 1, 2$"):
+    with pytest.raises(InputError, match=r"span 9 is not there; complete spans: 1, 2$"):
         launch(cluster.text, "ExampleGen", "early", cluster.connection, "span=9")

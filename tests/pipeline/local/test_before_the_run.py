@@ -134,7 +134,7 @@ def test_a_span_that_is_left_out_is_told(tmp_path):
     (tmp_path / "span-1/_SUCCESS").touch()
     [newest], notes = find_data(DataSettings(path=path, success_marker="_SUCCESS"))
     assert newest.name == "1"
-    assert notes == [f"{tmp_path}/span-2: is not complete and left out: it has no _SUCCESS"]
+    assert notes == [f"{tmp_path}/span-2: is skipped, because it is not complete: it has no _SUCCESS"]
 
 
 def test_a_window_is_the_last_spans_up_to_the_one_asked_for(tmp_path):
@@ -144,7 +144,7 @@ def test_a_window_is_the_last_spans_up_to_the_one_asked_for(tmp_path):
     before = data.model_copy(update={"span": 2})
     assert [span.data.span for span in find_data(before)[0]] == [1, 2]
     first = data.model_copy(update={"span": 1})
-    with pytest.raises(InputError, match=r"asks for 2 spans, complete are 1 \(1\); wait for more, or set"):
+    with pytest.raises(InputError, match=r"asks for 2 spans; complete spans: 1; wait for more, or set"):
         find_data(first)
     assert [s.name for s in find_data(first.model_copy(update={"allow_fewer": True}))[0]] == ["1"]
 

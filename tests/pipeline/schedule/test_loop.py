@@ -140,7 +140,7 @@ def test_settings_are_read_again_and_wrong_ones_are_not_taken(tmp_path, monkeypa
     days.go()
     assert days.times == ["27 03:00", "28 03:00"]
     assert any(
-        line.startswith("the settings cannot be used, and those of before stay in force")
+        line.startswith("the settings cannot be used, and the earlier settings stay in force")
         for line in days.said
     )
 
@@ -206,7 +206,7 @@ def test_ticks_go_on_with_the_settings_of_before_while_the_file_is_wrong(tmp_pat
     file.write_text("schedule: {cron: [")
     force.again(START)
     assert force.settings == good
-    assert said[0].startswith("the settings cannot be used, and those of before stay in force: ")
+    assert said[0].startswith("the settings cannot be used, and the earlier settings stay in force: ")
     assert load(Path(force.arguments[1])) == good, "a tick that reads the copy has the same settings"
     force.again(START)
     waiting = [entry.message.kind for entry in outbox.waiting(good.root)]
