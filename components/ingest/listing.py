@@ -191,7 +191,8 @@ class _Walk:
 
     def _nothing_in(self, folder: Path) -> str:
         others = [path.name for path in entries_of(folder)]
-        holds = f"it holds {len(others):,} others, such as {others[0]!a:.60}" if others else "it is empty"
+        more = f" and {len(others) - 1:,} more" if others[1:] else ""
+        holds = f"it holds {others[0]!a:.60}{more}" if others else "it is empty"
         if set(_ASKED).issubset(others):
             holds = "it holds train and eval; data.presplit=true takes them"
         if self.hidden:

@@ -27,6 +27,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 _SETTINGS = """\
 root: root
 data: {path: "data/{YYYY}-{MM}-{DD}/v{VERSION}", unchanged_for: 0}
+model: {width: 8, hidden: [16]}
 training: {epochs: 3}
 evaluation: {slices: [], baselines: [majority]}
 release_gate: {min_accuracy: 0.05, min_gain: -1, margin: 1, loss_margin: 1000, answer_margin: 1}

@@ -16,6 +16,9 @@ _EVENTS = {
     8: (EMPTY, DOWN), 9: (KILLED, DOWN), 10: (CLOCK, BROKEN, DOWN), 11: (REBOOT, DOWN), 12: (FULL,),
     13: (KILLED,), 14: (KILLED,),
 }  # fmt: skip
+_SIX = {
+    1: (KILLED, DOWN), 2: (MISSING,), 3: (CORRUPT,), 4: (EMPTY,), 5: (MISSING, BROKEN), 6: (MISSING,),
+}  # fmt: skip
 
 
 class Day(NamedTuple):
@@ -32,6 +35,11 @@ class Day(NamedTuple):
 def month() -> list[Day]:
     """All thirty days."""
     return [Day(number, _EVENTS.get(number, ())) for number in range(1, DAYS + 1)]
+
+
+def six_days() -> list[Day]:
+    """Six days with one training."""
+    return [Day(number, events) for number, events in _SIX.items()]
 
 
 def expected(story: Sequence[Day]) -> dict[str, str]:

@@ -78,19 +78,29 @@ class _OnAnyPort(Controller):
         super()._trigger_server()
 
 
-@pytest.fixture
-def mail(certificate, monkeypatch):
-    """Takes letters over STARTTLS, from who knows user and password; the client trusts its certificate."""
+@pytest.fixture(params=["starttls", "tls"])
+def mail(request, certificate, monkeypatch):
+    """Takes letters, encrypted, from who knows user and password; the client trusts its certificate.
+
+    The connection is encrypted after it began (`starttls`), or from its first byte (`tls`).
+    """
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "cert.pem"))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
 
-    def authenticator(server, session, envelope, mechanism, data):
-        return AuthResult(success=(data.login, data.password) == (b"me", PASSWORD.encode()), handled=False)
+    logins = []
 
+    def authenticator(server, session, envelope, mechanism, data):
+        logins.append((data.login, data.password))
+        return AuthResult(success=logins[-1] == (b"me", PASSWORD.encode()), handled=False)
+
+    encrypted = {
+        "starttls": {"require_starttls": True, "tls_context": context, "auth_required": True},
+        # aiosmtpd sees no TLS that was there before it, and would let nobody log in.
+        "tls": {"ssl_context": context, "auth_require_tls": False},
+    }[request.param]
     kept = _Kept()
-    server = _OnAnyPort(kept, hostname="127.0.0.1", port=0, require_starttls=True, tls_context=context,
-                        auth_required=True, authenticator=authenticator)  # fmt: skip
+    server = _OnAnyPort(kept, hostname="127.0.0.1", port=0, authenticator=authenticator, **encrypted)
     server.start()
-    yield SimpleNamespace(port=server.port, letters=kept.letters)
+    yield SimpleNamespace(port=server.port, letters=kept.letters, logins=logins, security=request.param)
     server.stop()

@@ -29,7 +29,8 @@ def settings(**given):
 
 def mail_settings(mail, **given):
     base = {"host": "localhost", "port": mail.port, "sender": "me@example.org", "to": ("you@example.org",)}
-    return settings(mail=base | {"user": "me", "password": "env:MAIL_PASSWORD"} | given)
+    known = {"user": "me", "password": "env:MAIL_PASSWORD", "security": mail.security}
+    return settings(mail=base | known | given)
 
 
 def test_webhook_gets_all_fields_and_a_signature_that_the_receiver_can_check(web, message, monkeypatch):
@@ -73,10 +74,21 @@ def test_letter_goes_out_encrypted_and_logged_in(mail, message, monkeypatch):
     monkeypatch.setenv("MAIL_PASSWORD", "s3cret-of-mail")
     send("mail", mail_settings(mail), message)
     [letter] = mail.letters
+    assert mail.logins == [(b"me", b"s3cret-of-mail")]
     assert letter["Subject"] == "maskline blocked: drift: ids of op"
     assert (letter["From"], letter["To"]) == ("me@example.org", "you@example.org")
     assert letter["Message-ID"] == f"<{message.id}@maskline>"
     assert "span: 7" in letter.get_payload()
+
+
+def test_a_server_that_speaks_the_other_kind_of_tls_gets_nothing(mail, message, monkeypatch):
+    monkeypatch.setenv("MAIL_PASSWORD", "s3cret-of-mail")
+    other = {"starttls": "tls", "tls": "starttls"}[mail.security]
+    with pytest.raises(NotSent, match=r"^localhost:\d+: ") as refused:
+        send("mail", mail_settings(mail, security=other).model_copy(update={"timeout": 1}), message)
+    assert "s3cret" not in str(refused.value)
+    assert not mail.letters
+    assert not mail.logins
 
 
 def test_wrong_password_is_refused_and_appears_nowhere(mail, message, monkeypatch):
