@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
@@ -33,6 +34,9 @@ from maskline.pipeline.errors import RunError
 from maskline.pipeline.local.space import Need
 from maskline.transform.errors import InputError, MachineError
 from maskline.transform.names import RUN_ID_PARAMETER
+
+with suppress(ModuleNotFoundError):
+    import setuptools  # noqa: F401  TFX imports it for each artifact: once here instead of in each node
 
 logger = logging.getLogger(__name__)
 _GRACE = 10.0  # seconds that a node has to end after SIGTERM

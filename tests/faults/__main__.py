@@ -9,7 +9,6 @@ processes. Each call writes the table into docs/faults.md.
 """
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
@@ -20,13 +19,15 @@ from tests.faults.commands import COMMANDS, Done, call, preload
 from tests.faults.damage import OF_MOUNTS, may_mount
 from tests.faults.looks import Looks
 from tests.faults.matrix import SETTINGS, Home, Result, cells, look, things, try_cell, undamaged
+from tests.faults.memo import Memo
 from tests.faults.results import Results
 from tests.faults.table import write
 
 _SETTINGS = """
 root: root
 data: {{path: data}}
-training: {{epochs: 2, seed: {seed}, learning_rate: {rate}}}
+model: {{width: 16, kernel: 0, normalize: false, hidden: [32]}}
+training: {{epochs: 1, batch_size: 16, seed: {seed}, learning_rate: {rate}}}
 release_gate: {{min_accuracy: {bar}, min_gain: -1}}
 """
 # A version that was released; one that was blessed on purpose; and a model that learned nothing, which the
@@ -53,8 +54,10 @@ def prepare(home: Home) -> None:
 def main(folder: Path, words: list[str], *, again: bool, seconds: float, part: int, parts: int) -> int:
     """Tries cells; gives 1 where one is red or was not tried."""
     until = time.monotonic() + seconds
+    memo = Memo(folder / "memo")
     preload()
-    master, home = folder / "master", Home(folder / f"home-{os.getpid()}")
+    memo.install()
+    master, home = folder / "master", Home(folder / f"home-{part}")
     if not master.exists():
         prepare(home)
         subprocess.run(["cp", "-a", home.folder, master], check=True)
@@ -71,6 +74,7 @@ def main(folder: Path, words: list[str], *, again: bool, seconds: float, part: i
         if cell.command not in usual:
             usual[cell.command] = undamaged(master, home, cell.command)
             seen[cell.command] = None if cell.command in LOOKS_AT_ALL else look(master, home, cell.command)
+        memo.on = cell.state not in OF_MOUNTS  # there the executors' own words are asked for
         looks = seen[cell.command]
         path = home.folder / named[cell.thing].relative_to(master)
         if looks and not looks.at(path):

@@ -1,5 +1,12 @@
-"""Calls the command line in a process that is forked from this one, so that imports are paid for once."""
+"""Calls the command line in a process that is forked from this one, so that imports are paid for once.
 
+Such a process is what a new one is after its imports: it has its own `argv`, working folder and standard
+streams, runs `cli.main` from its beginning, and its exit status is the one that a shell would see. It is safe
+as long as this process runs no TensorFlow op and opens no metadata store before it forks, as `maskline run`
+itself forks its nodes (docs/adr/0002).
+"""
+
+import gc
 import os
 import signal
 import subprocess
@@ -33,8 +40,11 @@ def preload() -> None:
     import maskline.pipeline.dag
     import maskline.pipeline.local.runner
     import maskline.pipeline.registry.garbage  # noqa: F401
+    from tests.faults.probes import serve
 
     proof.ask_apart = _ask_forked
+    serve()
+    gc.freeze()  # the forks share what was imported: they neither look through it nor copy it
 
 
 def _ask_forked(folder: Path) -> subprocess.CompletedProcess[str]:

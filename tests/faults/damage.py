@@ -100,5 +100,17 @@ def mounted(path: Path, state: str) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", path], check=True)
 
 
+@contextmanager
+def bound(path: Path, elsewhere: Path) -> Iterator[None]:
+    """Moves a folder elsewhere and mounts it where it was, as one of another disk; needs root."""
+    path.rename(elsewhere)
+    path.mkdir()
+    _mount("--bind", elsewhere, path)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", path], check=True)
+
+
 def _mount(*arguments: object) -> None:
     subprocess.run(["mount", *map(str, arguments)], check=True)

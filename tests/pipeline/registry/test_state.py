@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from maskline.pipeline.registry.store import connect, settle
 from maskline.pipeline.settings.load import load
 from maskline.transform.errors import InputError
 from maskline.transform.names import AUDIT_FILE, VERDICT_FILE
+from tests.faults.damage import bound, may_mount
 from tests.pipeline.conftest import PASSED
 
 NAMES = ("first", "second")
@@ -310,9 +312,14 @@ FOREIGN = (
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def files_in(folder):
+    walked = os.walk(folder, followlinks=True)
+    return {os.path.realpath(os.path.join(place, name)) for place, _, names in walked for name in names}
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    spelled=st.sampled_from(("plain", "link", "dots", "inner link")),
+    spelled=st.sampled_from(("plain", "link", "dots", "inner link", *(["mount"] if may_mount() else []))),
     absolute=st.booleans(),
     foreign=st.sets(st.sampled_from(FOREIGN)),
     keep=st.integers(1, 3),
@@ -339,22 +346,24 @@ def test_gc_never_removes_what_it_does_not_understand(
             artifact.uri = str(root / artifact.uri)
         opened.put_artifacts(artifacts)
     here = load(root=path)
-    assert settle(opened, here.root) == []
-    found = garbage.find(opened, here, keep=keep)
-    listed = {os.path.realpath(line) for line in found.lines(here)}
-    before = {os.path.realpath(p) for p in copy.glob("artifacts/*/*/*")}
-    garbage.remove(opened, here, found)
-    after = {os.path.realpath(p) for p in copy.glob("artifacts/*/*/*")}
-    assert before - after <= listed, "the list that is printed is what is removed"
-    assert not any(map(os.path.exists, listed))
-    assert all((copy / name).read_text() == "not ours" for name in foreign)
-    kept = look(here.serving_dir, thorough=True)
-    assert [version.number for version in kept.versions] == [1, 2][-keep:]
-    assert kept.damaged == []
-    for artifact in opened.get_artifacts():
-        if artifact.state == mlmd.Artifact.LIVE:
-            assert files.missing(artifact.type, here.root / artifact.uri) == ""
-    assert serving.identity_of(model_path(opened, here.root)) == "second"
+    with bound(copy / "artifacts", place / "disk") if spelled == "mount" else nullcontext():
+        assert settle(opened, here.root) == []
+        found = garbage.find(opened, here, keep=keep)
+        listed = {os.path.realpath(line) for line in found.lines(here)}
+        before = files_in(copy)
+        garbage.remove(opened, here, found)
+        doomed = {file for file in before if any(f"{file}/".startswith(f"{line}/") for line in listed)}
+        assert before - files_in(copy) == doomed, "the list that is printed is what is removed"
+        assert bool(doomed) is (keep == 1)
+        assert not any(map(os.path.exists, listed))
+        assert all((copy / name).read_text() == "not ours" for name in foreign)
+        kept = look(here.serving_dir, thorough=True)
+        assert [version.number for version in kept.versions] == [1, 2][-keep:]
+        assert kept.damaged == []
+        for artifact in opened.get_artifacts():
+            if artifact.state == mlmd.Artifact.LIVE:
+                assert files.missing(artifact.type, here.root / artifact.uri) == ""
+        assert serving.identity_of(model_path(opened, here.root)) == "second"
 
 
 def test_gc_of_artifacts_on_another_disk(root, config, store, monkeypatch):
