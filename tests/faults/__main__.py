@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.faults.commands import COMMANDS, Done, call, preload
 from tests.faults.damage import OF_MOUNTS, may_mount
+from tests.faults.forks import versions_asked_in_forks
 from tests.faults.looks import Looks
 from tests.faults.matrix import SETTINGS, Home, Result, cells, look, things, try_cell, undamaged
 from tests.faults.memo import Memo
@@ -103,4 +104,6 @@ if __name__ == "__main__":
     parser.add_argument("--part", type=int, default=0)
     parser.add_argument("--parts", type=int, default=1)
     given = parser.parse_intermixed_args()
-    sys.exit(main(**vars(given)))
+    with versions_asked_in_forks():
+        status = main(**vars(given))
+    sys.exit(status)

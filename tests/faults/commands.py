@@ -9,14 +9,13 @@ itself forks its nodes (docs/adr/0002).
 import gc
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 import maskline.pipeline.cli as cli
-from maskline.components.pusher import proof
+from tests.faults.forks import probe_in_forks
 
 COMMANDS = {
     "models": ("models",),
@@ -36,33 +35,12 @@ def preload() -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import tensorflow  # noqa: F401
 
-    import maskline.components.pusher.ask
     import maskline.pipeline.dag
     import maskline.pipeline.local.runner
     import maskline.pipeline.registry.garbage  # noqa: F401
-    from tests.faults.probes import serve
 
-    proof.ask_apart = _ask_forked
-    serve()
+    probe_in_forks()
     gc.freeze()  # the forks share what was imported: they neither look through it nor copy it
-
-
-def _ask_forked(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Asks a version in a forked process in place of a new one, which would import TensorFlow again."""
-    from maskline.components.pusher.ask import ask
-
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            os.write(writing, ask(folder).encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with open(reading, encoding="utf-8") as pipe:
-        why = pipe.read()
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return subprocess.CompletedProcess([], status or bool(why), why, "")
 
 
 class Done(NamedTuple):

@@ -12,6 +12,7 @@ import maskline.pipeline.registry.models  # noqa: F401
 from tests.conftest import Finished
 from tests.faults.commands import Done
 from tests.faults.damage import FULL, READ_ONLY, may_mount
+from tests.faults.forks import versions_asked_in_forks
 from tests.faults.matrix import SETTINGS, Cell, Home, try_cell, undamaged
 
 pytestmark = pytest.mark.slow
@@ -33,7 +34,13 @@ COMMANDS = ("models", "show", "rollback", "gc")
 
 
 @pytest.fixture(scope="module")
-def master(finished: Finished) -> Iterator[Path]:
+def asked() -> Iterator[None]:
+    with versions_asked_in_forks():
+        yield
+
+
+@pytest.fixture(scope="module")
+def master(finished: Finished, asked: None) -> Iterator[Path]:
     """The finished root with its data and settings beside it. Roots are tried where this one was made."""
     folder = finished.root.parent
     kept, master = (folder.with_name(f"{folder.name}-{name}") for name in ("kept", "master"))

@@ -27,7 +27,7 @@ from maskline.pipeline.registry.rollback import roll_back
 from maskline.pipeline.registry.store import connect, settle
 from maskline.pipeline.settings.load import load
 from maskline.transform.errors import InputError
-from maskline.transform.names import AUDIT_FILE, VERDICT_FILE
+from maskline.transform.names import AUDIT_FILE, VERDICT_FILE, ArtifactType
 from tests.faults.damage import bound, may_mount
 from tests.pipeline.conftest import PASSED
 
@@ -493,3 +493,15 @@ def test_run_names_artifacts_that_are_gone(root, config, store, capsys):
     prepare(config, Console(config), accepted=False)
     said = "".join(capsys.readouterr().out.split())  # the console wraps lines
     assert f"{root / model.uri}:isgoneordamaged;itismadeagain" in said
+
+
+def test_run_says_that_no_span_is_compared_with_one_whose_statistics_are_gone(root, config, store, capsys):
+    kind = store.put_artifact_type(mlmd.ArtifactType(name=ArtifactType.STATISTICS))
+    uri = "artifacts/StatisticsGen/statistics/99"
+    store.put_artifacts([mlmd.Artifact(type_id=kind, uri=uri, state=mlmd.Artifact.LIVE)])
+    del store
+    prepare(config, Console(config), accepted=False)
+    said = " ".join(capsys.readouterr().out.split())  # the console wraps lines
+    assert "it is made again where it is needed, and until then no span is compared with it" in said
+    again = connect(config.metadata_file).get_artifacts_by_type(ArtifactType.STATISTICS)
+    assert [artifact.state for artifact in again] == [mlmd.Artifact.DELETED], "no resolver takes it"
