@@ -6,6 +6,7 @@ itself runs no TensorFlow op and opens no metadata store of TFX's: see docs/adr/
 """
 
 import ctypes
+import importlib
 import logging
 import multiprocessing
 import os
@@ -35,8 +36,8 @@ from maskline.pipeline.local.space import Need
 from maskline.transform.errors import InputError, MachineError
 from maskline.transform.names import RUN_ID_PARAMETER
 
-with suppress(ModuleNotFoundError):
-    import setuptools  # noqa: F401  TFX imports it for each artifact: once here instead of in each node
+with suppress(ModuleNotFoundError):  # TFX asks for it with each artifact: once here, not in each node
+    importlib.import_module("setuptools")
 
 logger = logging.getLogger(__name__)
 _GRACE = 10.0  # seconds that a node has to end after SIGTERM

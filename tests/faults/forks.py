@@ -109,5 +109,4 @@ def probe_in_forks() -> None:
         assert command[:2] == [sys.executable, "-I"], command
         return forks.run(command[2:], cwd=cwd)
 
-    stand_in: Any = SimpleNamespace(run=run, TimeoutExpired=subprocess.TimeoutExpired)
-    component.subprocess = stand_in
+    vars(component)["subprocess"] = SimpleNamespace(run=run, TimeoutExpired=subprocess.TimeoutExpired)
