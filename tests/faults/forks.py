@@ -6,6 +6,7 @@ script from its beginning, with the environment of whoever asks.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -66,17 +67,19 @@ class Forks:
     """
 
     def __init__(self, *imports: str, isolated: bool = False) -> None:
-        self._address = str(Path(tempfile.mkdtemp(prefix="forks-"), "socket"))
+        self._folder = tempfile.mkdtemp(
+            prefix="forks-"
+        )  # no object, which each fork would clean up at its end
+        self._address = str(Path(self._folder, "socket"))
         flags = ["-I"] if isolated else []
-        server = subprocess.Popen(
+        self._server = subprocess.Popen(
             [sys.executable, *flags, "-c", _SERVER, self._address, *imports],
             env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        assert server.stdout is not None
-        assert server.stdout.readline() == b"ready\n"
-        self.close = server.kill
+        assert self._server.stdout is not None
+        assert self._server.stdout.readline() == b"ready\n"
 
     def run(self, arguments: Sequence[str], *, cwd: Path | str) -> subprocess.CompletedProcess[str]:
         """Runs `arguments` as `python` would, a path or `-m` and a module first; standard output is kept."""
@@ -84,6 +87,12 @@ class Forks:
             connection.send((str(cwd), dict(os.environ), list(arguments)))
             status, out = connection.recv()
         return subprocess.CompletedProcess(list(arguments), status, out, "")
+
+    def close(self) -> None:
+        """Ends it."""
+        self._server.kill()
+        self._server.communicate()
+        shutil.rmtree(self._folder)
 
 
 @contextmanager

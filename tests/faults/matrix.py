@@ -64,6 +64,8 @@ ARTIFACTS = (
     "ReleaseGate/verdict", "ReleaseGate/blessing", "Pusher/pushed_model",
 )  # fmt: skip
 
+WRITTEN = ("root", "serving", "artifacts", "checkpoints")  # folders that commands write to
+
 
 def things(home: Home) -> dict[str, Path]:
     """All that can be damaged, by the names that the table shows."""
@@ -88,10 +90,10 @@ def things(home: Home) -> dict[str, Path]:
 
 
 def states(thing: str, path: Path) -> Iterable[str]:
-    """The states that a thing can be in: a file system can be full, and what has bytes can lose them."""
+    """The states that a thing can be in: what has bytes can lose them, and what is written to can be full."""
     of_bytes = (truncated.__name__, flipped.__name__)
     possible = [state for state in STATES if state not in of_bytes or size(path)]
-    return [*possible, READ_ONLY, *([FULL] if thing in ("root", "serving") else [])]
+    return [*possible, READ_ONLY, *([FULL] if thing in WRITTEN else [])]
 
 
 class Cell(NamedTuple):
