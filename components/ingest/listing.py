@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from maskline.transform.errors import InputError
 from maskline.transform.names import EVAL, TEST, TRAIN
+from maskline.transform.shown import shown
 
 _Identity: TypeAlias = tuple[int, int]  # of a file: device and inode
 _ASKED = (TRAIN, EVAL)  # folders of data that are split already
@@ -205,15 +206,21 @@ def hidden_note(count: int) -> str:
     return f"{count:,} names that begin with '.' or '_' are not shards"
 
 
+def pattern_problem(pattern: str) -> str | None:
+    """Says why a pattern can reach no file below a folder, or None."""
+    names = PurePosixPath(pattern).parts
+    if pattern.startswith("/"):
+        return f"{shown(pattern)} is absolute; give it relative to data.path"
+    if ".." in names or pattern.endswith("/") or not names:
+        return f"{shown(pattern)} names no files below data.path; give one such as '*.tfrecord'"
+    return None
+
+
 def _names(pattern: str, given_as: str) -> list[str]:
     """The parts of a pattern between slashes, without what says nothing."""
+    if problem := pattern_problem(pattern):
+        raise InputError(f"{given_as}: {problem}")
     names = list(PurePosixPath(pattern).parts)
-    if pattern.startswith("/"):
-        raise InputError(f"{given_as}: '{pattern}' is absolute; give it relative to data.path")
-    if ".." in names or pattern.endswith("/") or not names:
-        raise InputError(
-            f"{given_as}: '{pattern}' names no files below data.path; give one such as '*.tfrecord'"
-        )
     if names[-1] == "**":
         names.append("*")
     return [name for place, name in enumerate(names) if name != "**" or names[place + 1] != "**"]

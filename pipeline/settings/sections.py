@@ -8,7 +8,7 @@ from pydantic import model_validator
 from maskline.components.data_gate.rules import DataGateSettings
 from maskline.components.evaluation.settings import EvaluationSettings
 from maskline.components.evaluation.slices import SliceSpec, default_slices
-from maskline.components.ingest import spans
+from maskline.components.ingest import listing, spans
 from maskline.components.model_checks.checks import ModelChecksSettings
 from maskline.components.release_gate.settings import ReleaseGateSettings, Threshold
 from maskline.pipeline.settings.cluster import ClusterSettings
@@ -78,6 +78,8 @@ class DataSettings(Section):
     def _spans_agree(self) -> Self:
         if problem := spans.pattern_problem(self.path):
             raise refusal("path", f"{escaped(str(self.path))}: {problem}")
+        if problem := listing.pattern_problem(self.pattern):
+            raise refusal("pattern", problem)
         if "/" in self.success_marker or self.success_marker in (".", ".."):
             raise refusal("success_marker", f"{shown(self.success_marker)} is not a file's name; give a name")
         if not spans.is_pattern(self.path):

@@ -59,6 +59,8 @@ def test_preset_sets_what_is_not_given(elsewhere):
             ["model.preset=length-free", "training.length_buckets=[10, 50]"],
             "--set: training.length_buckets: 50 is more than sequence.length, which is 20",
         ),
+        (["data.pattern=/x/*"], "--set: data.pattern: '/x/*' is absolute; give it relative to data.path"),
+        (["data.pattern=../*"], "--set: data.pattern: '../*' names no files below data.path; give one such"),
         (["data.success_marker=../x"], "--set: data.success_marker: '../x' is not a file's name"),
         (["data.path=x/{SPAM}"], "{SPAM}: '{SPAM}' is no placeholder; did you mean {SPAN}?"),
         (["data.path=x/{yyyy}-{MM}-{DD}"], "'{yyyy}' is no placeholder; did you mean {YYYY}?"),
