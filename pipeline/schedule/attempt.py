@@ -13,7 +13,7 @@ from maskline.pipeline.schedule.child import Ended
 from maskline.pipeline.schedule.due import Due, newer
 from maskline.pipeline.schedule.intent import Intent
 from maskline.pipeline.schedule.ledger import Decision, Tick
-from maskline.pipeline.schedule.outcome import outcome_of
+from maskline.pipeline.schedule.outcome import RunOutcome, outcome_of, recorded
 from maskline.pipeline.schedule.policy import reason_to_skip
 from maskline.pipeline.schedule.scoring import Scoring
 from maskline.pipeline.schedule.store import Seen, look_at_store
@@ -63,6 +63,26 @@ def attempt(settings: Settings, arguments: Sequence[str], due: Due, clock: Clock
     seconds = round((clock() - began).total_seconds(), 1)
     facts = {**named, **found.facts, **_scored(scoring)}
     return Tick(time=clock(), decision=found.decision, why=found.why, status=status, seconds=seconds, **facts)
+
+
+def record(root: Path, tick: Tick) -> None:
+    """Records what was decided; from then on nothing is left of what an attempt was about to run."""
+    ledger.append(root, tick)
+    intent.clear(root)
+
+
+def left_behind(settings: Settings, seen: Seen, clock: Clock) -> Tick | None:
+    """Accounts for what a killed tick or backfill began; None where nothing was left."""
+    left = intent.read(settings.root)
+    if left is None:
+        return None
+    found = RunOutcome(Decision.INTERRUPTED, "its tick was killed; the run goes on with the next one")
+    if seen.unchanged(left.depends_on):
+        found = recorded(settings, before=left.before)
+    return Tick(
+        time=clock(), decision=found.decision, why=found.why, span=left.span, depends_on=left.depends_on,
+        status=Exit.OK, **found.facts,
+    )  # fmt: skip
 
 
 def run(settings: Settings, arguments: Sequence[str]) -> Ended:

@@ -14,7 +14,7 @@ from maskline.pipeline.errors import BusyError
 from maskline.pipeline.local import inputs
 from maskline.pipeline.schedule import child, ledger
 from maskline.pipeline.schedule.alone import alone
-from maskline.pipeline.schedule.attempt import Clock, attempt
+from maskline.pipeline.schedule.attempt import Clock, attempt, left_behind, record
 from maskline.pipeline.schedule.due import CUT_SHORT, one
 from maskline.pipeline.schedule.ledger import Decision, Tick
 from maskline.pipeline.schedule.outcome import outcome_of
@@ -111,8 +111,11 @@ def backfill(
     with alone(settings.root / ledger.FOLDER / "tick") as holder:
         if holder is not None:
             raise BusyError(f"{settings.root}: a tick works here (process {holder}); try again later")
+        if left := left_behind(settings, look_at_store(settings.metadata_file), clock):
+            record(settings.root, left)
+            say(str(left))
         for tick in _ticks(settings, arguments, steps, clock):
-            ledger.append(settings.root, tick)
+            record(settings.root, tick)
             say(str(tick))
             status = Exit(tick.status) if tick.status in list(Exit) else Exit.ERROR
             if tick.decision in _ENDS:

@@ -13,13 +13,11 @@ from maskline.components.pusher import audit
 from maskline.pipeline.errors import BusyError
 from maskline.pipeline.local import lock
 from maskline.pipeline.notify import outbox
-from maskline.pipeline.schedule import disk, due, incidents, intent, ledger
+from maskline.pipeline.schedule import disk, due, incidents, ledger
 from maskline.pipeline.schedule.alone import alone
-from maskline.pipeline.schedule.attempt import Clock, attempt
-from maskline.pipeline.schedule.intent import Intent
+from maskline.pipeline.schedule.attempt import Clock, attempt, left_behind, record
 from maskline.pipeline.schedule.ledger import Decision, Tick
-from maskline.pipeline.schedule.outcome import RunOutcome, recorded
-from maskline.pipeline.schedule.store import Seen, look_at_store
+from maskline.pipeline.schedule.store import look_at_store
 from maskline.pipeline.settings.schedule import CatchUp
 from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import InputError, MachineError
@@ -60,8 +58,7 @@ def tick_once(
         new = []
         for decided in _decide(settings, arguments, clock):
             new.append(decided)
-            ledger.append(settings.root, decided)
-            intent.clear(settings.root)
+            record(settings.root, decided)
             say(str(decided))
             status = Exit(decided.status) if decided.status in list(Exit) else Exit.ERROR
         _pause_after_failures(settings, clock, say)
@@ -93,8 +90,8 @@ def _decide(settings: Settings, arguments: Sequence[str], clock: Clock) -> Itera
         return
     try:
         seen = look_at_store(settings.metadata_file)
-        if left := intent.read(settings.root):
-            yield _left_behind(settings, left, seen, clock)
+        if left := left_behind(settings, seen, clock):
+            yield left
         past = ledger.ticks(settings.root)
         found = due.due(settings, seen, past)
     except InputError as error:
@@ -112,17 +109,6 @@ def _decide(settings: Settings, arguments: Sequence[str], clock: Clock) -> Itera
         return
     for one in found:
         yield attempt(settings, arguments, one, clock)
-
-
-def _left_behind(settings: Settings, left: Intent, seen: Seen, clock: Clock) -> Tick:
-    """Accounts for what a killed tick began."""
-    found = RunOutcome(Decision.INTERRUPTED, "its tick was killed; the run goes on with the next one")
-    if seen.unchanged(left.depends_on):
-        found = recorded(settings, before=left.before)
-    return Tick(
-        time=clock(), decision=found.decision, why=found.why, span=left.span, depends_on=left.depends_on,
-        status=Exit.OK, **found.facts,
-    )  # fmt: skip
 
 
 def _pause_after_failures(settings: Settings, clock: Clock, say: Say) -> None:

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 import pytest
 
 from maskline.pipeline.errors import BusyError
-from maskline.pipeline.schedule import child, ledger
+from maskline.pipeline.schedule import child, intent, ledger
 from maskline.pipeline.schedule.alone import alone
 from maskline.pipeline.schedule.backfill import Todo, backfill, plan
 from maskline.pipeline.schedule.child import Ended
+from maskline.pipeline.schedule.intent import Intent
 from maskline.pipeline.schedule.ledger import Decision, Tick
 from maskline.pipeline.schedule.store import Seen
 from maskline.pipeline.settings.load import load
@@ -80,6 +81,20 @@ def test_spans_are_done_in_order_and_each_is_recorded(past):
     assert past.decisions == [
         ("1", Decision.INGESTED), ("2", Decision.BLOCKED), ("4", Decision.INGESTED), ("5", Decision.RELEASED),
     ]  # fmt: skip
+
+
+def test_what_a_backfill_trained_is_accounted_for_once(past):
+    past.fill(5, 5, Exit.OK)
+    assert past.decisions == [("5", Decision.RELEASED)]
+    assert intent.read(past.settings.root) is None, "the next tick would account for it again"
+
+
+def test_what_a_killed_tick_left_is_accounted_for_before_the_first_step(past):
+    left = Intent(span="4", depends_on="a", before="", began=NOW)
+    intent.write(past.settings.root, left)
+    past.fill(1, 1, Exit.OK)
+    assert past.decisions == [("4", Decision.INTERRUPTED), ("1", Decision.INGESTED)]
+    assert intent.read(past.settings.root) is None
 
 
 @pytest.mark.parametrize(("status", "decision"), [(1, "failed"), (143, "interrupted"), (-9, "failed")])
