@@ -285,7 +285,7 @@ class Console:
         commands = []
         with suppress(InputError):  # never a command that must fail
             releasable(self._settings, run)
-            commands.append(f"{self._command('bless')} {run.run} --reason '…'   to release it all the same")
+            commands.append(f"{self._command('bless')} {run.run} --reason '…'   # to release it all the same")
         if run.live_version:
             commands.append(f"{self._command('predict')} {self._example()}")
         if run.components:

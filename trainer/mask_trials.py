@@ -62,10 +62,26 @@ class Trials:
                 has_tables = True
                 for swap in swapped:
                     yield walk_model(self.model, self.sample.packed(), weights=[swap], like=self._like())
-        if not has_tables and graph_of(self.model) is not None:
+        if not has_tables and graph_of(self.model) is not None and not self.length_tells():
             for sign in (1, -1):
                 other = self.sample.packed(self.sample.noisy(sign, _LOUD))
                 yield walk_model(self.model, other, like=self.clean)
+
+    def length_tells(self) -> bool:
+        """Returns whether rows with and without padding show all that it does, so that noise adds nothing.
+
+        Of ids, padding is one value: another one in its place is no padding to a model that looks for it. A
+        mask among the inputs says itself what is padding, whatever stands there.
+        """
+        padded = [
+            x for x, hidden in zip(self.sample.arrays, self.sample.padding, strict=True) if hidden is not None
+        ]
+        if any(self.sample.is_mask) or any(x.dtype.kind not in "iu" for x in padded):
+            return False
+        shorter = (
+            walk_model(self.model, short.row.packed(short.arrays)) for short in self.sample.shortened()
+        )
+        return any(walk.outputs is not None for walk in shorter)
 
     def tables(self, highest: int) -> list[Any]:
         """Returns the weights that may hold a row for each id.

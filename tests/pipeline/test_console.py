@@ -1,12 +1,15 @@
 """What a person sees at 60 columns: whole names, whole numbers, failed gates first."""
 
 import re
+import shlex
 
 import pytest
 
 from maskline.components.evaluation.paired import Pairs
 from maskline.components.evaluation.report import EvaluationReport, SliceReport
 from maskline.components.verdict import Check, Outcome, Verdict
+from maskline.pipeline import console
+from maskline.pipeline.cli import cli
 from maskline.pipeline.console import Console
 from maskline.pipeline.registry.history import Component, Run
 from maskline.transform.answers import AnswerSummary, WrongRow
@@ -103,6 +106,15 @@ def test_comparison_with_the_live_model_is_in_words(config, capsys, monkeypatch)
 def test_no_command_is_hinted_at_that_must_fail(config, capsys, monkeypatch):
     """There is no model that could be blessed."""
     assert "maskline bless" not in shown(config, capsys, monkeypatch, None)
+
+
+def test_commands_that_are_hinted_at_can_be_typed_as_they_are_printed(config, capsys, monkeypatch):
+    monkeypatch.setattr(console, "releasable", lambda *_: None)
+    hinted = re.findall(r"^(?:Next: |      )(maskline .*)$", shown(config, capsys, monkeypatch, None), re.M)
+    assert [command.split()[1] for command in hinted] == ["bless", "show"]
+    for command in hinted:
+        _, name, *words = shlex.split(command, comments=True)
+        cli.commands[name].make_context(name, words)
 
 
 def test_wrong_rows_are_text_with_the_most_confident_first(config, capsys):

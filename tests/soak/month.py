@@ -157,23 +157,26 @@ def _is_ours(process: psutil.Process, folder: Path) -> bool:
 
 @contextmanager
 def full_disk(root: Path) -> Iterator[Path]:
-    """Puts a root on a file system of its own that is full; gives the file that fills it. Needs root."""
-    kept = root.with_name("root.kept")
-    root.rename(kept)
-    root.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600m", "none", root], check=True)
+    """Puts a root on a file system of its own that is full; gives the file that fills it. Needs root.
+
+    That file lies beside the root, so that it does not count as the root's own.
+    """
+    disk, kept = root.with_name("disk"), root.with_name("root.kept")
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600m", "none", disk], check=True)
     try:
-        subprocess.run(["cp", "-a", f"{kept}/.", root], check=True)
-        filler = root / "filler"
-        free = shutil.disk_usage(root).free - (256 << 10)
+        subprocess.run(["cp", "-a", root, disk / "root"], check=True)
+        filler = disk / "filler"
         with open(filler, "wb") as file:
-            os.posix_fallocate(file.fileno(), 0, free)
-        yield filler
-        filler.unlink(missing_ok=True)
+            os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - (256 << 10))
+        subprocess.run(["mount", "--bind", disk / "root", root], check=True)
+        try:
+            yield filler
+        finally:
+            subprocess.run(["umount", root], check=True)
+        root.rename(kept)
+        subprocess.run(["cp", "-a", disk / "root", root], check=True)
         shutil.rmtree(kept)
-        kept.mkdir()
-        subprocess.run(["cp", "-a", f"{root}/.", kept], check=True)
     finally:
-        subprocess.run(["umount", root], check=True)
-        root.rmdir()
-        kept.rename(root)
+        subprocess.run(["umount", disk], check=True)
+        disk.rmdir()

@@ -249,6 +249,8 @@ PATTERNS = {
     "one-hot, masked average": opaque(
         lambda ids: masked_average(layers.Dense(4)(ops.one_hot(ids, SIZE)), ids)
     ),
+    "bag of ids": opaque(lambda ids: ops.sum(ops.one_hot(ids, SIZE), axis=1)),
+    "bag of ids without padding": opaque(lambda ids: ops.sum(ops.one_hot(ids, SIZE), axis=1)[:, 1:]),
     "states to a decoder": translator(states_to_decoder),
     "luong attention": translator(luong),
     "summary without mask to a decoder": translator(last_state_unmasked),
