@@ -46,13 +46,18 @@ class Finding(StrEnum):
 
 
 class Comparison(NamedTuple):
-    """A finding and its figures: ends of the interval, two-sided p, rows that the margin needs."""
+    """A finding and its figures: ends of the interval, two-sided p, rows that the margin needs.
+
+    `sign` is 1 where the candidate is better, -1 where it is worse, and else 0. Interval and exact test must
+    agree: where few answers differ, the interval alone is too sure.
+    """
 
     finding: Finding
     low: float
     high: float
     p: float
     rows_needed: int
+    sign: int
 
 
 def compare(pairs: Pairs, *, margin: float, confidence: float = 0.95, seed: int = 0) -> Comparison:
@@ -76,7 +81,8 @@ def compare(pairs: Pairs, *, margin: float, confidence: float = 0.95, seed: int 
     else:
         finding = Finding.NOT_WORSE
     needed = rows_needed(pairs.disagreement, margin=margin, confidence=confidence)
-    return Comparison(finding, low, high, p, needed)
+    sign = ((low > 0) - (high < 0)) * (p < 1 - confidence)
+    return Comparison(finding, low, high, p, needed, sign)
 
 
 def mcnemar(pairs: Pairs, *, alternative: str = "two-sided") -> float:

@@ -1,6 +1,6 @@
 """How good a model is in one sentence, against every model that answered the same rows. Pure words."""
 
-from maskline.components.evaluation.paired import Pairs, interval
+from maskline.components.evaluation.paired import Pairs, compare
 from maskline.components.evaluation.report import BEST, CANDIDATE, LIVE, EvaluationReport
 
 # How models are called in a sentence; others by the name that the evaluation gives them.
@@ -30,9 +30,7 @@ def quality(report: EvaluationReport) -> str:
 
 def _against(pairs: Pairs | None, ours: float, theirs: float) -> str:
     """Better or worse where the rows settle it; without paired answers, as the figures stand."""
-    low, high = (ours - theirs,) * 2 if pairs is None else interval(pairs)
-    if low > 0:
-        return "better than"
-    if high < 0:
-        return "worse than"
+    sign = (ours > theirs) - (ours < theirs) if pairs is None else compare(pairs, margin=0).sign
+    if sign:
+        return "better than" if sign > 0 else "worse than"
     return "no clear difference from" if pairs else "equal to"

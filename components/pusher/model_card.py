@@ -11,7 +11,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from scipy.stats import binomtest
 
 from maskline.components.evaluation.paired import interval
-from maskline.components.evaluation.quality import quality
+from maskline.components.evaluation.quality import MODELS, quality
 from maskline.components.evaluation.report import CANDIDATE, LIVE, EvaluationReport, SliceReport
 from maskline.components.pusher import card_rows
 from maskline.components.pusher.audit import Change
@@ -180,6 +180,13 @@ def _chosen(facts: Facts) -> Iterator[str]:
 
 def _metrics(report: EvaluationReport) -> Iterator[str]:
     names = [name for name in report.overall.metrics[CANDIDATE] if name != "example_count"]
+    models = report.overall.metrics
+    yield _row(["all rows", *(MODELS.get(model, model) for model in models)])
+    yield _row(["---"] * (1 + len(models)))
+    for name in names:
+        values = (found.get(name) for found in models.values())
+        yield _row([name.replace("_", " "), *("–" if v is None else f"{v:.4f}" for v in values)])
+    yield ""
     yield f"Brackets contain {_CONFIDENCE:.0%} confidence intervals."
     yield ""
     titles = ["slice", "rows", *(name.replace("_", " ") for name in names)]

@@ -81,13 +81,15 @@ def _against_baselines(overall: SliceReport, settings: ReleaseGateSettings) -> I
             continue
         pairs = overall.pairs[name]
         found = compare(pairs, margin=0, confidence=settings.confidence)
-        certain = found.low > settings.min_gain or settings.min_gain <= -1
+        gains = found.low > settings.min_gain and (found.sign > 0 or settings.min_gain < 0)
+        certain = gains or settings.min_gain <= -1
         if name == MAJORITY:
             outcome = _blocked_unless(certain or _learned(overall, settings))
         elif certain:
             outcome = Outcome.PASSED
         else:
-            outcome = Outcome.BLOCKED if found.high < settings.min_gain else Outcome.WARNED
+            missed = found.high < settings.min_gain and (found.sign < 0 or settings.min_gain > 0)
+            outcome = Outcome.BLOCKED if missed else Outcome.WARNED
         yield Check(
             kind="min_gain",
             name=f"accuracy against {_NAMES[name]}",
@@ -114,9 +116,8 @@ def _learned(overall: SliceReport, settings: ReleaseGateSettings) -> bool:
     metrics, errors = overall.metrics, overall.standard_errors
     gain = metrics[CANDIDATE]["balanced_accuracy"] - metrics[MAJORITY]["balanced_accuracy"]
     loss = overall.losses[MAJORITY]
-    not_worse = compare(overall.pairs[MAJORITY], margin=0, confidence=settings.confidence).high >= 0
     rarer = gain > z * errors[CANDIDATE]["balanced_accuracy"] and loss.mean < -z * loss.standard_error
-    return rarer and not_worse
+    return rarer and compare(overall.pairs[MAJORITY], margin=0, confidence=settings.confidence).sign >= 0
 
 
 def _unsettled(overall: SliceReport, name: str, outcome: Outcome) -> tuple[str, ...]:
@@ -169,10 +170,7 @@ def _paired(
 
 def _in_words(pairs: Pairs, found: Comparison, confidence: float) -> str:
     """As `0.0089 higher: better, 95%: +0.0020 … +0.0160 on 2,052 rows (McNemar p 0.013)`."""
-    if found.low > 0 and found.p < 1 - confidence:
-        finding = "better"
-    else:
-        finding = "worse" if found.high < 0 else "no clear difference"
+    finding = {1: "better", -1: "worse"}.get(found.sign, "no clear difference")
     return (
         f"{abs(pairs.difference):.4f} {_direction(pairs.difference)}: {finding}, {confidence:.0%}: "
         f"{found.low:+.4f} … {found.high:+.4f} on {pairs.rows:,} rows (McNemar p {found.p:.2g})"
@@ -334,7 +332,11 @@ def _why_none(threshold: Threshold) -> str:
 
 
 def _interval(part: SliceReport, threshold: Threshold, value: float, confidence: float) -> str:
-    """As ` (0.7213 … 0.7621)`: the normal one, or for a share of rows Wilson's (1927, JASA 22)."""
+    """As ` (0.7213 … 0.7621)`: the normal one, or for a share of rows Wilson's.
+
+    F1 is 2s / (1 + s), where s is the share of right answers among the rows that have the answer or were
+    given it, so its interval is that of s, converted.
+    """
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     error = part.standard_errors.get(CANDIDATE, {}).get(threshold.metric)
     if error is not None:
@@ -342,12 +344,22 @@ def _interval(part: SliceReport, threshold: Threshold, value: float, confidence:
     rows = part.rows
     if threshold.answer:
         counts = part.classes[CANDIDATE][threshold.answer]
-        rows = {"recall": counts.rows, "precision": counts.answered}.get(threshold.metric, 0)
+        either = counts.rows + counts.answered - counts.right
+        rows = {"recall": counts.rows, "precision": counts.answered, "f1": either}[threshold.metric]
     if not rows:
         return ""
-    middle = (value + z**2 / (2 * rows)) / (1 + z**2 / rows)
-    reach = z / (1 + z**2 / rows) * (value * (1 - value) / rows + z**2 / (4 * rows**2)) ** 0.5
-    return f" ({middle - reach:.4f} … {middle + reach:.4f})"
+    if threshold.metric == "f1":
+        low, high = (2 * end / (1 + end) for end in _wilson(value / (2 - value), rows, z))
+    else:
+        low, high = _wilson(value, rows, z)
+    return f" ({low:.4f} … {high:.4f})"
+
+
+def _wilson(share: float, rows: int, z: float) -> tuple[float, float]:
+    """The interval of a share of rows (Wilson 1927, JASA 22)."""
+    middle = (share + z**2 / (2 * rows)) / (1 + z**2 / rows)
+    reach = z / (1 + z**2 / rows) * (share * (1 - share) / rows + z**2 / (4 * rows**2)) ** 0.5
+    return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 def _outcome(

@@ -1,4 +1,4 @@
-"""Writes 5,000 strings from filled-in forms as CSV: dates, amounts, telephone and part numbers, plates.
+"""Writes 3,000 strings from filled-in forms as CSV: dates, amounts, telephone and part numbers, plates.
 
 One character in fifty is mistyped, so that no single character settles what a string is.
 
@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-ROWS = 5000
+ROWS = 3000
 MISTYPED = 0.02
 # 9 stands for a digit, A for a letter.
 KINDS = {

@@ -1,17 +1,18 @@
 """How often drift and skew alarm where nothing changed, and how much of a change they see.
 
-Usage: python -m tests.bench.false_alarms [TRIALS [MINUTES]]   (default 100; half an hour)
+Usage: python -m tests.bench.false_alarms [TIMES [MINUTES]]   (default 1; a quarter of an hour)
 
-It prints the table of docs/data-gate.md. Rows are drawn and dealt out here, not by the pipeline; they are
-counted and judged by the data gate's own code, at its defaults. What was counted is kept in
-build/false_alarms.json: after so many minutes it stops, and goes on there when it is called again.
+It prints the table of docs/data-gate.md: `PAIRS` of spans of each kind, times TIMES. Rows are drawn and dealt
+out here, not by the pipeline; they are counted and judged by the data gate's own code, at its defaults. What
+was measured is kept in build/false_alarms.json: after so many minutes it stops, and goes on there when it is
+called again.
 """
 
 import json
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatch
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -26,10 +27,21 @@ from maskline.components.data_gate.rules import DataGateSettings
 
 TRAIN_PERCENT, TEST_PERCENT = 80, 15  # of the rows; the others choose the epoch
 KEPT = Path("build/false_alarms.json")
+KINDS = ("drift", "skew")
 SHAPES = ("even", "long and short", "bursts", "two pages")
 REPEATS = ("none", "1 %", "50 %", "90 %", "Zipf")
-SIZES = {200: (20, 5_000), 2_000: (20, 5_000), 20_000: (20, 50_000)}
-LARGEST = (100_000, 50_000)
+# Pairs of spans of each kind, by rows and vocabulary; fewer of large ones, which take long.
+PAIRS = {
+    (200, 20): 100,
+    (200, 5_000): 100,
+    (2_000, 20): 40,
+    (2_000, 5_000): 10,
+    (20_000, 20): 10,
+    (20_000, 50_000): 2,
+    (100_000, 20): 2,
+    (100_000, 50_000): 1,
+}
+Share = tuple[float, float]  # of drift and of skew: the divergence, divided by what is allowed
 
 
 class Rows(NamedTuple):
@@ -108,11 +120,12 @@ def by_hash(rows: Rows) -> tuple[Rows, Rows]:
     return rows.take(np.flatnonzero(train)), rows.take(np.flatnonzero(test))
 
 
-def alarm(ours: Rows, theirs: Rows, *, limit: float) -> bool:
-    """Whether the data gate would find two samples of ids too far apart."""
+def share(ours: Rows, theirs: Rows, *, limit: float) -> float:
+    """The divergence of two samples, divided by what is allowed; above 1 the data gate alarms."""
     if not len(ours.ids) or not len(theirs.ids):
-        return False  # `empty_split` says so
-    return too_far(ours.sample(), theirs.sample(), limit=limit)
+        return 0.0  # `empty_split` says so
+    one, other = ours.sample(), theirs.sample()
+    return divergence(one, other) / (limit + chance(one, other))
 
 
 def too_far(ours: IdSample, theirs: IdSample, *, limit: float) -> bool:
@@ -126,48 +139,63 @@ def divergence(ours: IdSample, theirs: IdSample) -> float:
     return float(jensen_shannon(*(np.array([s.counts.get(v, 0) for v in values]) for s in (ours, theirs))))
 
 
+def shares(
+    trial: int, rows: int, vocabulary: int, shape: str, repeats: str, *, limit: float | None = None
+) -> Share:
+    """Of one pair of spans of one source: drift of train, and skew between train and test."""
+    seed = [trial, rows, vocabulary, SHAPES.index(shape), REPEATS.index(repeats)]
+    before, now = spans(2, rows, vocabulary, shape, repeats, np.random.default_rng(seed))
+    train, held_out = by_hash(now)
+    defaults = DataGateSettings()
+    drift, skew = (defaults.max_drift, defaults.max_skew) if limit is None else (limit, limit)
+    return share(train, by_hash(before)[0], limit=drift), share(train, held_out, limit=skew)
+
+
 def false_alarms(
     trials: int, rows: int, vocabulary: int, shape: str, repeats: str, *, limit: float | None = None
 ) -> dict[str, int]:
     """In so many pairs of spans of one source, how often drift, and how often skew would alarm."""
-    found, defaults = {"drift": 0, "skew": 0}, DataGateSettings()
-    for trial in range(trials):
-        seed = [trial, rows, vocabulary, SHAPES.index(shape), REPEATS.index(repeats)]
-        before, now = spans(2, rows, vocabulary, shape, repeats, np.random.default_rng(seed))
-        train, held_out = by_hash(now)
-        drift, skew = (defaults.max_drift, defaults.max_skew) if limit is None else (limit, limit)
-        found["drift"] += alarm(train, by_hash(before)[0], limit=drift)
-        found["skew"] += alarm(train, held_out, limit=skew)
-    return found
+    found = [shares(trial, rows, vocabulary, shape, repeats, limit=limit) for trial in range(trials)]
+    return {
+        kind: sum(s > 1 for s in some) for kind, some in zip(KINDS, zip(*found, strict=True), strict=True)
+    }
 
 
-def main(trials: int, minutes: float) -> None:
-    """Counts what is not counted yet, and prints the table of what is."""
+def main(times: int, minutes: float) -> None:
+    """Measures what is not measured yet, and prints the table of what is."""
     end = time.monotonic() + 60 * minutes
     KEPT.parent.mkdir(exist_ok=True)
-    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    sizes = [(rows, size) for rows, vocabularies in SIZES.items() for size in vocabularies]
-    print("| rows in a span | vocabulary | rows | repeated rows | drift | skew |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    all_alarms, all_trials = Counter[str](), 0
-    for (rows, vocabulary), shape, repeats in product([*sizes, LARGEST], SHAPES, REPEATS):
-        # Of large spans fewer: they take long, and chance matters less.
-        wanted = max(1, trials * 2_000 // max(rows, 2_000))
-        key = f"{wanted} {rows} {vocabulary} {shape} {repeats}"
-        if key not in kept:
-            if time.monotonic() > end:
-                continue
-            kept[key] = false_alarms(wanted, rows, vocabulary, shape, repeats)
-            KEPT.write_text(json.dumps(kept))
-        found = kept[key]
-        cells = (f"{n} of {wanted:,}" for n in found.values())
-        print(f"| {' | '.join((f'{rows:,}', f'{vocabulary:,}', shape, repeats, *cells))} |", flush=True)
-        all_alarms.update(found)
-        all_trials += wanted
-    told = (f"{all_alarms[kind]} of {all_trials:,}" for kind in ("drift", "skew"))
-    print(f"| all | | | | {' | '.join(told)} |")
+    kept: dict[str, list[Share]] = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    kinds = list(product(PAIRS.items(), SHAPES, REPEATS))
+    for part, (((rows, vocabulary), pairs), shape, repeats) in product((0.1, 1), kinds):  # some of all first
+        some = kept.setdefault(f"{rows}/{vocabulary}/{shape}/{repeats}", [])
+        while len(some) < part * times * pairs and time.monotonic() < end:
+            some.append(shares(len(some), rows, vocabulary, shape, repeats))
+        KEPT.write_text(json.dumps(kept))
+    print("\n".join(table(kept)))
+
+
+def table(kept: Mapping[str, Sequence[Share]]) -> Iterator[str]:
+    """How many alarms, and how near to one: by size, by shape, by repeated rows, and of all."""
+    yield "| spans | pairs | alarms of drift | of skew | nearest to one: drift | skew |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for rows, vocabulary in PAIRS:
+        yield _line(f"{rows:,} rows, vocabulary {vocabulary:,}", kept, f"{rows}/{vocabulary}/*")
+    for shape in SHAPES:
+        yield _line(f"rows: {shape}", kept, f"*/{shape}/*")
+    for repeats in REPEATS:
+        yield _line(f"repeated rows: {repeats}", kept, f"*/{repeats}")
+    yield _line("all", kept, "*")
+
+
+def _line(name: str, kept: Mapping[str, Sequence[Share]], pattern: str) -> str:
+    found = np.array([pair for key, some in kept.items() if fnmatch(key, pattern) for pair in some])
+    if not len(found):
+        return f"| {name} | 0 | | | | |"
+    alarms, nearest = (found > 1).sum(axis=0), found.max(axis=0)
+    return f"| {name} | {len(found):,} | {alarms[0]} | {alarms[1]} | {nearest[0]:.2f} | {nearest[1]:.2f} |"
 
 
 if __name__ == "__main__":
     given = sys.argv[1:]
-    main(int(given[0]) if given else 100, float(given[1]) if len(given) > 1 else 1e6)
+    main(int(given[0]) if given else 1, float(given[1]) if len(given) > 1 else 1e6)

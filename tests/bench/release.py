@@ -3,17 +3,19 @@
 Usage: python -m tests.bench.release EXAMPLE,… KIND,… [SEEDS [MINUTES]]   (adds to build/release.jsonl)
        python -m tests.bench.release          (prints the table of docs/release-gate.md from that file)
 
-After so many minutes it stops, and goes on there when it is called again. EXAMPLE is a folder in examples/.
-Its rows are generated, imported, dealt out, trained on and judged by maskline's own code, at the example's
-settings; only Beam and the metadata store are left out. KIND:
+SEEDS is their number, or `FROM-TO` without TO. After so many minutes it stops, and goes on there when it is
+called again. EXAMPLE is a folder in examples/. Its rows are generated, imported, dealt out, trained on and
+judged by maskline's own code, at the example's settings; only Beam, the metadata store and
+checkpoints are left out. KIND:
 
-  first     trained as the example says, judged without a live model
-  constant  always gives the most frequent answer of the training rows
-  shuffled  trained on labels that were dealt out at random among the rows
-  tenth     trained on a tenth of the rows
-  again     trained as `first`; live is the model of seed 0, trained on the same rows
+  first     trained as the example says; nothing is live
+  constant  always gives the most frequent answer of the training rows; nothing is live
+  shuffled  trained on labels that were dealt out at random among the rows; nothing is live
+  tenth     trained on a tenth of the rows; `first` is live
+  again     trained as `first` with another seed; `first` is live
 
-Each seed draws its own rows, shuffles and weights; with `again`, weights and the order of the rows alone.
+Each seed draws its own rows, labels, shuffles and weights; the kinds of a seed share its rows. What was
+measured is kept, and judged anew for the table, so that another margin needs no other training.
 """
 
 import json
@@ -22,39 +24,47 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
+import yaml
 from click.testing import CliRunner
 from numpy.typing import NDArray
 
 from maskline.components.evaluation import rows as raw_rows
 from maskline.components.evaluation.answers import Answered, measure, read_logits
 from maskline.components.evaluation.baselines import Baselines, Batch
-from maskline.components.evaluation.report import CANDIDATE, LIVE, MAJORITY
+from maskline.components.evaluation.report import (
+    CANDIDATE,
+    LINEAR,
+    LIVE,
+    MAJORITY,
+    EvaluationReport,
+)
 from maskline.components.ingest.beam import ReadShard
 from maskline.components.ingest.listing import list_shards
 from maskline.components.ingest.shards import read_shard
 from maskline.components.release_gate.rules import judge
-from maskline.components.verdict import Verdict
+from maskline.components.release_gate.settings import ReleaseGateSettings
 from maskline.pipeline.cli import cli
 from maskline.pipeline.settings.load import load
 from maskline.pipeline.settings.sections import Settings
 from maskline.trainer.dataset import Rows
-from maskline.trainer.fit import fit
 from maskline.trainer.settings import TrainerSettings
 from maskline.transform.features import ROW, TARGET
 from maskline.transform.names import EVAL, SPLITS, TEST, TRAIN
 from maskline.transform.preprocessing import preprocessing_fn
+from tests.bench.fitting import Fitting
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 KINDS = ("first", "constant", "shuffled", "tenth", "again")
 KEPT = Path("build/release.jsonl")
-live_models: dict[str, Any] = {}  # by example: logits of the model of seed 0
+OTHER = 1_000  # is added to a seed for another one
+fittings: dict[tuple[str, int, int], Fitting] = {}  # by example and vocabulary, which seldom changes
 
 
 class Part(NamedTuple):
@@ -66,8 +76,9 @@ class Part(NamedTuple):
 
 
 class Data(NamedTuple):
-    """An example's settings and its rows by split."""
+    """An example, its settings and its rows by split."""
 
+    example: str
     config: Settings
     parts: dict[str, Part]
     baselines: Baselines
@@ -89,7 +100,7 @@ def data_of(example: str, seed: int, folder: Path) -> Data:
     config = load(folder / "maskline.yaml")
     parts = {split: _part(examples, config) for split, examples in _dealt(config).items()}
     spec = config.sequence
-    return Data(config, parts, Baselines([parts[TRAIN].counted], spec.size, linear=True))
+    return Data(example, config, parts, Baselines([parts[TRAIN].counted], spec.size, linear=True))
 
 
 def _dealt(config: Settings) -> dict[str, list[bytes]]:
@@ -124,8 +135,7 @@ def _part(examples: list[bytes], config: Settings) -> Part:
 
 
 def trained(data: Data, *, seed: int, shuffled: bool = False, share: float = 1.0) -> keras.Model:
-    """The example's model, trained as the pipeline trains it."""
-    keras.utils.clear_session()
+    """The example's model, trained as the pipeline trains it; the next training changes it."""
     rng = np.random.default_rng(seed)
     train, held_out = data.parts[TRAIN].rows, data.parts[EVAL].rows
     if share < 1:
@@ -133,13 +143,11 @@ def trained(data: Data, *, seed: int, shuffled: bool = False, share: float = 1.0
     if shuffled:
         train, held_out = (Rows(rows.x, rng.permutation(rows.y)) for rows in (train, held_out))
     config = data.config
-    settings = TrainerSettings(model=config.model, training=config.training.model_copy(update={"seed": seed}))
-    with tempfile.TemporaryDirectory() as scratch:
-        model, _ = fit(
-            train, held_out, config.sequence, settings,
-            log_dir=Path(scratch, "logs"), checkpoints=Path(scratch, "c"),
-        )  # fmt: skip
-    return model
+    shape = (data.example, config.sequence.size, config.sequence.pad_id)
+    if shape not in fittings:
+        settings = TrainerSettings(model=config.model, training=config.training)
+        fittings[shape] = Fitting(config.sequence, settings)
+    return fittings[shape].fit(train, held_out, seed=seed)
 
 
 def _sampled(rows: Rows, share: float, rng: np.random.Generator) -> Rows:
@@ -147,8 +155,8 @@ def _sampled(rows: Rows, share: float, rng: np.random.Generator) -> Rows:
     return Rows(rows.x[which], rows.y[which])
 
 
-def judged(data: Data, candidate: Any, live: Any = None) -> tuple[Verdict, dict[str, float]]:
-    """The release gate's verdict on logits [rows, ids] of the test rows; accuracies by model."""
+def measured(data: Data, candidate: Any, live: Any = None) -> EvaluationReport:
+    """What the evaluation reports of logits [rows, ids] of the test rows."""
     test, positive = data.parts[TEST], data.baselines.positive
     label = test.counted.label
     answers = {CANDIDATE: read_logits(candidate, label, positive)}
@@ -156,63 +164,70 @@ def judged(data: Data, candidate: Any, live: Any = None) -> tuple[Verdict, dict[
         answers[LIVE] = read_logits(live, label, positive)
     for name, logits in data.baselines.logits(test.counted.counts).items():
         answers[name] = read_logits(logits, label, positive)
-    spec, settings = data.config.sequence, data.config.evaluation
-    report = measure(
+    return measure(
         Answered(label, test.slices, answers),
-        spec.vocabulary,
+        data.config.sequence.vocabulary,
         positive=positive,
-        threshold=settings.threshold,
+        threshold=data.config.evaluation.threshold,
     )
-    accuracies = {name: metrics["accuracy"] for name, metrics in report.metrics.items() if name in answers}
-    return judge(report, data.config.release_gate), accuracies
 
 
 def logits_of(model: keras.Model, data: Data) -> Any:
     return model.predict(data.parts[TEST].rows.x.astype(np.int32), batch_size=4096, verbose=0)
 
 
-def one(example: str, kind: str, seed: int) -> dict[str, Any]:
-    """Trains and judges once; what the table is made of."""
+def reports(example: str, seed: int, kinds: Sequence[str]) -> Iterator[tuple[str, EvaluationReport]]:
+    """Draws the rows of a seed; trains and measures each kind of model."""
     with tempfile.TemporaryDirectory() as folder:
-        data = data_of(example, 0 if kind == "again" else seed, Path(folder))
+        data = data_of(example, seed, Path(folder))
     live = None
-    if kind == "constant":
-        candidate = data.baselines.logits(data.parts[TEST].counted.counts)[MAJORITY]
-    elif kind == "again":
-        if example not in live_models:
-            live_models[example] = logits_of(trained(data, seed=0), data)
-        live = live_models[example]
-        candidate = logits_of(trained(data, seed=1 + seed), data)
-    else:
-        share = 0.1 if kind == "tenth" else 1.0
-        candidate = logits_of(trained(data, seed=seed, shuffled=kind == "shuffled", share=share), data)
-    verdict, accuracies = judged(data, candidate, live)
-    return {
-        "example": example, "kind": kind, "seed": seed, "passed": verdict.passed,
-        "rows": len(data.parts[TEST].rows.y), "accuracies": accuracies,
-        "why": [str(check) for check in verdict.blocking],
-        "checks": [f"{check.kind}:{check.subject}" for check in verdict.blocking],
-    }  # fmt: skip
+    if {"first", "tenth", "again"} & set(kinds):
+        live = logits_of(trained(data, seed=seed), data)
+    for kind in kinds:
+        if kind == "constant":
+            yield kind, measured(data, data.baselines.logits(data.parts[TEST].counted.counts)[MAJORITY])
+        elif kind == "first":
+            yield kind, measured(data, live)
+        elif kind == "shuffled":
+            yield kind, measured(data, logits_of(trained(data, seed=seed, shuffled=True), data))
+        elif kind == "tenth":
+            yield kind, measured(data, logits_of(trained(data, seed=seed, share=0.1), data), live)
+        else:
+            yield kind, measured(data, logits_of(trained(data, seed=OTHER + seed), data), live)
 
 
-def kept() -> Iterator[dict[str, Any]]:
-    """What was measured before."""
+def kept() -> Iterator[tuple[str, str, int, EvaluationReport]]:
+    """What was measured before: example, kind, seed and report."""
     if KEPT.exists():
-        yield from map(json.loads, KEPT.read_text().splitlines())
+        for line in KEPT.read_text(encoding="utf-8").splitlines():
+            found = json.loads(line)
+            report = EvaluationReport.model_validate(found["report"])
+            yield found["example"], found["kind"], found["seed"], report
 
 
-def main(examples: Sequence[str], kinds: Sequence[str], seeds: int, minutes: float) -> None:
+def rules_of(example: str) -> ReleaseGateSettings:
+    """The release gate's settings of an example."""
+    settings = yaml.safe_load((EXAMPLES / example / "maskline.yaml").read_text(encoding="utf-8"))
+    return ReleaseGateSettings.model_validate(settings["release_gate"])
+
+
+def main(examples: Sequence[str], kinds: Sequence[str], seeds: range, minutes: float) -> None:
     """Measures what is not measured yet."""
     end = time.monotonic() + 60 * minutes
     KEPT.parent.mkdir(exist_ok=True)
-    done = {(found["example"], found["kind"], found["seed"]) for found in kept()}
-    for seed, example, kind in product(range(seeds), examples, kinds):
-        if (example, kind, seed) not in done and time.monotonic() < end:
-            found = one(example, kind, seed)
-            with KEPT.open("a") as file:
+    done = {(example, kind, seed) for example, kind, seed, _ in kept()}
+    for seed, example in product(seeds, examples):
+        missing = [kind for kind in kinds if (example, kind, seed) not in done]
+        if not missing or time.monotonic() > end:
+            continue
+        for kind, report in reports(example, seed, missing):
+            found = {"example": example, "kind": kind, "seed": seed, "report": report.model_dump(mode="json")}
+            with KEPT.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(found) + "\n")
-            told = (example, kind, seed, found["passed"], found["accuracies"], *found["why"][:1])
-            print(*told, flush=True)
+            verdict = judge(report, rules_of(example))
+            told = {model: f"{values['accuracy']:.3f}" for model, values in report.overall.metrics.items()}
+            seconds = f"{time.process_time():.0f} s"
+            print(example, kind, seed, verdict.passed, told, seconds, *map(str, verdict.blocking), flush=True)
 
 
 def table() -> Iterator[str]:
@@ -221,32 +236,39 @@ def table() -> Iterator[str]:
     Where a baseline or the live model is among the reasons, it is that one: a bar that the example sets is no
     merit of the gate's.
     """
-    yield "| example | model | passed | accuracy | majority | linear | a reason, as printed |"
-    yield "| --- | --- | --- | --- | --- | --- | --- |"
-    found = list(kept())
-    for example in sorted({f["example"] for f in found}):
-        for kind in KINDS:
-            some = sorted(
-                (f for f in found if (f["example"], f["kind"]) == (example, kind)), key=lambda f: f["seed"]
-            )
-            if some:
-                passed = f"{sum(f['passed'] for f in some)} of {len(some)}"
-                means = (
-                    f"{np.mean([f['accuracies'][model] for f in some]):.3f}"
-                    for model in (CANDIDATE, "majority", "linear")
-                )
-                reasons = [why for f in some for why in sorted(f["why"], key=lambda w: "against" not in w)]
-                why = reasons[0] if reasons else ""
-                yield f"| {' | '.join((example, kind, passed, *means, why))} |"
+    yield "| example | model | released | accuracy | majority | linear | live | a reason, as printed |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    found = sorted(kept(), key=lambda f: (f[0], KINDS.index(f[1]), f[2]))
+    for (example, kind), some in groupby(found, key=lambda f: f[:2]):
+        measurements = [report for *_, report in some]
+        verdicts = [judge(report, rules_of(example)) for report in measurements]
+        passed = f"{sum(verdict.passed for verdict in verdicts)} of {len(verdicts)}"
+        means = (_mean(measurements, model) for model in (CANDIDATE, MAJORITY, LINEAR, LIVE))
+        reasons = [sorted(map(str, v.blocking), key=_telling) for v in verdicts]
+        why = next((r[0] for r in reasons if r), "")
+        yield f"| {' | '.join((example, kind, passed, *means, why))} |"
+
+
+def _telling(why: str) -> tuple[bool, bool]:
+    return LIVE not in why, "against" not in why
+
+
+def _mean(measurements: Sequence[EvaluationReport], model: str) -> str:
+    found = [r.overall.metrics[model]["accuracy"] for r in measurements if model in r.overall.metrics]
+    return f"{np.mean(found):.3f}" if found else ""
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        given = sys.argv[1:]
+    # Steps of small models are many small operations, which take longer to hand to another thread than to do.
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    given = sys.argv[1:]
+    if given:
+        first, _, last = (given[2] if len(given) > 2 else "20").rpartition("-")
         main(
             given[0].split(","),
             given[1].split(","),
-            int(given[2]) if len(given) > 2 else 20,
+            range(int(first or 0), int(last)),
             float(given[3]) if len(given) > 3 else 1e6,
         )
     else:

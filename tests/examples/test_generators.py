@@ -3,6 +3,7 @@
 import runpy
 import shutil
 import sys
+from itertools import pairwise
 
 import pytest
 from click.testing import CliRunner
@@ -12,7 +13,7 @@ from maskline.pipeline.data.stats import measure_shards, shards_at
 from maskline.pipeline.settings.load import load
 from tests.support import REPOSITORY
 
-EXAMPLES = {"intents": (3000, 8, 0.303), "sessions": (6000, 2, 0.884), "strings": (5000, 5, 0.204)}
+EXAMPLES = {"intents": (3000, 8, 0.303), "sessions": (6000, 2, 0.884), "strings": (3000, 5, 0.204)}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -37,5 +38,7 @@ def test_the_commands_at_the_head_of_the_settings_make_data_that_fit_them(name, 
     assert len(label.ids) == answers
     assert max(label.ids.values()) / rows == pytest.approx(most, abs=5e-4)
     assert all(ids < config.sequence.size for f in stats.features.values() for ids in f.ids)
-    [by_answer] = [s for s in config.slices if s.feature == config.sequence.label]
-    assert {config.sequence.ids[symbol] for symbol in by_answer.begins} == set(label.ids)
+    [by_length] = config.slices
+    ends = (0, *by_length.lengths, config.sequence.length)
+    shares = [sum(stats.lengths[n] for n in range(a + 1, b + 1)) / rows for a, b in pairwise(ends)]
+    assert min(shares) > 0.1  # of the rows, or a slice could not block a release

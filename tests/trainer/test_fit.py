@@ -14,6 +14,7 @@ from maskline.trainer.settings import TrainerSettings
 from maskline.trainer.warm_start import Predecessor, take_weights
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
+from tests.bench.fitting import Fitting
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +70,16 @@ def test_each_epoch_trains_on_every_row_whatever_its_length(tmp_path, xla):
     assert [entry["rows"] for entry in history] == [200, 200]
     _, history = run(tmp_path / "2", settings(batch_size=48, steps_per_call=3, xla=xla))
     assert [entry["rows"] for entry in history] == [200, 200]
+
+
+def test_a_model_that_is_compiled_once_is_trained_as_by_the_trainer(tmp_path):
+    """`tests.bench.release` trains with it: another training before, of other rows, leaves nothing behind."""
+    given = settings({"dropout": 0.1})
+    fitting = Fitting(SPEC, given)
+    fitting.fit(Rows(X[:90], X[:90, 0]), ROWS, seed=1)
+    ours = fitting.fit(ROWS, ROWS, seed=3)
+    theirs, _ = run(tmp_path, settings({"dropout": 0.1}, seed=3))
+    np.testing.assert_array_equal(weights(ours), weights(theirs))
 
 
 class Killed(BaseException):

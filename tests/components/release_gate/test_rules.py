@@ -8,7 +8,9 @@ from maskline.components.evaluation.paired import Pairs
 from maskline.components.evaluation.report import (
     BEST,
     CANDIDATE,
+    LINEAR,
     LIVE,
+    MAJORITY,
     OVERALL,
     ClassCounts,
     EvaluationReport,
@@ -87,6 +89,26 @@ def test_comparisons_say_better_or_worse_in_words():
     accuracy, loss = (words[f"{name} against the live model"] for name in ("accuracy", "loss"))
     assert accuracy.startswith("0.0500 higher: better, 95%: +0.0")
     assert loss.startswith("0.0064 higher: worse, 95%: +0.0044 … +0.0084")
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "linear", "said"),
+    [
+        (0, 6, Outcome.BLOCKED, "worse"),
+        (0, 5, Outcome.WARNED, "no clear difference"),  # McNemar p 0.0625, though the interval ends below 0
+        (5, 0, Outcome.WARNED, "no clear difference"),
+        (6, 0, Outcome.PASSED, "better"),
+    ],
+)
+def test_few_answers_that_differ_are_no_certainty(better, worse, linear, said):
+    overall = part(OVERALL, 449, released=False)
+    overall.pairs[LINEAR] = overall.pairs[MAJORITY] = Pairs(rows=449, better=better, worse=worse)
+    overall.metrics[LINEAR] = overall.metrics[MAJORITY] = {"accuracy": ACCURACY}
+    checks = {c.name: c for c in judge(EvaluationReport(slices=[overall]), RULES).checks}
+    check = checks["accuracy against a linear model on counts of ids"]
+    assert (check.outcome, check.measured.split(": ")[1].split(",")[0]) == (linear, said)
+    constant = checks["accuracy against always giving the most frequent answer"].outcome
+    assert constant is (Outcome.PASSED if linear is Outcome.PASSED else Outcome.BLOCKED)
 
 
 def test_too_few_rows_are_said_with_the_number_needed():
@@ -228,13 +250,15 @@ def test_bars_for_rare_answers():
     bars = [
         Threshold(metric="recall", answer="yes", min=0.3),
         Threshold(metric="precision", answer="yes", min=0.6),
-        Threshold(metric="f1", answer="yes", min=0.33),
+        Threshold(metric="f1", answer="yes", min=0.4),
         Threshold(metric="roc_auc", min=0.8),
         Threshold(metric="recall", answer="maybe", min=0.1),
     ]  # fmt: skip
     assert blocking(whole, thresholds=bars) == [
         "recall of 'yes': 0.2500 (0.1951 … 0.3143); at least 0.3000 is needed",
         "precision of 'yes': 0.5000 (0.4038 … 0.5962); at least 0.6000 is needed",
+        # Wilson's interval of 50 right answers to 250 rows, 0.1551 … 0.2540, as F1.
+        "f1 of 'yes': 0.3333 (0.2686 … 0.4050); at least 0.4000 is needed",
         "roc_auc: it is defined for two answers, with rows of both; a bar is set for it",
         "recall of 'maybe': no eval row has the answer 'maybe', and none was given it; a bar is set for it",
     ]
