@@ -113,7 +113,7 @@ chaos: setup ## damage a finished root in every way, call every command, and wri
 	@mkdir -p build/chaos
 	@$(BIN)/python -m tests.faults build/chaos
 
-soak: setup ## a simulated month of scheduled retraining, real runs and a moved clock (an hour); goes on after an end
+soak: setup ## a simulated month of scheduled retraining, real runs and a moved clock (an hour or two); goes on after an end
 	@$(BIN)/python -m tests.soak build/soak
 
 ablation: setup ## train every way to mask, three seeds each, and write docs/ablation.md (an hour)
