@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick fuzz jax engine-test lint prose docs audit bench speed scale chaos soak ablation databases browser builder lock clean
+.PHONY: help setup run test quick fuzz jax engine-test lint prose docs audit bench speed scale chaos soak ablation mlflow databases browser builder lock clean
 
 UV_VERSION := 0.13.9
 PIP_AUDIT_VERSION := 2.10.1
@@ -74,6 +74,14 @@ jax: .venv-jax/.ready ## our layers on Keras' JAX backend, in an environment of 
 	@$(UV) pip sync --quiet --python .venv-jax/bin/python --require-hashes locks/jax.txt
 	@touch $@
 
+mlflow: .venv-mlflow/.ready ## an MLflow server, in an environment of its own, which the tests of `tracking.mlflow` start
+
+.venv-mlflow/.ready: locks/mlflow.txt | platform $(UV)
+	@echo "Setting up .venv-mlflow"
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv-mlflow
+	@$(UV) pip sync --quiet --python .venv-mlflow/bin/python --require-hashes locks/mlflow.txt
+	@touch $@
+
 databases: ## install Debian's PostgreSQL and MariaDB, which the tests of the cluster's store start; needs root
 	@ls /usr/lib/postgresql/*/bin/initdb /usr/bin/mariadb-install-db >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql mariadb-server >/dev/null; }
 
@@ -130,6 +138,7 @@ lock: $(UV) ## remake the locks from pyproject.toml
 	@$(OLDER) --group run --output-file locks/older.txt
 	@$(OLDER) --group dev --constraint locks/older.txt --output-file locks/older-dev.txt
 	@$(CURRENT) --group jax --output-file locks/jax.txt
+	@$(CURRENT) --group mlflow --output-file locks/mlflow.txt
 
 clean: ## remove the environment, the data and the pipeline root
-	@rm -rf .venv .venv-jax .tools build data maskline-root
+	@rm -rf .venv .venv-jax .venv-mlflow .tools build data maskline-root

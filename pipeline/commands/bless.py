@@ -18,7 +18,9 @@ def bless(config_file: Path | None, root: Path | None, reason: str, run: str) ->
     overrule the other gates.
     """
     from maskline.pipeline.registry.bless import bless_run
+    from maskline.pipeline.tracking import after as tracking
 
     settings = settings_of_root(config_file, root)
     version = bless_run(settings, run, reason=reason)
     click.echo(f"Released on purpose as version {version.number}: {version.path}")
+    tracking.catch_up(settings, lambda text: click.echo(f"warning: {text}", err=True))

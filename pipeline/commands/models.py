@@ -53,11 +53,13 @@ def rollback(
     before it goes live.
     """
     from maskline.pipeline.registry.rollback import roll_back
+    from maskline.pipeline.tracking import after as tracking
 
     settings = settings_of_root(config_file, root)
     with _of_cluster(metadata) if metadata else _alone_if_any(settings) as store:
         live, source = roll_back(store, settings.serving_dir, version, reason, local=metadata is None)
     click.echo(f"Live is version {live.number}, which is version {source} again: {live.path}")
+    tracking.catch_up(settings, lambda text: click.echo(f"warning: {text}", err=True))
 
 
 @click.command()

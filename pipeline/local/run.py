@@ -29,6 +29,7 @@ from maskline.pipeline.settings.load import Loaded
 from maskline.pipeline.settings.remembered import remember
 from maskline.pipeline.settings.sections import Settings
 from maskline.pipeline.signals import Interrupted
+from maskline.pipeline.tracking import after as tracking
 from maskline.trainer import size
 from maskline.trainer.settings import TrainerSettings
 from maskline.transform.errors import InputError, MachineError, cannot_write
@@ -64,6 +65,7 @@ def run_locally(
     training = TrainerSettings(model=settings.model, training=settings.training)
     memory.check(settings.sequence, training)
     engines.check_engine(settings.beam, {"root": settings.root, "data.path": Path(spans[-1].listing.folder)})
+    tracking.check(settings)
     schema = inputs.read_schema(settings.data.schema_file, settings.sequence)
     if only_ingest and not is_pattern(settings.data.path):
         raise InputError(
@@ -77,6 +79,8 @@ def run_locally(
         unknown = _prepare(settings, console, accepted=accept_unknown_live)
         if previous := None if unknown or only_ingest else _unchanged(settings, inputs_digest):
             console.unchanged(previous)
+            if tracking.is_behind(settings):
+                tracking.catch_up(settings, console.warn)
             return previous.exit
         shards = [shard for span in spans for shard in span.listing.paths]
         need = Need.of(settings.root, shards, parameters=size.parameters(settings.sequence, training))
@@ -118,10 +122,11 @@ def run_locally(
 
 
 def _report(settings: Settings, name: str, log: Path, console: Console) -> None:
-    """Makes the run's report, which cannot change what became of the run. No store is open: this forks."""
+    """Reports what became of the run, which that cannot change. No store is open: this forks."""
     from maskline.pipeline.report.at_end import make_report
 
     console.reported(make_report(settings, name, log), log)
+    tracking.catch_up(settings, console.warn)
 
 
 def _prepare(settings: Settings, console: Console, *, accepted: bool) -> UnknownLive | None:

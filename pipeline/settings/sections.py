@@ -15,6 +15,7 @@ from maskline.pipeline.settings.cluster import ClusterSettings
 from maskline.pipeline.settings.engine import BeamSettings
 from maskline.pipeline.settings.notify import NotifySettings
 from maskline.pipeline.settings.schedule import RetrainingSettings
+from maskline.pipeline.settings.tracking import TrackingSettings
 from maskline.trainer.settings import ModelSettings, TrainingSettings, check_buckets, check_size
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
@@ -118,6 +119,7 @@ class Settings(Section):
     beam: BeamSettings = BeamSettings()
     schedule: RetrainingSettings = RetrainingSettings()
     notify: NotifySettings = NotifySettings()
+    tracking: TrackingSettings = TrackingSettings()
     cluster: ClusterSettings = ClusterSettings()
 
     @model_validator(mode="after")

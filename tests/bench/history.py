@@ -39,7 +39,8 @@ def many_runs(config: Settings, count: int, *, slices: int = 100) -> None:
         folder = config.root / f"artifacts/Evaluator/evaluation/{number}"
         folder.mkdir(parents=True)
         accuracy = 0.5 + number / 1000
-        part = {"metrics": {"candidate": {"accuracy": accuracy, "loss": 1.0, "example_count": 9}}}
+        metrics = {"candidate": {"accuracy": accuracy, "loss": 1.0, "example_count": 9}}
+        part = {"name": "", "rows": 9, "metrics": metrics}
         (folder / "metrics.json").write_text(json.dumps({"slices": [part] * slices}))
         outputs = {
             "Evaluator": "ModelEvaluation",

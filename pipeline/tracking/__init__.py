@@ -1,0 +1,1 @@
+"""Copies what runs measured and released to a tracking server. No TFX, no TensorFlow."""
