@@ -1,4 +1,4 @@
-"""Settings of a tracking server, which is told of runs and releases. No secret stands here."""
+"""Settings of a tracking server, which gets a copy of runs and releases. No secret stands here."""
 
 from typing import Self
 

@@ -11,7 +11,7 @@ from maskline.pipeline.local import lock
 from maskline.pipeline.registry.history import History
 from maskline.pipeline.report import timeline
 from maskline.pipeline.settings.sections import Settings
-from maskline.pipeline.tracking.described import describe
+from maskline.pipeline.tracking.described import describe_run
 from maskline.transform.errors import InputError
 from maskline.transform.names import Exit
 
@@ -51,7 +51,7 @@ def bring_up_to_date(settings: Settings) -> None:
         for entry in new:
             at_work = entry is entries[-1] and entry.decision == "interrupted" and lock.holder(settings.root)
             if not at_work:
-                server.log(describe(settings, entry, history.run(entry.name)))
+                server.log(describe_run(settings, entry, history.run(entry.name)))
     server.release(audit.changes(settings.serving_dir), settings.serving_dir)
 
 

@@ -45,7 +45,7 @@ class Described:
     evaluation: EvaluationReport | None = None
 
 
-def describe(settings: Settings, entry: HistoryEntry, run: Run) -> Described:
+def describe_run(settings: Settings, entry: HistoryEntry, run: Run) -> Described:
     """Describes a run that has ended; what is gone is passed over.
 
     Args:

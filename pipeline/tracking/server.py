@@ -1,4 +1,4 @@
-"""What an MLflow server knows of our runs and releases, and how it is told. Imports MLflow."""
+"""What an MLflow server knows of our runs and releases, and how it learns the rest. Imports MLflow."""
 
 from collections.abc import Iterator
 from pathlib import Path
