@@ -128,5 +128,6 @@ def summary(found: Month) -> Iterator[str]:
     yield f"{len(lines)} messages: " + ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
     taken = disk.size(found.root) / 1e6
     yield f"the root takes {taken:.1f} MB, the bound is {settings.schedule.keep.gib:g} GiB"
-    for file in sorted(found.folder.glob("killed-*")):
-        yield f"{file.name.replace('killed-', 'kill -9 on day ')}: {file.read_text()}"
+    killed = {int(file.name.removeprefix("killed-")): file for file in found.folder.glob("killed-*")}
+    for number, file in sorted(killed.items()):
+        yield f"kill -9 on day {number}: {file.read_text()}"
