@@ -1,4 +1,4 @@
-"""Finds and removes what no kept model needs: versions, artifacts, logs, checkpoints. No TFX.
+"""Finds and removes what no kept model needs: versions, artifacts, logs, reports, checkpoints. No TFX.
 
 Only what maskline and TFX made is ever removed, and only where the metadata store knows what made it. Folders
 are compared by identity (device and inode), so that it does not matter how a path is spelled. TFX takes
@@ -23,6 +23,7 @@ from maskline.components.resolvers.best import most_accurate
 from maskline.pipeline.registry import live
 from maskline.pipeline.registry.history import OF_SPAN
 from maskline.pipeline.registry.releases import known_model, of_type, releases
+from maskline.pipeline.report.paths import REPORTS_FOLDER
 from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import InputError, cannot_write
 from maskline.transform.names import NODE_CONTEXT, RUN_CONTEXT, VERSION, ArtifactType
@@ -42,7 +43,10 @@ _CHECKPOINT = re.compile(r"[0-9a-f]{16}")
 
 
 class Garbage(NamedTuple):
-    """What can go. `artifacts` are records; `folders` lie under the root, theirs among them."""
+    """What can go. `artifacts` are records; `folders` lie under the root, theirs among them.
+
+    Reports of runs are among `logs`.
+    """
 
     versions: list[int]
     artifacts: list[mlmd.Artifact]
@@ -53,8 +57,8 @@ class Garbage(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"{len(self.versions)} versions, {len(self.artifacts)} artifacts, {len(self.logs)} logs and "
-            f"{len(self.checkpoints)} checkpoints, {self.size / 1e6:,.1f} MB"
+            f"{len(self.versions)} versions, {len(self.artifacts)} artifacts, {len(self.logs)} logs and reports, "
+            f"and {len(self.checkpoints)} checkpoints, {self.size / 1e6:,.1f} MB"
         )
 
     def lines(self, settings: Settings) -> list[str]:
@@ -246,9 +250,9 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 def _logs(store: MetadataStore, root: Path) -> list[Path]:
-    """The logs of runs, by their names."""
+    """The logs and reports of runs, by their names."""
     known = {run.name for run in store.get_contexts_by_type(RUN_CONTEXT)}
-    found = sorted(root.glob("logs/*.log"))
+    found = [*sorted(root.glob("logs/*.log")), *sorted(root.glob(f"{REPORTS_FOLDER}/*.html"))]
     return [path for path in found if path.stem in known or _RUN_NAME.fullmatch(path.stem)]
 
 

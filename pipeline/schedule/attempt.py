@@ -71,7 +71,7 @@ def record(root: Path, tick: Tick) -> None:
     intent.clear(root)
 
 
-def left_behind(settings: Settings, seen: Seen, clock: Clock) -> Tick | None:
+def killed_tick(settings: Settings, seen: Seen, clock: Clock) -> Tick | None:
     """Accounts for what a killed tick or backfill began; None where nothing was left."""
     left = intent.read(settings.root)
     if left is None:

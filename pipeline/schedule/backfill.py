@@ -14,7 +14,7 @@ from maskline.pipeline.errors import BusyError
 from maskline.pipeline.local import inputs
 from maskline.pipeline.schedule import child, ledger
 from maskline.pipeline.schedule.alone import alone
-from maskline.pipeline.schedule.attempt import Clock, attempt, left_behind, record
+from maskline.pipeline.schedule.attempt import Clock, attempt, killed_tick, record
 from maskline.pipeline.schedule.due import CUT_SHORT, one
 from maskline.pipeline.schedule.ledger import Decision, Tick
 from maskline.pipeline.schedule.outcome import outcome_of
@@ -111,7 +111,7 @@ def backfill(
     with alone(settings.root / ledger.FOLDER / "tick") as holder:
         if holder is not None:
             raise BusyError(f"{settings.root}: a tick works here (process {holder}); try again later")
-        if left := left_behind(settings, look_at_store(settings.metadata_file), clock):
+        if left := killed_tick(settings, look_at_store(settings.metadata_file), clock):
             record(settings.root, left)
             say(str(left))
         for tick in _ticks(settings, arguments, steps, clock):

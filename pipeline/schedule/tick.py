@@ -15,7 +15,7 @@ from maskline.pipeline.local import lock
 from maskline.pipeline.notify import outbox
 from maskline.pipeline.schedule import disk, due, incidents, ledger
 from maskline.pipeline.schedule.alone import alone
-from maskline.pipeline.schedule.attempt import Clock, attempt, left_behind, record
+from maskline.pipeline.schedule.attempt import Clock, attempt, killed_tick, record
 from maskline.pipeline.schedule.ledger import Decision, Tick
 from maskline.pipeline.schedule.store import look_at_store
 from maskline.pipeline.settings.schedule import CatchUp
@@ -90,7 +90,7 @@ def _decide(settings: Settings, arguments: Sequence[str], clock: Clock) -> Itera
         return
     try:
         seen = look_at_store(settings.metadata_file)
-        if left := left_behind(settings, seen, clock):
+        if left := killed_tick(settings, seen, clock):
             yield left
         past = ledger.ticks(settings.root)
         found = due.due(settings, seen, past)

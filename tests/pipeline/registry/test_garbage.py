@@ -26,6 +26,8 @@ def root(config, store, record) -> Path:
         releases.make_live(store, model, config.serving_dir, why="blessed", model_id=made.id)
         (config.root / "logs").mkdir(exist_ok=True)
         (config.root / "logs" / f"{name}.log").write_text("a log")
+        (config.root / "reports").mkdir(exist_ok=True)
+        (config.root / "reports" / f"{name}.html").write_text("a report")
     return config.root
 
 
@@ -66,6 +68,7 @@ def test_the_live_version_and_what_it_came_from_stay(root, config):
     # What was decided is remembered: small records stay.
     assert {states[f"MasklineVerdict {name} ReleaseGate"] for name in RUNS} == {"LIVE"}
     assert [file for file in files if file.startswith("logs/")] == ["logs/third.log"]
+    assert [file for file in files if file.startswith("reports/")] == ["reports/third.html"]
     assert len(audit.changes(config.serving_dir)) == 3
     assert collect(root) == garbage.Garbage([], [], [], [], [], 0), "twice finds nothing more"
 
