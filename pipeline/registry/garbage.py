@@ -56,10 +56,8 @@ class Garbage(NamedTuple):
     size: int
 
     def __str__(self) -> str:
-        return (
-            f"{len(self.versions)} versions, {len(self.artifacts)} artifacts, {len(self.logs)} logs and reports, "
-            f"and {len(self.checkpoints)} checkpoints, {self.size / 1e6:,.1f} MB"
-        )
+        files = f"{len(self.logs)} logs and reports, and {len(self.checkpoints)} checkpoints"
+        return f"{len(self.versions)} versions, {len(self.artifacts)} artifacts, {files}, {self.size / 1e6:,.1f} MB"
 
     def lines(self, settings: Settings) -> list[str]:
         """One line for each thing that goes."""
