@@ -56,8 +56,9 @@ class Garbage(NamedTuple):
     size: int
 
     def __str__(self) -> str:
+        made = f"{len(self.versions)} versions, {len(self.artifacts)} artifacts"
         files = f"{len(self.logs)} logs and reports, and {len(self.checkpoints)} checkpoints"
-        return f"{len(self.versions)} versions, {len(self.artifacts)} artifacts, {files}, {self.size / 1e6:,.1f} MB"
+        return f"{made}, {files}, {self.size / 1e6:,.1f} MB"
 
     def lines(self, settings: Settings) -> list[str]:
         """One line for each thing that goes."""
