@@ -2,6 +2,7 @@
 
 - `maskline.layers`: Keras layers through which padding reaches no answer.
 - `maskline.mask_findings`: names the places of any Keras model from which padding reaches an answer.
+- `maskline.label_findings`: names the losses and metrics of a compiled Keras model that read padded labels.
 - `maskline.load_model`: reads the Keras model of a release.
 
 `import maskline` takes no time: Keras is imported with the first of these that is used. As soon as Keras is
@@ -27,15 +28,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from maskline.trainer import layers as layers
+    from maskline.trainer.label_lint import label_findings as label_findings
     from maskline.trainer.loading import load_model as load_model
     from maskline.trainer.mask_lint import mask_findings as mask_findings
 
-__all__ = ["layers", "load_model", "mask_findings"]
+__all__ = ["label_findings", "layers", "load_model", "mask_findings"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "layers":
         return import_module("maskline.trainer.layers")
+    if name == "label_findings":
+        return import_module("maskline.trainer.label_lint").label_findings
     if name == "load_model":
         return import_module("maskline.trainer.loading").load_model
     if name == "mask_findings":

@@ -40,6 +40,7 @@ _MARKS = {
 }
 _ORDER = (Outcome.BLOCKED, Outcome.WARNED, Outcome.PASSED, Outcome.IGNORED)
 _BAR, _BAR_FROM = 16, 70  # width of a bar, and of the screens that have room for it
+_SOME = 5  # rows of each kind, where examples are shown
 _HANGING = 2  # further indent of what does not fit into a line
 _PLAIN_WIDTH = 160  # of tables where nobody says how wide the screen is
 
@@ -201,6 +202,17 @@ class Console:
         )
         for row in rows:
             self.note(f"  {row.probability:.1%} {row.answer}, labelled {row.label}: {row.text}")
+
+    def some_answers(self, answers: AnswerSummary) -> None:
+        """A handful of whole answers, right ones and wrong ones."""
+        if answers.right_rows:
+            self.note("Some rows that are answered right:")
+            for row in answers.right_rows[:_SOME]:
+                self.note(f"  {row.text} → {row.answer} ({row.probability:.1%})")
+        if answers.wrong_rows:
+            self.note("Rows that are answered wrong, the most confident first:")
+            for row in answers.wrong_rows[:_SOME]:
+                self.note(f"  {row.text} → {row.answer}, labelled {row.label} ({row.probability:.1%})")
 
     def ingested(self, run: Run) -> None:
         """What became of an older span that a window needs."""

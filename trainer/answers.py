@@ -2,43 +2,50 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from maskline.trainer.dataset import Rows
+from maskline.transform import whole
 from maskline.transform.answers import AnswerSummary, Confusion, WrongRow
 from maskline.transform.features import SequenceSpec
 from maskline.transform.names import EVAL, TEST
 
 _AT_ONCE = 1024  # rows in memory at a time
-_CONFUSIONS, _WRONG_ROWS = 50, 200  # numbers to keep
+_CONFUSIONS, _WRONG_ROWS, _RIGHT_ROWS, _LABELS = 50, 200, 10, 1000  # numbers to keep
 
 
 def note_answers(model: keras.Model, splits: Mapping[str, Rows], spec: SequenceSpec) -> AnswerSummary:
     """Counts the rows of each split, and collects the deciding rows that the model gets wrong.
 
     Args:
-      model: the trained model, from ids [rows, length] to logits [rows, ids].
+      model: the trained model, from ids [rows, length] to logits [rows, answers], or
+        [rows, positions, answers].
       splits: rows by split, in the order that is shown; `test` decides, and where there is none, `eval`.
       spec: symbols and padding.
     """
     asked = TEST if TEST in splits else EVAL
     held_out = splits[asked]
-    confused: Counter[tuple[int, int]] = Counter()
-    wrong: list[tuple[float, int, int]] = []  # a heap: probability, the negative of the row's number, answer
+    name_of = _whole_name(spec) if spec.task.kind == "whole" else spec.answers.__getitem__
+    confused: Counter[tuple[str, str]] = Counter()
+    wrong: list[tuple[float, int, str]] = []  # a heap: probability, the negative of the row's number, answer
+    right: list[WrongRow] = []
     for start in range(0, len(held_out.y), _AT_ONCE):
         labels = held_out.y[start : start + _AT_ONCE]
-        probability = _probabilities(model, held_out.x[start : start + _AT_ONCE])
-        answers = probability.argmax(-1)
-        for index in np.flatnonzero(answers != labels):
-            answer = int(answers[index])
-            confused[int(labels[index]), answer] += 1
-            entry = (float(probability[index, answer]), -(start + int(index)), answer)
+        x = held_out.x[start : start + _AT_ONCE]
+        answers, probability, is_right = _answered(whole.probabilities(_logits(model, x)), labels, spec)
+        for index in np.flatnonzero(~is_right):
+            answer = name_of(answers[index])
+            confused[name_of(labels[index]), answer] += 1
+            entry = (float(probability[index]), -(start + int(index)), answer)
             (heapq.heappush if len(wrong) < _WRONG_ROWS else heapq.heappushpop)(wrong, entry)
-    symbols = spec.vocabulary
+        for index in np.flatnonzero(is_right)[: _RIGHT_ROWS - len(right)]:
+            name = name_of(answers[index])
+            text = spec.text_of(x[index])
+            right.append(WrongRow(text=text, label=name, answer=name, probability=float(probability[index])))
     return AnswerSummary(
         labels={name: _labels(rows, spec) for name, rows in splits.items()},
         lengths={name: _lengths(rows, spec) for name, rows in splits.items()},
@@ -46,30 +53,51 @@ def note_answers(model: keras.Model, splits: Mapping[str, Rows], spec: SequenceS
         rows=len(held_out.y),
         wrong=confused.total(),
         confusions=tuple(
-            Confusion(label=symbols[label], answer=symbols[answer], rows=rows)
+            Confusion(label=label, answer=answer, rows=rows)
             for (label, answer), rows in sorted(confused.items(), key=lambda item: (-item[1], item[0]))
         )[:_CONFUSIONS],
         wrong_rows=tuple(
             WrongRow(
-                text=_text(held_out.x[-row], spec),
-                label=symbols[held_out.y[-row]],
-                answer=symbols[answer],
+                text=spec.text_of(held_out.x[-row]),
+                label=name_of(held_out.y[-row]),
+                answer=answer,
                 probability=probability,
             )
             for probability, row, answer in sorted(wrong, reverse=True)
         ),
+        right_rows=tuple(right),
     )
 
 
-def _probabilities(model: keras.Model, x: NDArray[np.integer]) -> NDArray[np.float64]:
-    logits = keras.ops.convert_to_numpy(model(x.astype("int32"), training=False)).astype(np.float64)
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
+def _logits(model: keras.Model, x: NDArray[np.integer]) -> NDArray[np.float64]:
+    return keras.ops.convert_to_numpy(model(x.astype("int32"), training=False)).astype(np.float64)
+
+
+def _answered(
+    probability: NDArray[np.float64], labels: NDArray[np.integer], spec: SequenceSpec
+) -> tuple[NDArray[np.integer], NDArray[np.float64], NDArray[np.bool_]]:
+    """Answers [rows] or [rows, positions], their probabilities [rows], and whether they are right [rows]."""
+    if spec.task.kind == "whole":
+        answers, of_answer = whole.answered(probability, spec.pad_id)
+        return answers, of_answer, whole.same(labels, answers, spec.pad_id)
+    answers = probability.argmax(-1)
+    return answers, probability.max(-1), answers == labels
+
+
+def _whole_name(spec: SequenceSpec) -> Callable[[NDArray[np.integer]], str]:
+    """Names a whole answer: its symbols up to its end."""
+    return lambda ids: spec.text_of(ids[: int(whole.lengths(ids[None], spec.pad_id)[0])].tolist())
 
 
 def _labels(rows: Rows, spec: SequenceSpec) -> dict[str, int]:
-    counts = np.bincount(rows.y, minlength=spec.size) if len(rows.y) else np.zeros(spec.size, int)
-    return {spec.vocabulary[i]: int(counts[i]) for i in np.argsort(-counts, kind="stable") if counts[i]}
+    """Rows by label, the most frequent first; of whole labels, which may be many, the first thousand."""
+    if spec.task.kind == "whole":
+        found, count = np.unique(np.asarray(rows.y), axis=0, return_counts=True)
+        name_of = _whole_name(spec)
+        order = np.argsort(-count, kind="stable")[:_LABELS]
+        return {name_of(found[i]): int(count[i]) for i in order}
+    counts = np.bincount(rows.y, minlength=len(spec.answers))
+    return {spec.answers[i]: int(counts[i]) for i in np.argsort(-counts, kind="stable") if counts[i]}
 
 
 def _lengths(rows: Rows, spec: SequenceSpec) -> dict[int, int]:
@@ -77,9 +105,3 @@ def _lengths(rows: Rows, spec: SequenceSpec) -> dict[int, int]:
     for start in range(0, len(rows.y), _AT_ONCE):
         counts.update((rows.x[start : start + _AT_ONCE] != spec.pad_id).sum(-1).tolist())
     return dict(sorted(counts.items()))
-
-
-def _text(row: NDArray[np.integer], spec: SequenceSpec) -> str:
-    """Returns the row as text that `maskline predict` accepts."""
-    between = " " if spec.splits_on_spaces else ""
-    return between.join(spec.vocabulary[i] for i in row if i != spec.pad_id)

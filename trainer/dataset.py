@@ -4,6 +4,7 @@ import hashlib
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,10 +13,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from maskline.transform import whole
 from maskline.transform.features import ROW, TARGET, SequenceSpec
 
 _AT_ONCE = 8192  # rows in memory at a time
 _IN_MEMORY = 32 << 20  # bytes of rows; more are sorted on disk
+ClassWeights = NDArray[np.float32]
 _PILES = 256  # that rows are dealt into before sorting, one for each value of a byte
 
 
@@ -24,7 +27,7 @@ class Rows(NamedTuple):
 
     Attributes:
       x: [n, length] integer ids.
-      y: [n] integer ids.
+      y: [n] integer ids, or [n, positions] where the whole label is predicted.
     """
 
     x: NDArray[np.integer]
@@ -55,28 +58,32 @@ def read_rows(patterns: Sequence[str], spec: SequenceSpec, folder: Path) -> Rows
       all rows, sorted.
     """
     files = sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern))
-    dtype = np.min_scalar_type(spec.size - 1)
-    chunks = _chunks(_tables(files, spec.length, dtype))
+    dtype = np.min_scalar_type(max(spec.size, len(spec.answers)) - 1)
+    positions = spec.task.positions
+    chunks = _chunks(_tables(files, spec.length, positions, dtype))
     first, second = next(chunks, None), next(chunks, None)
     if first is None:
-        return Rows(np.zeros((0, spec.length), dtype), np.zeros(0, dtype))
-    if second is None:
+        table = np.zeros((0, spec.length + positions), dtype)
+    elif second is None:
         table = _table(np.sort(_keys(first)), dtype)
     else:
-        table = _sorted_on_disk(chain([first, second], chunks), spec.length + 1, dtype, folder)
-    return Rows(table[:, :-1], table[:, -1])
+        table = _sorted_on_disk(chain([first, second], chunks), spec.length + positions, dtype, folder)
+    y = table[:, spec.length :]
+    return Rows(table[:, : spec.length], y if spec.task.kind == "whole" else y[:, 0])
 
 
-def _tables(files: list[str], length: int, dtype: np.dtype[Any]) -> Iterator[NDArray[np.integer]]:
-    """Yields tables of [rows, length + 1]; the last column is the target."""
+def _tables(
+    files: list[str], length: int, positions: int, dtype: np.dtype[Any]
+) -> Iterator[NDArray[np.integer]]:
+    """Yields tables of [rows, length + positions]; the last columns are the target."""
     parse = {
         ROW: tf.io.FixedLenFeature([length], tf.int64),
-        TARGET: tf.io.FixedLenFeature([], tf.int64),
+        TARGET: tf.io.FixedLenFeature([positions], tf.int64),
     }
 
     def table(serialized: tf.Tensor) -> tf.Tensor:
         parsed = tf.io.parse_example(serialized, parse)
-        return tf.cast(tf.concat([parsed[ROW], parsed[TARGET][:, None]], axis=1), dtype)
+        return tf.cast(tf.concat([parsed[ROW], parsed[TARGET]], axis=1), dtype)
 
     records = tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_AT_ONCE)
     yield from records.map(table, tf.data.AUTOTUNE).prefetch(2).as_numpy_iterator()
@@ -151,6 +158,7 @@ def stacks(
     seed: int,
     epoch: Callable[[], int],
     pad_id: int = 0,
+    class_weights: ClassWeights | None = None,
 ) -> tf.data.Dataset:
     """Makes a dataset of stacks of shuffled batches; one iteration is one epoch.
 
@@ -167,12 +175,15 @@ def stacks(
       seed: with the same seed, each epoch has the same order.
       epoch: returns the current epoch; called at the start of each iteration.
       pad_id: the padding id.
+      class_weights: of each id of the label, [ids] float32; by default a row counts 1.
 
     Returns:
       dataset of (x [steps, batch, length] int32, y [steps, batch] int32, weights [steps, batch] float32,
-      number of batches in the stack: int32).
+      number of batches in the stack: int32). Where the whole label is predicted, `y` and the weights have
+      its positions as a last axis; positions behind its end have weight 0.
     """
     stack = steps * batch_size
+    weigh = partial(_weights, class_weights=class_weights, pad_id=pad_id)
 
     def parts() -> Iterator[_Stack]:
         waiting = [_taken(rows, slice(0))] * len(lengths)
@@ -182,7 +193,7 @@ def stacks(
             for bucket, length in enumerate(lengths):
                 grown = _joined(waiting[bucket], _taken(some, bucket_of == bucket))
                 while len(grown.y) >= stack:
-                    yield _stack(_taken(grown, slice(stack)), length, steps, batch_size)
+                    yield _stack(_taken(grown, slice(stack)), length, steps, batch_size, weigh)
                     grown = _taken(grown, slice(stack, None))
                 waiting[bucket] = grown
         left = _taken(rows, slice(0))
@@ -191,13 +202,14 @@ def stacks(
             last = bucket == len(lengths) - 1
             whole = len(left.y) if last else len(left.y) // batch_size * batch_size
             for start in range(0, whole, stack):
-                yield _stack(_taken(left, slice(start, min(start + stack, whole))), length, steps, batch_size)
+                part = _taken(left, slice(start, min(start + stack, whole)))
+                yield _stack(part, length, steps, batch_size, weigh)
             left = _taken(left, slice(whole, None))
 
     types = (
         tf.TensorSpec([steps, batch_size, lengths[0] if len(lengths) == 1 else None], tf.int32),
-        tf.TensorSpec([steps, batch_size], tf.int32),
-        tf.TensorSpec([steps, batch_size], tf.float32),
+        tf.TensorSpec([steps, batch_size, *rows.y.shape[1:]], tf.int32),
+        tf.TensorSpec([steps, batch_size, *rows.y.shape[1:]], tf.float32),
         tf.TensorSpec([], tf.int32),
     )
     dataset = tf.data.Dataset.from_generator(parts, output_signature=types)
@@ -209,16 +221,34 @@ def stacks(
 _Stack = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32], int]
 
 
-def _stack(rows: Rows, length: int, steps: int, batch_size: int) -> _Stack:
+def _weights(
+    y: NDArray[np.integer], *, class_weights: ClassWeights | None, pad_id: int
+) -> NDArray[np.float32]:
+    """How much each label counts in the loss; where it has positions, 0 behind its end."""
+    if y.ndim > 1:
+        return whole.real_positions(y, pad_id).astype(np.float32)
+    return np.ones(len(y), np.float32) if class_weights is None else class_weights[y]
+
+
+def _stack(
+    rows: Rows,
+    length: int,
+    steps: int,
+    batch_size: int,
+    weigh: Callable[[NDArray[np.integer]], NDArray[np.float32]],
+) -> _Stack:
     """Makes one stack of the rows. The batches that they do not fill are zero and not counted."""
     count, real = -(-len(rows.y) // batch_size), len(rows.y)
     # A batch is filled up with real rows of weight 0, as on those every model's outputs are finite.
     full = _taken(rows, np.arange(count * batch_size) % real)
-    x, y = np.zeros((steps, batch_size, length), np.int32), np.zeros((steps, batch_size), np.int32)
+    positions = rows.y.shape[1:]
+    x = np.zeros((steps, batch_size, length), np.int32)
+    y = np.zeros((steps, batch_size, *positions), np.int32)
+    weights = np.zeros((steps * batch_size, *positions), np.float32)
     x[:count] = full.x[:, :length].reshape(count, batch_size, length)
-    y[:count] = full.y.reshape(count, batch_size)
-    weights = (np.arange(steps * batch_size) < real).astype(np.float32).reshape(steps, batch_size)
-    return x, y, weights, count
+    y[:count] = full.y.reshape(count, batch_size, *positions)
+    weights[:real] = weigh(rows.y)
+    return x, y, weights.reshape(y.shape), count
 
 
 def _taken(rows: Rows, which: Any) -> Rows:
@@ -229,15 +259,26 @@ def _joined(some: Rows, more: Rows) -> Rows:
     return Rows(np.concatenate([some.x, more.x]), np.concatenate([some.y, more.y]))
 
 
-def in_order(rows: Rows, *, batch_size: int = 4096) -> tf.data.Dataset:
-    """Makes a dataset of all rows in their order: (x [batch, length] int32, y [batch] int32)."""
+def in_order(
+    rows: Rows, *, batch_size: int = 4096, class_weights: ClassWeights | None = None, pad_id: int = 0
+) -> tf.data.Dataset:
+    """Makes a dataset of all rows in their order.
 
-    def parts() -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+    Each element is (x [batch, length] int32, y [batch] int32, weights [batch] float32), `y` and the weights
+    as in `stacks`.
+    """
+
+    def parts() -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]]:
         for start in range(0, len(rows.y), batch_size):
             part = slice(start, start + batch_size)
-            yield rows.x[part].astype(np.int32), rows.y[part].astype(np.int32)
+            x, y = rows.x[part].astype(np.int32), rows.y[part].astype(np.int32)
+            yield x, y, _weights(y, class_weights=class_weights, pad_id=pad_id)
 
-    types = (tf.TensorSpec([None, rows.x.shape[1]], tf.int32), tf.TensorSpec([None], tf.int32))
+    types = (
+        tf.TensorSpec([None, rows.x.shape[1]], tf.int32),
+        tf.TensorSpec([None, *rows.y.shape[1:]], tf.int32),
+        tf.TensorSpec([None, *rows.y.shape[1:]], tf.float32),
+    )
     dataset = tf.data.Dataset.from_generator(parts, output_signature=types)
     steps = -(-len(rows.y) // batch_size)
     return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(1)

@@ -7,12 +7,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from maskline.trainer.class_weights import class_weights
 from maskline.trainer.dataset import Rows, batches_of, in_order, stacks
 from maskline.trainer.mask_lint import mask_findings
 from maskline.trainer.model import build_model
 from maskline.trainer.progress import Progress
 from maskline.trainer.settings import TrainerSettings, TrainingSettings
-from maskline.trainer.stepping import SteppingModel
+from maskline.trainer.stepping import CountedAccuracy, SteppingModel
 from maskline.trainer.warm_start import Predecessor, take_weights
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
@@ -66,7 +67,9 @@ def fit(
     stepping = _compiled(model, training, steps, xla)
     progress = Progress(checkpoints, training)
     first_epoch = progress.restore(stepping)
-    at_first = stepping.evaluate(in_order(held_out), verbose=0, return_dict=True)
+    weights = class_weights(train.y, spec, training.class_weights)
+    measured_on = in_order(held_out, class_weights=weights, pad_id=spec.pad_id)
+    at_first = stepping.evaluate(measured_on, verbose=0, return_dict=True)
     logger.info("before epoch %d: held-out loss %.4f", first_epoch + 1, at_first["loss"])
     stepping.fit(
         stacks(
@@ -77,10 +80,11 @@ def fit(
             seed=training.seed,
             epoch=lambda: progress.epoch,
             pad_id=spec.pad_id,
+            class_weights=weights,
         ),
         epochs=training.epochs,
         initial_epoch=first_epoch,
-        validation_data=in_order(held_out),
+        validation_data=measured_on,
         callbacks=[
             _TensorBoard(model, str(log_dir), histogram_freq=int(training.histograms)),
             progress,
@@ -141,14 +145,17 @@ def _compiled(model: keras.Model, training: TrainingSettings, steps: int, xla: b
     stepping = SteppingModel(model.input, model.output, name=model.name)
     stepping.compile(
         optimizer=keras.optimizers.Adam(learning_rate(training, steps * training.epochs)),
-        loss=keras.losses.SparseCategoricalCrossentropy(
-            from_logits=True, reduction="mean_with_sample_weight"
-        ),
-        weighted_metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        loss=loss_of(),
+        weighted_metrics=[CountedAccuracy(name="accuracy")],
         jit_compile=xla,
     )
     stepping.optimizer.build(stepping.trainable_variables)
     return stepping
+
+
+def loss_of() -> keras.losses.Loss:
+    """Cross-entropy, as a mean by weight: over rows, or over the positions of labels that count."""
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
 
 
 def _with_xla(settings: TrainerSettings, steps: int) -> bool:

@@ -18,7 +18,8 @@ def write_golden_rows(model: keras.Model, served: ServedModel, files: Sequence[s
       model: the trained model, before the export.
       served: the same model with Transform's graph.
       files: glob patterns of gzip TFRecord files of raw tf.Examples, with labels.
-      target: the file to write: gzip TFRecord of tf.Examples with `example` (bytes) and `logits` (floats).
+      target: the file to write: gzip TFRecord of tf.Examples with `example` (bytes) and `logits` (floats,
+        those of one position behind those of another where the whole label is predicted).
     """
     found = sorted(file for pattern in files for file in tf.io.gfile.glob(pattern))
     examples = tf.data.TFRecordDataset(found, compression_type="GZIP").take(COUNT).batch(COUNT)
@@ -28,5 +29,5 @@ def write_golden_rows(model: keras.Model, served: ServedModel, files: Sequence[s
             for example, row in zip(raw.numpy(), logits, strict=True):
                 golden = tf.train.Example()
                 golden.features.feature["example"].bytes_list.value.append(example)
-                golden.features.feature["logits"].float_list.value.extend(row)
+                golden.features.feature["logits"].float_list.value.extend(row.ravel())
                 writer.write(golden.SerializeToString())

@@ -10,8 +10,10 @@ import keras
 from keras import ops
 
 from maskline.trainer.masking import MaskedLayer, PaddingMask, lowest_score, zero_masked
+from maskline.trainer.positions import AnswerPositions
 
 __all__ = [
+    "AnswerPositions",
     "FlattenRows",
     "MaskedConvolution",
     "MaskedEmbedding",
@@ -279,32 +281,38 @@ class MaskedPooling(MaskedLayer):
 
     Args:
       queries: number of queries.
+      positions: of a whole answer, which the queries are divided among; with 1 there is no axis of them.
 
-    Input: [b, s, d] floating point. Output: [b, queries·d].
+    Input: [b, s, d] floating point. Output: [b, queries·d], or [b, positions, queries/positions·d].
     """
 
     ends_mask = True
 
-    def __init__(self, queries: int, **kwargs: Any) -> None:
+    def __init__(self, queries: int, positions: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.queries = queries
+        self.queries, self.positions = queries, positions
 
     def build(self, input_shape: Any) -> None:
         """Creates the queries, [d, queries]."""
         self.query = self.add_weight(shape=(input_shape[-1], self.queries), name="queries")
 
     def transform(self, inputs: Any, mask: Any) -> Any:
-        """[b, queries·d]."""
+        """[b, queries·d], or [b, positions, queries/positions·d]."""
         scores_bqk = ops.transpose(ops.matmul(inputs, self.query), (0, 2, 1))
         if mask is not None:
             scores_bqk = ops.where(mask[:, None, :], scores_bqk, lowest_score(scores_bqk.dtype))
         pooled_bqd = ops.matmul(ops.softmax(scores_bqk, axis=-1), inputs)
-        return ops.reshape(pooled_bqd, (-1, self.queries * inputs.shape[-1]))
+        return ops.reshape(pooled_bqd, (-1, *self._pooled(inputs.shape[-1])))
+
+    def _pooled(self, width: int) -> tuple[int, ...]:
+        if self.positions == 1:
+            return (self.queries * width,)
+        return (self.positions, self.queries // self.positions * width)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """[b, queries·d]."""
-        return (input_shape[0], self.queries * input_shape[-1])
+        """[b, queries·d], or [b, positions, queries/positions·d]."""
+        return (input_shape[0], *self._pooled(input_shape[-1]))
 
     def get_config(self) -> dict[str, Any]:
         """Mirrors `__init__`."""
-        return super().get_config() | {"queries": self.queries}
+        return super().get_config() | {"queries": self.queries, "positions": self.positions}

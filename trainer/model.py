@@ -3,6 +3,7 @@
 import keras
 
 from maskline.trainer.layers import (
+    AnswerPositions,
     FlattenRows,
     MaskedConvolution,
     MaskedEmbedding,
@@ -25,7 +26,8 @@ def build_model(spec: SequenceSpec, settings: ModelSettings) -> keras.Model:
       settings: layers and sizes.
 
     Returns:
-      a model from [batch, length] integer ids to [batch, vocabulary] float32 logits. With
+      a model from [batch, length] integer ids to [batch, answers] float32 logits, or to
+      [batch, positions, answers] where the whole label is predicted. With
       `settings.any_length`, rows have any length from 1 to `spec.length`.
     """
     ids = keras.Input((None if settings.any_length else spec.length,), dtype="int32", name=ROW)
@@ -54,7 +56,12 @@ def build_model(spec: SequenceSpec, settings: ModelSettings) -> keras.Model:
     )(y)
     if settings.normalize:
         y = MaskedNormalization(name="normalize_1")(y)
-    if settings.queries:
+    if spec.task.kind == "whole":
+        # Each position of the answer has queries of its own; the layers behind them are the same for all.
+        length = spec.task.length
+        y = MaskedPooling(length * settings.queries, positions=length, name="pool")(y)
+        y = AnswerPositions(name="positions")(y)
+    elif settings.queries:
         y = MaskedPooling(settings.queries, name="pool")(y)
     else:
         y = FlattenRows(rezero=settings.rezero, name="reshape")(y)
@@ -62,7 +69,7 @@ def build_model(spec: SequenceSpec, settings: ModelSettings) -> keras.Model:
         y = _dropped(y, settings.dropout, index + 1)
         y = keras.layers.Dense(units, activation="relu", name=f"dense_{index}" if index else "dense")(y)
     y = _dropped(y, settings.dropout, len(settings.hidden) + 1)
-    logits = keras.layers.Dense(spec.size, name=LOGITS, dtype="float32")(y)
+    logits = keras.layers.Dense(len(spec.answers), name=LOGITS, dtype="float32")(y)
     return keras.Model(ids, logits, name="maskline")
 
 

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from maskline.transform.features import SequenceSpec
 from maskline.transform.settings import Section, refusal, setting
+from maskline.transform.shown import shown
 
 MAX_WEIGHTS = 1_000_000_000  # 4 GB, and three times that while Adam trains them
 Preset = Literal["default", "reference", "length-free"]
@@ -129,6 +130,12 @@ class TrainingSettings(Section):
     threads: int = setting(
         1, "threads of one TensorFlow operation; 0 means one for each core", unit="threads", ge=0, le=1024
     )
+    class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(gt=0, le=1e6)]] = setting(
+        "none",
+        "with `task.kind: class`, how much a row counts in the loss of training and held-out rows, by its "
+        "class; `balanced` gives all classes the same sum; a class that a mapping does not name counts 1",
+        unit="ratio",
+    )
     histograms: bool = setting(False, "write histograms of the weights for TensorBoard")
 
 
@@ -174,10 +181,34 @@ def check_buckets(model: ModelSettings, training: TrainingSettings, spec: Sequen
         )
 
 
+def check_classes(training: TrainingSettings, spec: SequenceSpec) -> None:
+    """Refuses class weights where there are no classes, or for a name that is not among them."""
+    weights = training.class_weights
+    if weights == "none":
+        return
+    if not spec.task.classes:
+        raise refusal("training.class_weights", f"task.kind is {spec.task.kind}, which has no classes")
+    for name in weights if isinstance(weights, dict) else ():
+        if name not in spec.answer_ids:
+            raise refusal("training.class_weights", f"{shown(name)} is not one of task.classes")
+
+
+def check_queries(model: ModelSettings, spec: SequenceSpec) -> None:
+    """Refuses a model without queries where each position of the answer needs some."""
+    if spec.task.kind == "whole" and not model.queries:
+        raise refusal(
+            "model.queries", "0 flattens the row; task.kind=whole needs at least 1 for each position"
+        )
+
+
 def check_size(model: ModelSettings, spec: SequenceSpec) -> None:
     """Refuses a model whose embedding and dense layers alone have too many weights to train."""
     rows = spec.size + (spec.length if model.any_length else 0)
-    sizes = (model.width * (model.queries or spec.length), *model.hidden, spec.size)
+    sizes = (
+        model.width * (model.queries or spec.length),
+        *model.hidden,
+        len(spec.answers),
+    )
     weights = rows * model.width + sum(a * b for a, b in pairwise(sizes))
     if weights > MAX_WEIGHTS:
         raise refusal(

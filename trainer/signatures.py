@@ -15,7 +15,7 @@ class ServedModel:
     """The trained model, with signatures that take raw input.
 
     Args:
-      model: from [batch, length] ids to [batch, vocabulary] logits.
+      model: from [batch, length] ids to [batch, answers] logits.
       transform: the output of the component Transform.
       spec: names, symbols and length.
     """
@@ -26,7 +26,7 @@ class ServedModel:
         # The saved graph itself, not TFT's Keras layer around it: this halves the time to save and to load,
         # and keeps a second Keras out of the model.
         self._transform = tf.saved_model.load(transform.transform_savedmodel_dir)
-        self._symbols = tf.constant(spec.vocabulary)
+        self._answers = tf.constant(spec.answers)
         symbol = max(len(symbol.encode()) for symbol in spec.vocabulary)
         self._longest_text = _LEEWAY * spec.length * (symbol + 1)
         # An id takes ten bytes at most. Features that are not read may be larger than those that are.
@@ -62,7 +62,12 @@ class ServedModel:
           examples: [batch] string.
 
         Returns:
-          `logits` [batch, vocabulary] float32, `symbol` [batch] string, `probability` [batch] float32.
+          `logits` [batch, answers] float32, `symbol` [batch] string, `probability` [batch] float32. Where
+          the task has classes, `symbol` is one of them, and as in TensorFlow's own signature for
+          classification, `classes` [batch, classes] string has all of them in each row, `scores`
+          [batch, classes] float32 their probabilities. Where the whole label is predicted, `logits` is
+          [batch, positions, answers], `symbol` the text up to its end, `probability` the product of those of
+          its positions and its end, and `probabilities` [batch, positions] float32 has each of them.
 
         Raises:
           InvalidArgumentError: a feature is missing or empty, an id is not allowed, a row is too long, or
@@ -116,14 +121,37 @@ class ServedModel:
             return symbols.with_values(tf.identity(ids))
 
     def _answer(self, raw: dict[str, tf.SparseTensor]) -> dict[str, tf.Tensor]:
-        # Transform's graph needs every feature of the schema: the separator's id stands in for the label.
+        # Transform's graph needs every feature of the schema: an id that is allowed stands in for the label.
         rows = raw[self._spec.features[0]].dense_shape[0]
-        raw = raw | {self._spec.label: sequences.column(self._spec.separator_id, rows)}
+        stand_in = 0 if self._spec.task.classes else self._spec.separator_id
+        raw = raw | {self._spec.label: sequences.column(stand_in, rows)}
         logits = self._model(self._cut(self._transform.transform_fn(raw)[ROW]), training=False)
         probabilities = tf.nn.softmax(logits)
         best = tf.argmax(logits, axis=-1)
-        return {
+        if self._spec.task.kind == "whole":
+            return {"logits": logits, **self._whole(probabilities, best)}
+        answer = {
             "logits": logits,
-            "symbol": tf.gather(self._symbols, best),
+            "symbol": tf.gather(self._answers, best),
             "probability": tf.reduce_max(probabilities, axis=-1),
+        }
+        if self._spec.task.classes:
+            answer["classes"] = tf.repeat(self._answers[None], rows, axis=0)
+            answer["scores"] = probabilities
+        return answer
+
+    def _whole(self, probabilities: tf.Tensor, best: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The text of the best ids [batch, positions] up to their end, and its probability."""
+        is_end = tf.cast(tf.equal(best, self._spec.pad_id), tf.int32)
+        ended = tf.cumsum(is_end, axis=-1)
+        symbols = tf.where(tf.equal(ended, 0), tf.gather(self._answers, best), "")
+        of_position = tf.reduce_max(probabilities, axis=-1)
+        counts = tf.equal(ended - is_end, 0)
+        between = " " if self._spec.splits_on_spaces else ""
+        text = tf.strings.reduce_join(symbols, axis=-1, separator=between)
+        text = tf.strings.strip(text) if between else text
+        return {
+            "symbol": text,
+            "probability": tf.reduce_prod(tf.where(counts, of_position, 1.0), axis=-1),
+            "probabilities": of_position,
         }

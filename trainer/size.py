@@ -18,13 +18,15 @@ def parameters(spec: SequenceSpec, settings: TrainerSettings) -> int:
         count += model.kernel * width**2 + width
     count += 2 * width if model.normalize else 0
     count += 3 * width**2
-    count += model.queries * width
-    units = (width * (model.queries or spec.length), *model.hidden, spec.size)
+    count += model.queries * spec.task.positions * width
+    count += model.queries * spec.task.length * width if spec.task.kind == "whole" else 0
+    units = (width * (model.queries or spec.length), *model.hidden, len(spec.answers))
     return count + sum((inputs + 1) * outputs for inputs, outputs in pairwise(units))
 
 
 def memory(spec: SequenceSpec, settings: TrainerSettings) -> int:
     """Estimates the least bytes that training takes, for the parameters and for one batch's activations."""
     model, rows = settings.model, settings.training.batch_size
-    row = spec.length * (4 * model.width + spec.length) + sum(model.hidden) + spec.size
+    outputs = (sum(model.hidden) + len(spec.answers)) * spec.task.positions
+    row = spec.length * (4 * model.width + spec.length) + outputs
     return _FLOAT * (_COPIES * parameters(spec, settings) + _PASSES * rows * row)

@@ -6,13 +6,32 @@ import keras
 import tensorflow as tf
 
 
+def counted(weights: Any) -> Any:
+    """1 for what has a weight, else 0; the same shape, float32."""
+    return tf.cast(weights > 0, tf.float32)
+
+
+class CountedAccuracy(keras.metrics.SparseCategoricalAccuracy):
+    """Accuracy in which all rows count the same that have a weight.
+
+    A weight of 0 says that a row is none. Other weights, such as those of classes, belong to the loss.
+    """
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """See Keras' metric."""
+        weights = None if sample_weight is None else counted(sample_weight)
+        return super().update_state(y_true, y_pred, sample_weight=weights)
+
+
 class SteppingModel(keras.Model):
     """A functional model whose `fit` takes stacks of batches, with one optimizer step for each batch.
 
     Keras' own `steps_per_execution` enters compiled code for each step anew, which takes longer than a small
     step. Here the loop itself is compiled, with XLA too. `fit` reads tuples of x [steps, batch, …],
-    y [steps, batch], weights [steps, batch] and the number of steps to take; `evaluate` reads x and y.
-    Rows of weight 0 have no effect. The metric `rows` counts the rows of weight 1.
+    y [steps, batch], weights [steps, batch] and the number of steps to take; `evaluate` reads x, y and
+    weights of single batches. Labels and weights may have positions as a last axis. What has weight 0 has
+    no effect; the metric `rows` counts the rows that have any other. The loss over many batches is the mean
+    by weight of all of them, however they are divided.
 
     Compile it with a loss that is a weighted mean, and build the optimizer and metrics before fitting,
     because the loop cannot create variables.
@@ -39,9 +58,21 @@ class SteppingModel(keras.Model):
             loss = self.compute_loss(x=x, y=y, y_pred=answers, sample_weight=weights)
         gradients = tape.gradient(loss, self.trainable_variables)
         self.optimizer.apply(gradients, self.trainable_variables)
+        self._measure(y, answers, weights, loss)
+
+    def test_step(self, data: tuple[Any, Any, Any]) -> dict[str, Any]:
+        """Measures one batch."""
+        x, y, weights = data
+        answers = self(x, training=False)
+        loss = self.compute_loss(x=x, y=y, y_pred=answers, sample_weight=weights, training=False)
+        self._measure(y, answers, weights, loss)
+        return dict(self.get_metrics_result())
+
+    def _measure(self, y: Any, answers: Any, weights: Any, loss: Any) -> None:
         for metric in self.metrics:
             if metric is self.rows:
-                metric.update_state(weights)
+                of_row = tf.reshape(counted(weights), [tf.shape(weights)[0], -1])
+                metric.update_state(tf.reduce_max(of_row, axis=1))
             elif metric.name == "loss":
                 metric.update_state(loss, sample_weight=tf.reduce_sum(weights))
             else:

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 import keras
@@ -47,8 +48,8 @@ def take_weights(model: keras.Model, predecessor: Predecessor, spec: SequenceSpe
       spec: the features and symbols of `model`.
 
     Raises:
-      InputError: the earlier model was trained on other features or with other roles of symbols, has other
-        layers or sizes, or has no Keras file.
+      InputError: the earlier model was trained on other features, with other roles of symbols or for another
+        kind of task, has other layers or sizes, or has no Keras file.
     """
     theirs = predecessor.spec
     for name in ("features", "label", "separator", "padding"):
@@ -57,12 +58,16 @@ def take_weights(model: keras.Model, predecessor: Predecessor, spec: SequenceSpe
                 f"training.warm_start: the live model was trained with another sequence.{name} "
                 f"({_listed(getattr(theirs, name))}, now {_listed(getattr(spec, name))}); {_ADVICE}"
             )
+    if theirs.task.kind != spec.task.kind:
+        raise InputError(
+            "training.warm_start: the live model was trained with another task.kind "
+            f"({theirs.task.kind}, now {spec.task.kind}); {_ADVICE}"
+        )
     earlier = _load(predecessor.file)
-    known = [symbol for symbol in spec.vocabulary if symbol in theirs.ids]
-    ours_ids, their_ids = ([s.ids[symbol] for symbol in known] for s in (spec, theirs))
+    symbols, answers = _Moves(spec.ids, theirs.ids), _Moves(spec.answer_ids, theirs.answer_ids)
     try:
         weights = [
-            _moved(new, old, ours_ids, their_ids, sizes=(spec.size, theirs.size), axis=axis)
+            _moved(new, old, answers if axis == -1 else symbols, axis=axis)
             for (new, axis), (old, _) in zip(_by_symbol(model), _by_symbol(earlier), strict=True)
         ]
         model.set_weights(weights)
@@ -85,7 +90,7 @@ def _load(file: str) -> keras.Model:
 
 
 def _by_symbol(model: keras.Model) -> list[tuple[Any, int | None]]:
-    """The weights in their order, each with the axis that symbols are on, or None."""
+    """The weights in their order, each with the axis that symbols (0) or answers (-1) are on, or None."""
     found: list[tuple[Any, int | None]] = []
     for variable in model.weights:
         layer, _, name = variable.path.rpartition("/")
@@ -98,15 +103,22 @@ def _by_symbol(model: keras.Model) -> list[tuple[Any, int | None]]:
     return found
 
 
-def _moved(
-    new: Any, old: Any, ours: list[int], theirs: list[int], *, sizes: tuple[int, int], axis: int | None
-) -> Any:
+class _Moves:
+    """Where the weights of each name go that both models know: from its id in one to its id in the other."""
+
+    def __init__(self, ours: Mapping[str, int], theirs: Mapping[str, int]) -> None:
+        known = [name for name in ours if name in theirs]
+        self.ours, self.theirs = [ours[name] for name in known], [theirs[name] for name in known]
+        self.sizes = len(ours), len(theirs)
+
+
+def _moved(new: Any, old: Any, moves: _Moves, *, axis: int | None) -> Any:
     if axis is None:
         return old
-    if (new.shape[axis], old.shape[axis]) != sizes:
+    if (new.shape[axis], old.shape[axis]) != moves.sizes:
         raise ValueError("the axis does not have the size of the vocabulary")
     moved = np.moveaxis(new.copy(), axis, 0)
-    moved[ours] = np.moveaxis(old, axis, 0)[theirs]
+    moved[moves.ours] = np.moveaxis(old, axis, 0)[moves.theirs]
     return np.moveaxis(moved, 0, axis)
 
 

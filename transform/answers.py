@@ -10,7 +10,7 @@ class _Form(BaseModel):
 
 
 class WrongRow(_Form):
-    """A held-out row that the model answers wrong: its symbols as text, and the answer's probability."""
+    """A held-out row, mostly one that is answered wrong: its symbols as text, the answer, its probability."""
 
     text: str
     label: str
@@ -31,7 +31,8 @@ class AnswerSummary(_Form):
 
     `labels` and `lengths` count rows by split, then by label and by the number of symbols in the joined row.
     `rows` rows of `split` were asked, `wrong` of them are answered wrong; `confusions` has the most frequent
-    confusions, `wrong_rows` the rows whose wrong answer is the most confident, first.
+    confusions, `wrong_rows` the rows whose wrong answer is the most confident, first, and `right_rows` some
+    that are answered right. Of whole labels the most frequent are counted.
     """
 
     labels: dict[str, dict[str, int]]
@@ -41,3 +42,4 @@ class AnswerSummary(_Form):
     wrong: int
     confusions: tuple[Confusion, ...]
     wrong_rows: tuple[WrongRow, ...]
+    right_rows: tuple[WrongRow, ...] = ()

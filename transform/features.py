@@ -3,77 +3,40 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
-from pydantic import ConfigDict, StringConstraints, model_validator
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from maskline.transform import symbols
 from maskline.transform.errors import InputError
-from maskline.transform.settings import Section, refusal, setting
+from maskline.transform.sequence_settings import SequenceSettings
 from maskline.transform.shown import shown
+from maskline.transform.task import TaskSpec
 
-# The names of the transformed features: the padded row of ids, and the first token of the label.
+# The names of the transformed features: the padded row of ids, and what is to be predicted.
 ROW = "x"
 TARGET = "y"
 
-# Features carry letters, digits and underscores so that they can name tensors in a graph.
-FeatureName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
-# The input of the signature that TFMA asks: it would hand a feature of that name to the model.
-RESERVED_NAMES = ("examples",)
+class SequenceSpec(SequenceSettings):
+    """The language of the data, and what is predicted from them: all that the rooms need to know of a row.
 
-_EXERCISE_SYMBOLS = (" ", ":", "|", "x", "y", "=", ",", "+", "-", "*", *"0123456789")
-
-
-class SequenceSpec(Section):
-    """Names, order, symbols and length of the data.
-
-    A symbol's id is its position in `vocabulary`. A row is the features' ids in the order of
-    `features`, with the separator's id between them, padded to `length` with the padding's id.
+    `sequence` and `task` are two sections of the settings; whoever reads a row or a model needs both.
     """
 
-    model_config = ConfigDict(ignored_types=(cached_property,))
+    task: TaskSpec = TaskSpec()
 
-    features: tuple[FeatureName, ...] = setting(
-        ("defs", "op"), "int64 lists, joined in this order with the separator between them", min_length=1
-    )
-    label: FeatureName = setting("res", "int64 list; the model predicts its first id")
-    length: int = setting(
-        20, "length of a row after joining; shorter rows are padded", unit="ids", ge=1, le=100_000
-    )
-    vocabulary: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = setting(
-        _EXERCISE_SYMBOLS,
-        "the symbols; a symbol's id is its position. Or the path of a text file with a symbol on each line",
-        min_length=2,
-    )
-    separator: str = setting(":", "the symbol between two features")
-    padding: str = setting(" ", "the symbol that fills up a row; no feature may hold it")
-
-    @model_validator(mode="after")
-    def _names_agree(self) -> Self:
-        if len(set(self.features)) < len(self.features):
-            raise refusal("features", f"{shown(self.features)} name a feature twice")
-        if self.label in self.features:
-            raise refusal("label", f"{shown(self.label)} is also an input in features")
-        for key, names in (("features", self.features), ("label", (self.label,))):
-            for name in set(names).intersection(RESERVED_NAMES):
-                raise refusal(key, f"'{name}' is the name of an input of exported models; rename the feature")
-        if problem := symbols.vocabulary_problem(self.vocabulary):
-            raise refusal("vocabulary", problem)
-        if self.splits_on_spaces and " " in self.vocabulary and self.padding != " ":
-            long = next(symbol for symbol in self.vocabulary if len(symbol) > 1)
-            reason = "no text could hold it, as spaces divide the symbols where one is longer"
-            raise refusal("vocabulary", f"symbol ' ' may only be the padding: {reason} ({shown(long)})")
-        for role in ("separator", "padding"):
-            if (symbol := getattr(self, role)) not in self.vocabulary:
-                raise refusal(role, symbols.not_in_vocabulary(symbol, self.vocabulary))
-        if self.separator == self.padding:
-            raise refusal("separator", f"separator and padding are both {shown(self.padding)}")
-        return self
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out the task where it is the default, so that hashes of specs are as before tasks."""
+        values: dict[str, Any] = write(self)
+        if self.task == TaskSpec():
+            values.pop("task", None)
+        return values
 
     @classmethod
     def of_export(cls, values: Mapping[str, Any]) -> Self:
@@ -82,7 +45,8 @@ class SequenceSpec(Section):
         It is not validated, so that models of earlier releases, which had other rules for names, can be used.
         """
         lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-        return cls.model_construct(**{**values, **lists})  # type: ignore[return-value]
+        task = {"task": TaskSpec.model_validate(values["task"])} if "task" in values else {}
+        return cls.model_construct(**{**values, **lists, **task})  # type: ignore[return-value]
 
     @cached_property
     def digest(self) -> str:
@@ -90,8 +54,33 @@ class SequenceSpec(Section):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
     def vocabulary_digest(self, size: int | None = None) -> str:
-        """A hash of the first `size` symbols; with equal hashes, their ids mean the same symbols."""
-        return hashlib.sha256(json.dumps(self.vocabulary[:size]).encode()).hexdigest()[:16]
+        """A hash of the first `size` symbols and of all classes; with equal hashes, ids mean the same."""
+        named = [self.vocabulary[:size], self.task.classes] if self.task.classes else self.vocabulary[:size]
+        return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What the model chooses from, by id: the classes, or the symbols of the vocabulary."""
+        return self.task.classes or self.vocabulary
+
+    @cached_property
+    def answer_ids(self) -> Mapping[str, int]:
+        """Answer → id."""
+        return {answer: index for index, answer in enumerate(self.answers)}
+
+    def ids_of(self, feature: str) -> Mapping[str, int]:
+        """Symbol → id of a feature, or answer → id where it is the label."""
+        return self.answer_ids if feature == self.label else self.ids
+
+    def text_of(self, ids: Iterable[int]) -> str:
+        """Symbols as text, as `maskline predict` takes it, without padding."""
+        between = " " if self.splits_on_spaces else ""
+        return between.join(self.vocabulary[i] for i in ids if i != self.pad_id)
+
+    def named(self, feature: str, value: int) -> str | None:
+        """The symbol, or for the label the answer, that an id stands for; None outside of them."""
+        names = self.answers if feature == self.label else self.vocabulary
+        return names[value] if 0 <= value < len(names) else None
 
     @property
     def size(self) -> int:
@@ -107,11 +96,6 @@ class SequenceSpec(Section):
     def separator_id(self) -> int:
         """The id that stands between two joined features."""
         return self.ids[self.separator]
-
-    @cached_property
-    def splits_on_spaces(self) -> bool:
-        """Whether a symbol has several characters. Text is then read as symbols between spaces."""
-        return any(len(symbol) > 1 for symbol in self.vocabulary)
 
     @cached_property
     def ids(self) -> Mapping[str, int]:
@@ -140,6 +124,8 @@ class Reason(StrEnum):
     MISSING = "missing"
     NOT_INT64 = "not int64"
     OUTSIDE_VOCABULARY = "outside vocabulary"
+    NOT_A_CLASS = "not a class"
+    LABEL_LENGTH = "wrong number of labels"
     TOO_LONG = "too long"
     HOLDS_SEPARATOR = "holds the separator"
     NOT_AN_EXAMPLE = "not a tf.Example"
@@ -166,7 +152,8 @@ def row_problem(
 
     Args:
       values: feature name → int64 ids; None where the record holds something other than integers.
-        A feature that is absent or empty counts as missing.
+        A feature that is absent or empty counts as missing. Names of classes are ids by then; see
+        `maskline.transform.labels`.
       names: the features that must be present: the inputs, and the label if it is needed.
       spec: what is allowed.
 
@@ -180,6 +167,10 @@ def row_problem(
         if not ids:
             text = f"feature '{name}' is missing or empty; at least one id is needed"
             return RowProblem(Reason.MISSING, text)
+        if name == spec.label and spec.task.kind == "class":
+            if problem := class_id_problem(ids, spec):
+                return problem
+            continue
         allowed = spec.allowed if name == spec.label else spec.allowed_in_features
         if not allowed.issuperset(ids):
             bad = next(i for i in ids if i not in allowed)
@@ -188,12 +179,26 @@ def row_problem(
                 return RowProblem(Reason.HOLDS_SEPARATOR, text)
             text = f"feature '{name}' holds id {bad}; allowed are ids {spec.allowed_ids}"
             return RowProblem(Reason.OUTSIDE_VOCABULARY, text)
+        if name == spec.label and spec.task.kind == "whole" and len(ids) > spec.task.length:
+            text = f"feature '{name}' holds {len(ids)} ids; allowed are {spec.task.length} (task.length)"
+            return RowProblem(Reason.LABEL_LENGTH, text)
     lengths = {name: len(values[name] or ()) for name in spec.features}
     joined = sum(lengths.values()) + len(lengths) - 1
     if joined > spec.length:
         parts = ", ".join(f"'{name}' {length}" for name, length in lengths.items())
         text = f"the joined row holds {joined} ids ({parts}, and separators); allowed are {spec.length}"
         return RowProblem(Reason.TOO_LONG, text)
+    return None
+
+
+def class_id_problem(ids: Sequence[int], spec: SequenceSpec) -> RowProblem | None:
+    """Says what is wrong with a label that holds a class as its id, or None."""
+    if len(ids) > 1:
+        text = f"feature '{spec.label}' holds {len(ids)} classes ({shown(list(ids[:9]))}); a row has one"
+        return RowProblem(Reason.LABEL_LENGTH, text)
+    if not 0 <= ids[0] < len(spec.answers):
+        allowed = f"allowed are 0…{len(spec.answers) - 1}, the places in task.classes"
+        return RowProblem(Reason.NOT_A_CLASS, f"feature '{spec.label}' holds id {ids[0]}; {allowed}")
     return None
 
 
@@ -294,6 +299,12 @@ def make_schema(spec: SequenceSpec) -> schema_pb2.Schema:
         feature.int_domain.min = lowest
         feature.int_domain.max = spec.size - 1
         feature.int_domain.is_categorical = True
+        if name == spec.label and spec.task.kind == "class":
+            feature.value_count.max = 1
+            feature.int_domain.min = 0
+            feature.int_domain.max = len(spec.answers) - 1
+        if name == spec.label and spec.task.kind == "whole":
+            feature.value_count.max = spec.task.length
     return schema
 
 
@@ -314,11 +325,10 @@ def schema_problem(schema: Any, spec: SequenceSpec) -> str | None:
             return f"feature '{name}' is not of type INT"
         if feature.HasField("shape"):
             return f"feature '{name}' has a fixed shape; use value_count"
-        if feature.HasField("int_domain") and feature.int_domain.max > spec.size - 1:
-            return (
-                f"feature '{name}' allows ids up to {feature.int_domain.max}, "
-                f"the vocabulary ends at {spec.size - 1}"
-            )
+        last = len(spec.ids_of(name)) - 1
+        if feature.HasField("int_domain") and feature.int_domain.max > last:
+            ends = "task.classes end" if name == spec.label and spec.task.classes else "the vocabulary ends"
+            return f"feature '{name}' allows ids up to {feature.int_domain.max}, {ends} at {last}"
         if not feature.int_domain.is_categorical:
             return f"feature '{name}' has no int_domain with is_categorical: true, so its drift would read 0"
     return None

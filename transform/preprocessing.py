@@ -12,23 +12,28 @@ from maskline.transform.features import ROW, TARGET, SequenceSpec
 def preprocessing_fn(
     inputs: Mapping[str, tf.SparseTensor], custom_config: Mapping[str, Any]
 ) -> dict[str, tf.Tensor]:
-    """Joins and pads the inputs; takes the label's first token.
+    """Joins and pads the inputs; takes of the label what is to be predicted.
 
     Args:
       inputs: feature name → sparse [batch, None] int64.
       custom_config: `sequence` is the `SequenceSpec` as a dictionary.
 
     Returns:
-      `x` [batch, length] int64 and `y` [batch] int64.
+      `x` [batch, length] int64 and `y`, the label's first id or its class, [batch] int64, or its ids,
+      padded, [batch, task.length] int64.
 
     Raises:
       InvalidArgumentError: a feature is missing or empty, an id is not allowed, a row is too long.
     """
     spec = SequenceSpec.model_validate(custom_config["sequence"])
-    segments = sequences.check(inputs, (*spec.features, spec.label), spec)
+    if spec.task.kind == "class":
+        segments = sequences.check(inputs, spec.features, spec)
+        target = sequences.check_class(inputs[spec.label], spec)
+    else:
+        segments = sequences.check(inputs, (*spec.features, spec.label), spec)
+        label = segments[spec.label]
+        is_whole = spec.task.kind == "whole"
+        target = sequences.whole_label(label, spec) if is_whole else sequences.first_token(label)
     ids, row = sequences.join(segments, spec)
-    rows = segments[spec.label].dense_shape[0]
-    return {
-        ROW: sequences.pad(ids, row, rows, length=spec.length, pad_id=spec.pad_id),
-        TARGET: sequences.first_token(segments[spec.label]),
-    }
+    rows = inputs[spec.label].dense_shape[0]
+    return {ROW: sequences.pad(ids, row, rows, length=spec.length, pad_id=spec.pad_id), TARGET: target}

@@ -22,7 +22,7 @@ def check(
 
     Args:
       segments: feature name → sparse [b, None] int64.
-      names: which of them: the inputs, in the order of `spec`, and then perhaps the label.
+      names: which of them: the inputs, in the order of `spec`, and then perhaps a label of symbols.
       spec: what is allowed.
 
     Returns:
@@ -58,6 +58,39 @@ def check(
         ),
     ]
     return {name: _after(checks, segments[name]) for name in names}
+
+
+def check_class(label: tf.SparseTensor, spec: SequenceSpec) -> tf.Tensor:
+    """The class of each row.
+
+    Args:
+      label: sparse [b, None] int64.
+      spec: with the classes.
+
+    Returns:
+      [b] int64.
+
+    Raises:
+      InvalidArgumentError: a row holds none or several, or an id that is no class; names the row or id.
+    """
+    counts = _count(label.indices[:, 0], label.dense_shape[0])
+    wrong = tf.where(tf.not_equal(counts, 1))[:, 0]
+    last = len(spec.answers) - 1
+    bad = tf.boolean_mask(label.values, (label.values < 0) | (label.values > last))
+    checks = [
+        _assert(
+            tf.equal(tf.size(wrong), 0),
+            f"feature '{spec.label}' holds one class in each row; row and its number of classes:",
+            wrong,
+            tf.gather(counts, wrong),
+        ),
+        _assert(
+            tf.equal(tf.size(bad), 0),
+            f"feature '{spec.label}': classes 0…{last} are allowed; found:",
+            bad,
+        ),
+    ]
+    return _after(checks, label).values
 
 
 def join(segments: Mapping[str, tf.SparseTensor], spec: SequenceSpec) -> tuple[tf.Tensor, tf.Tensor]:
@@ -97,7 +130,15 @@ def column(token: int, rows: tf.Tensor) -> tf.SparseTensor:
     )
 
 
-def pad(ids: tf.Tensor, row: tf.Tensor, rows: tf.Tensor, *, length: int, pad_id: int) -> tf.Tensor:
+def pad(
+    ids: tf.Tensor,
+    row: tf.Tensor,
+    rows: tf.Tensor,
+    *,
+    length: int,
+    pad_id: int,
+    of: str = "a row",
+) -> tf.Tensor:
     """Lays ids out in rows of one length, padding behind each row's ids.
 
     Args:
@@ -106,6 +147,7 @@ def pad(ids: tf.Tensor, row: tf.Tensor, rows: tf.Tensor, *, length: int, pad_id:
       rows: scalar int64, the number of rows b.
       length: ids per row after padding.
       pad_id: what stands behind each row's ids.
+      of: what is padded, for the error.
 
     Returns:
       [b, length] int64.
@@ -117,7 +159,7 @@ def pad(ids: tf.Tensor, row: tf.Tensor, rows: tf.Tensor, *, length: int, pad_id:
     long = tf.where(lengths > length)[:, 0]
     refuse = _assert(
         tf.equal(tf.size(long), 0),
-        f"a row may hold {length} ids after joining; row and its length:",
+        f"{of} may hold {length} ids{' after joining' if of == 'a row' else ''}; row and its length:",
         long,
         tf.gather(lengths, long),
     )
@@ -137,6 +179,23 @@ def first_token(label: tf.SparseTensor) -> tf.Tensor:
       [b] int64.
     """
     return tf.gather(label.values, tf.where(tf.equal(label.indices[:, 1], 0))[:, 0])
+
+
+def whole_label(label: tf.SparseTensor, spec: SequenceSpec) -> tf.Tensor:
+    """The whole of each label, padded.
+
+    Args:
+      label: sparse [b, None] int64, none of its rows empty.
+      spec: the longest label, and the padding.
+
+    Returns:
+      [b, task.length] int64.
+
+    Raises:
+      InvalidArgumentError: a label is longer; names the row and its length.
+    """
+    rows, length = label.dense_shape[0], spec.task.length
+    return pad(label.values, label.indices[:, 0], rows, length=length, pad_id=spec.pad_id, of="a label")
 
 
 def split_text(text: tf.Tensor, spec: SequenceSpec) -> dict[str, tf.SparseTensor]:

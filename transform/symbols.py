@@ -3,7 +3,7 @@
 import difflib
 import heapq
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from maskline.transform.errors import InputError
@@ -15,13 +15,14 @@ _LOOKED_AT = 2_000  # symbols that an unknown one is compared with in full, at m
 _NEAREST = 3
 
 
-def read_vocabulary(file: Path) -> list[str]:
+def read_vocabulary(file: Path, problem_of: Callable[[str], str | None] | None = None) -> list[str]:
     r"""Reads a vocabulary, one symbol per line.
 
     Lines end at `\n` or `\r\n` and nowhere else; a byte order mark at the start is dropped.
 
     Args:
       file: UTF-8 text. The last line may lack its end.
+      problem_of: says why what a line holds is not allowed; by default `symbol_problem`.
 
     Raises:
       InputError: the file cannot be read, or a line holds no symbol that is allowed; names the line.
@@ -30,7 +31,7 @@ def read_vocabulary(file: Path) -> list[str]:
     if lines[-1] == "":
         lines.pop()
     symbols = [line.removesuffix("\r") for line in lines]
-    if bad := _first_problem(symbols):
+    if bad := _first_problem(symbols, problem_of or symbol_problem):
         raise InputError(f"{file}: line {bad[0] + 1}: {bad[1]}")
     if twice := _twice(symbols):
         lines_of = f"lines {twice[0] + 1} and {twice[1] + 1}"
@@ -40,11 +41,32 @@ def read_vocabulary(file: Path) -> list[str]:
 
 def vocabulary_problem(vocabulary: Sequence[str]) -> str | None:
     """Says what is wrong with a vocabulary, or None."""
-    if bad := _first_problem(vocabulary):
-        return f"symbol {bad[0]}: {bad[1]}"
-    if twice := _twice(vocabulary):
-        return f"symbols {twice[0]} and {twice[1]} are both {shown(vocabulary[twice[0]])}"
+    return names_problem("symbol", vocabulary, symbol_problem)
+
+
+def names_problem(kind: str, names: Sequence[str], problem_of: Callable[[str], str | None]) -> str | None:
+    """Says what is wrong with a list of symbols or classes, or None.
+
+    Args:
+      kind: what they are, for the message.
+      names: in the order of their ids.
+      problem_of: says what is wrong with one of them.
+    """
+    if bad := _first_problem(names, problem_of):
+        return f"{kind} {bad[0]}: {bad[1]}"
+    if twice := _twice(names):
+        plural = "classes" if kind == "class" else f"{kind}s"
+        return f"{plural} {twice[0]} and {twice[1]} are both {shown(names[twice[0]])}"
     return None
+
+
+def class_problem(name: str) -> str | None:
+    """Says why a class's name is not allowed, or None. Other than a symbol, it may hold spaces within."""
+    if not name:
+        return "is empty; a class is needed"
+    if name != name.strip():
+        return f"{shown(name)} begins or ends with white space; remove it"
+    return symbol_problem(name.replace(" ", "_"))
 
 
 def symbol_problem(symbol: str) -> str | None:
@@ -61,20 +83,28 @@ def symbol_problem(symbol: str) -> str | None:
 
 def not_in_vocabulary(symbol: str, vocabulary: Sequence[str]) -> str:
     """Says that a symbol is unknown, and which known ones are nearest."""
-    near = ", ".join(map(shown, _nearest(symbol, vocabulary)))
-    return f"{shown(symbol)} is not in the vocabulary" + (f"; nearest are {near}" if near else "")
+    return not_among(symbol, vocabulary, "in the vocabulary")
+
+
+def not_among(name: str, known: Sequence[str], place: str) -> str:
+    """Says that a name is not in a place, such as `in the vocabulary`, and which known ones are nearest."""
+    near = ", ".join(map(shown, _nearest(name, known)))
+    return f"{shown(name)} is not {place}" + (f"; nearest are {near}" if near else "")
 
 
 def _can_be_seen(text: str) -> bool:
     return text.isprintable() and " " not in text and BLANK.isdisjoint(text)
 
 
-def _first_problem(symbols: Sequence[str]) -> tuple[int, str] | None:
+def _first_problem(symbols: Sequence[str], problem_of: Callable[[str], str | None]) -> tuple[int, str] | None:
     """The place of the first symbol that is not allowed, and why it is not."""
+    of_symbols = problem_of is symbol_problem
     # One look at all characters together: a million symbols, one by one, would take seconds.
-    if all(symbols) and _can_be_seen("".join(symbol for symbol in symbols if symbol != " ")):
+    if all(symbols) and _can_be_seen(
+        "".join(symbol for symbol in symbols if not of_symbols or symbol != " ")
+    ):
         return None
-    problems = ((index, symbol_problem(symbol)) for index, symbol in enumerate(symbols))
+    problems = ((index, problem_of(symbol)) for index, symbol in enumerate(symbols))
     return next(((index, problem) for index, problem in problems if problem), None)
 
 

@@ -114,9 +114,10 @@ def _offending(rules: Rules, kind: str, feature: Any) -> list[str]:
         return [f"{common.num_missing:,} rows lack it, {common.num_non_missing:,} have it"]
     if kind != "new_values":
         return []
-    domain = next(f.int_domain for f in rules.schema.feature if f.name == feature.path.step[0])
+    name = feature.path.step[0]
+    domain = next(f.int_domain for f in rules.schema.feature if f.name == name)
     new = {v: n for v, n in _ids(feature).items() if not _within(v, domain)}
-    shown = [f"id {rules.name(v)} {n:,} times" for v, n in list(new.items())[:_EXAMPLES]]
+    shown = [f"id {rules.name(name, v)} {n:,} times" for v, n in list(new.items())[:_EXAMPLES]]
     return ["new: " + ", ".join(shown) + (", …" if len(new) > _EXAMPLES else "")] if new else []
 
 
@@ -150,7 +151,7 @@ def divergence_checks(
             continue
         a, b = ours.sample(name), theirs.sample(name)
         by_chance = chance(a, b)
-        shifts = [f"{text} in {other}" for text in _shifts(rules, a.counts, b.counts)]
+        shifts = [f"{text} in {other}" for text in _shifts(rules, name, a.counts, b.counts)]
         yield rules.check(
             kind,
             f"'{name}' ({TEST})" if other == TEST and rules.presplit else f"'{name}'",
@@ -215,7 +216,7 @@ def shared_rows_check(rules: Rules, ours: Parts, held_out: Parts, *, of: str, am
     )
 
 
-def _shifts(rules: Rules, ours: Mapping[str, int], theirs: Mapping[str, int]) -> list[str]:
+def _shifts(rules: Rules, feature: str, ours: Mapping[str, int], theirs: Mapping[str, int]) -> list[str]:
     """The ids that changed most: `id 7 '+': 0.00 % of the ids, 11.11 %`."""
 
     def share(counts: Mapping[str, int], value: str) -> float:
@@ -225,7 +226,7 @@ def _shifts(rules: Rules, ours: Mapping[str, int], theirs: Mapping[str, int]) ->
         ours.keys() | theirs.keys(), key=lambda v: abs(share(ours, v) - share(theirs, v)), reverse=True
     )
     return [
-        f"id {rules.name(v)} is {share(ours, v):.2%} of the ids, {share(theirs, v):.2%}"
+        f"id {rules.name(feature, v)} is {share(ours, v):.2%} of the ids, {share(theirs, v):.2%}"
         for v in values[:_EXAMPLES]
     ]
 

@@ -110,7 +110,7 @@ class Rules(NamedTuple):
             return Severity.BLOCK if self.presplit else Severity.WARN
         return chosen
 
-    def name(self, value: str) -> str:
-        """An id and its symbol."""
-        known = value.isdecimal() and int(value) < self.spec.size
-        return f"{value} '{self.spec.vocabulary[int(value)]}'" if known else value
+    def name(self, feature: str, value: str) -> str:
+        """An id of a feature, and its symbol or class."""
+        named = self.spec.named(feature, int(value)) if value.isdecimal() else None
+        return value if named is None else f"{value} '{named}'"

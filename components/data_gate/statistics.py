@@ -79,7 +79,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
 def statistics_options(spec: SequenceSpec) -> tfdv.StatsOptions:
     """What TFDV is asked for: every id's count. By itself it keeps those of 1,000 ids."""
-    return tfdv.StatsOptions(num_rank_histogram_buckets=max(1000, spec.size))
+    return tfdv.StatsOptions(num_rank_histogram_buckets=max(1000, spec.size, len(spec.answers)))
 
 
 class _CountParts(beam.CombineFn):

@@ -38,12 +38,16 @@ class ModelAnswers(NamedTuple):
     """One model's answers.
 
     Attributes:
-      answer: [rows] the id with the highest logit.
+      answer: [rows] the id with the highest logit; of a whole label, 1 where it is right, else 0.
       probability: [rows] the softmax's probability of it.
-      loss: [rows] cross-entropy in nats.
+      loss: [rows] cross-entropy in nats, the sum over the row's positions.
       rank: [rows] how many ids have a higher logit than the label.
       positive: [rows] probability of the positive answer; NaN where there are more than two answers.
       unreadable, unknown: [rows] whether the model could not read the row, or does not know its label.
+      positions: [rows] how many positions of the label count; 1 where it is one id or class.
+      right_positions: [rows] how many of them are right.
+      first: [rows] whether the first one is, 1 or 0.
+      edits: [rows] edit distance between label and answer.
     """
 
     answer: Numbers
@@ -53,6 +57,10 @@ class ModelAnswers(NamedTuple):
     positive: Floats
     unreadable: NDArray[np.bool_]
     unknown: NDArray[np.bool_]
+    positions: Numbers
+    right_positions: Numbers
+    first: Numbers
+    edits: Numbers
 
     def take(self, rows: NDArray[np.bool_]) -> "ModelAnswers":
         """The answers to some of the rows."""
@@ -60,7 +68,10 @@ class ModelAnswers(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """Rows and what each model answered: labels [rows], slices by name [rows] str, answers by model."""
+    """Rows and what each model answered: labels [rows], slices by name [rows] str, answers by model.
+
+    Where the whole label is predicted, each label is 1, as a right answer is.
+    """
 
     label: Numbers
     slices: dict[str, NDArray[np.str_]]
@@ -89,6 +100,7 @@ def read_logits(
     normalizer = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
     of_label = np.take_along_axis(logits, label[:, None], axis=1)[:, 0]
     none = np.zeros(len(label), np.bool_)
+    right = (logits.argmax(axis=1) == label).astype(np.int64)
     return ModelAnswers(
         answer=logits.argmax(axis=1),
         probability=np.exp(highest - normalizer),
@@ -99,6 +111,10 @@ def read_logits(
         else np.exp(logits[:, positive] - normalizer),
         unreadable=none if unreadable is None else unreadable,
         unknown=none if unknown is None else unknown,
+        positions=np.ones(len(label), np.int64),
+        right_positions=right,
+        first=right,
+        edits=1 - right,
     )
 
 
@@ -114,15 +130,22 @@ def together(parts: Iterable[Answered]) -> Answered:
 
 
 def measure(
-    answered: Answered, vocabulary: Sequence[str], *, positive: int | None, threshold: float = 0.5
+    answered: Answered,
+    vocabulary: Sequence[str],
+    *,
+    positive: int | None,
+    threshold: float = 0.5,
+    whole: bool = False,
 ) -> EvaluationReport:
     """Computes every figure of every model and slice.
 
     Args:
       answered: the rows.
-      vocabulary: symbol of each id.
+      vocabulary: the symbol or class of each id.
       positive: the rarer of two answers, if training knew two; it does not count where eval has more.
       threshold: probability from which on the positive answer is given, for `at_threshold`.
+      whole: whether the whole label was predicted. Right is then what is right in full; there are as many
+        answers as labels, so nothing is counted by answer.
     """
     labels = np.unique(answered.label)
     if positive is None or len(labels) > 2:
@@ -132,7 +155,9 @@ def measure(
     for name, values in sorted(answered.slices.items()):
         rows += [(f"{name}={value}", values == value) for value in np.unique(values)]
     slices = [
-        _slice(name, which, answered, vocabulary, positive=positive, threshold=threshold, top=not few)
+        _slice_of_whole(name, which, answered)
+        if whole
+        else _slice(name, which, answered, vocabulary, positive=positive, threshold=threshold, top=not few)
         for name, which in rows
     ]
     symbol = "" if positive is None else vocabulary[positive]
@@ -143,7 +168,7 @@ def measure(
             model: tuple(_reliability(answers.probability, answers.answer == answered.label))
             for model, answers in answered.models.items()
         },
-        confusion=tuple(_cells(answered, vocabulary)),
+        confusion=() if whole else tuple(_cells(answered, vocabulary)),
     )
 
 
@@ -204,11 +229,7 @@ def _slice(
             for model in others
         },
         losses={model: _loss_difference(models[CANDIDATE].loss, models[model].loss) for model in others},
-        unread={
-            model: Unread(rows=int(answers.unreadable.sum()), labels=int(answers.unknown.sum()))
-            for model, answers in models.items()
-            if (answered.models[model].unreadable | answered.models[model].unknown).any()
-        },
+        unread=_unread(answered, models),
         classes={model: _classes(confusion, vocabulary) for model, confusion in confusions.items()},
         at_threshold={}
         if positive is None
@@ -217,6 +238,67 @@ def _slice(
             for model, answers in models.items()
         },
     )
+
+
+def _slice_of_whole(name: str, which: NDArray[np.bool_], answered: Answered) -> SliceReport:
+    models = {model: answers.take(which) for model, answers in answered.models.items()}
+    figures = {model: _whole_figures(answers) for model, answers in models.items()}
+    right = {model: answers.answer == 1 for model, answers in models.items()}
+    others = [model for model in models if model != CANDIDATE]
+    return SliceReport(
+        name=name,
+        rows=int(which.sum()),
+        metrics={model: values for model, (values, _) in figures.items()},
+        standard_errors={model: errors for model, (_, errors) in figures.items()},
+        pairs={model: _pairs(right[CANDIDATE], right[model]) for model in others},
+        losses={model: _whole_loss_difference(models[CANDIDATE], models[model]) for model in others},
+        unread=_unread(answered, models),
+    )
+
+
+def _whole_figures(answers: ModelAnswers) -> tuple[dict[str, float], dict[str, float]]:
+    """Accuracy is exact match: the share of rows whose answer is right from its first id to its end."""
+    right = answers.answer == 1
+    calibration, calibration_error = _calibration(answers.probability, right)
+    loss, loss_error = _by_position(answers.loss, answers.positions)
+    tokens, tokens_error = _by_position(answers.right_positions.astype(np.float64), answers.positions)
+    found = {
+        "example_count": float(len(right)),
+        "loss": loss,
+        "accuracy": float(right.mean()),
+        "token_accuracy": tokens,
+        "first_accuracy": float(answers.first.mean()),
+        "edit_distance": float(answers.edits.mean()),
+        "calibration_error": calibration,
+    }
+    return found, {
+        "loss": loss_error,
+        "token_accuracy": tokens_error,
+        "edit_distance": _standard_error(answers.edits.astype(np.float64)),
+        "calibration_error": calibration_error,
+    }
+
+
+def _by_position(sums: Floats, positions: Numbers) -> tuple[float, float]:
+    """Mean over all positions of all rows, and its standard error: rows are drawn, and not positions.
+
+    A ratio of two means, by the delta method (Cochran, 1977, "Sampling Techniques", section 6.3).
+    """
+    mean = float(sums.sum() / positions.sum())
+    return mean, _standard_error(sums - mean * positions) / float(positions.mean())
+
+
+def _whole_loss_difference(ours: ModelAnswers, theirs: ModelAnswers) -> LossDifference:
+    mean, error = _by_position(ours.loss - theirs.loss, ours.positions)
+    return LossDifference(mean=mean, standard_error=error)
+
+
+def _unread(answered: Answered, models: dict[str, ModelAnswers]) -> dict[str, Unread]:
+    return {
+        model: Unread(rows=int(answers.unreadable.sum()), labels=int(answers.unknown.sum()))
+        for model, answers in models.items()
+        if (answered.models[model].unreadable | answered.models[model].unknown).any()
+    }
 
 
 class _Confusion(NamedTuple):

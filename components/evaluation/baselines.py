@@ -21,7 +21,10 @@ logger = logging.getLogger(__name__)
 
 
 class Batch(NamedTuple):
-    """Rows as counts: [rows, features · vocabulary] how often a feature holds an id; labels [rows]."""
+    """Rows as counts: [rows, features · vocabulary] how often a feature holds an id; labels [rows].
+
+    Where the whole label is predicted, labels are [rows, positions].
+    """
 
     counts: scipy.sparse.csr_matrix
     label: NDArray[np.int64]
@@ -38,13 +41,22 @@ class Baselines:
     """
 
     def __init__(self, batches: Iterable[Batch], size: int, *, linear: bool, seed: int = 0) -> None:
-        self._size = size
+        self._size, self._is_linear = size, linear
         self.label_rows = np.zeros(size, np.int64)
-        sample = _Sample(np.random.default_rng(seed), MOST_ROWS if linear else 0)
+        self._sample = _Sample(np.random.default_rng(seed), MOST_ROWS if linear else 0)
         for batch in batches:
-            self.label_rows += np.bincount(batch.label, minlength=size)
-            sample.add(batch)
-        self._linear = _fit(sample.rows()) if linear and len(self.labels) > 1 else None
+            self.add(batch)
+        self.fit()
+
+    def add(self, batch: Batch) -> None:
+        """Takes in training rows; `fit` learns from them."""
+        self.label_rows += np.bincount(batch.label, minlength=self._size)
+        self._sample.add(batch)
+
+    def fit(self) -> None:
+        """Fits the linear model to the rows so far, and forgets their counts."""
+        self._linear = _fit(self._sample.rows()) if self._is_linear and len(self.labels) > 1 else None
+        self._sample.clear()
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -91,6 +103,10 @@ class _Sample:
         """The sample."""
         self._thin()
         return self._batches[0][1]
+
+    def clear(self) -> None:
+        """Lets go of the rows."""
+        self._batches = []
 
     def _thin(self) -> None:
         keys = np.concatenate([keys for keys, _ in self._batches])

@@ -8,7 +8,8 @@ viewers work, and to `metrics.json`.
 import tfx.components  # noqa: F401, before TFMA, which does not import whole without it
 
 # isort: split
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import apache_beam as beam
@@ -25,6 +26,7 @@ from maskline.components.evaluation.answers import Answered, ModelAnswers, measu
 from maskline.components.evaluation.baselines import Baselines
 from maskline.components.evaluation.report import CANDIDATE, OVERALL, EvaluationReport
 from maskline.components.evaluation.slices import SliceSpec
+from maskline.components.evaluation.whole import WholeBaselines, read_whole
 from maskline.components.ingest.shards import read_blocks
 from maskline.transform.features import SequenceSpec
 from maskline.transform.names import EVALUATION_FILE
@@ -35,7 +37,7 @@ _BATCH = 4096  # rows that the models are asked at once
 def evaluator(
     models: Sequence[str],
     translated: Sequence[str],
-    baselines: Baselines,
+    baselines: Baselines | WholeBaselines,
     slices: Sequence[SliceSpec],
     spec: SequenceSpec,
     *,
@@ -43,6 +45,7 @@ def evaluator(
     compared: Sequence[str],
     split: str,
     target: str,
+    other_task: Mapping[str, str] = MappingProxyType({}),
 ) -> tfma.evaluators.Evaluator:
     """Makes the evaluator.
 
@@ -56,9 +59,11 @@ def evaluator(
       compared: the baselines that stand in the report.
       split: the part that the rows are from.
       target: the folder that `metrics.json` goes to.
+      other_task: see `EvaluationReport`.
     """
     answer = _Answer(models, translated, baselines, slices, spec, compared)
-    finish = _Measure(spec, threshold=threshold, positive=baselines.positive, split=split)
+    more = {"split": split, "other_task": dict(other_task)}
+    finish = _Measure(spec, threshold=threshold, positive=baselines.positive, more=more)
     return tfma.evaluators.Evaluator(
         stage_name="EvaluateBatches",
         run_after=tfma.extractors.extractor.LAST_EXTRACTOR_STAGE_NAME,
@@ -98,7 +103,7 @@ class _Answer(beam.DoFn):
         self,
         models: Sequence[str],
         translated: Sequence[str],
-        baselines: Baselines,
+        baselines: Baselines | WholeBaselines,
         slices: Sequence[SliceSpec],
         spec: SequenceSpec,
         compared: Sequence[str],
@@ -117,8 +122,10 @@ class _Answer(beam.DoFn):
         }
         for name, logits in self._baselines.logits(batch.counts).items():
             if name in self._compared:
-                found[name] = read_logits(logits, batch.label, self._baselines.positive)
-        yield Answered(batch.label, rows.slices_of(parsed, self._slices, self._spec), found)
+                found[name] = self._answers(logits, batch.label)
+        whole = self._spec.task.kind == "whole"
+        label = np.ones(len(batch.label), np.int64) if whole else batch.label
+        yield Answered(label, rows.slices_of(parsed, self._slices, self._spec), found)
 
     def _read(self, name: str, prediction: dict[str, Any], label: NDArray[np.int64]) -> ModelAnswers:
         flags = {
@@ -126,7 +133,14 @@ class _Answer(beam.DoFn):
             for flag, key in (("unreadable", translation.UNREADABLE), ("unknown", translation.UNKNOWN_LABEL))
             if name in self._translated
         }
-        return read_logits(np.asarray(prediction["logits"]), label, self._baselines.positive, **flags)
+        return self._answers(np.asarray(prediction["logits"]), label, **flags)
+
+    def _answers(
+        self, logits: NDArray[Any], label: NDArray[np.int64], **flags: NDArray[np.bool_]
+    ) -> ModelAnswers:
+        if self._spec.task.kind == "whole":
+            return read_whole(logits, label, self._spec.pad_id, **flags)
+        return read_logits(logits, label, self._baselines.positive, **flags)
 
 
 class _Together(beam.CombineFn):
@@ -144,12 +158,22 @@ class _Together(beam.CombineFn):
 
 
 class _Measure:
-    def __init__(self, spec: SequenceSpec, *, threshold: float, positive: int | None, split: str) -> None:
-        self._spec, self._threshold, self._positive, self._split = spec, threshold, positive, split
+    """Measures; `more` are fields of the report that do not follow from the answers."""
+
+    def __init__(
+        self, spec: SequenceSpec, *, threshold: float, positive: int | None, more: dict[str, Any]
+    ) -> None:
+        self._spec, self._threshold, self._positive, self._more = spec, threshold, positive, more
 
     def __call__(self, answered: Answered) -> EvaluationReport:
-        report = measure(answered, self._spec.vocabulary, positive=self._positive, threshold=self._threshold)
-        return report.model_copy(update={"split": self._split})
+        report = measure(
+            answered,
+            self._spec.answers,
+            positive=self._positive,
+            threshold=self._threshold,
+            whole=self._spec.task.kind == "whole",
+        )
+        return report.model_copy(update=self._more)
 
 
 def _write(report: EvaluationReport, path: str) -> None:

@@ -5,7 +5,7 @@ import tfx.components  # noqa: F401, before TFMA, which does not import whole wi
 # isort: split
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -18,10 +18,11 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from tfx.utils import path_utils
 
 from maskline.components.evaluation import batched, rows, translation
-from maskline.components.evaluation.baselines import Baselines
+from maskline.components.evaluation.baselines import Baselines, Batch
 from maskline.components.evaluation.report import BEST, CANDIDATE, LINEAR, LIVE
 from maskline.components.evaluation.settings import EvaluationSettings
 from maskline.components.evaluation.slices import SliceSpec
+from maskline.components.evaluation.whole import WholeBaselines
 from maskline.components.reads import ReadsPart
 from maskline.transform.features import TARGET, SequenceSpec
 from maskline.transform.names import EVAL, TEST, TRAIN
@@ -75,9 +76,15 @@ class Executor(ReadsPart, base_beam_executor.BaseBeamExecutor):
             if input_dict.get(key)
         }
         trained_on = artifact_utils.get_split_uris(input_dict["training_examples"], TRAIN)
-        baselines = Baselines(rows.read(trained_on, spec), spec.size, linear=LINEAR in settings.baselines)
+        baselines = _baselines(rows.read(trained_on, spec), spec, linear=LINEAR in settings.baselines)
         deciding = rows.deciding(input_dict["examples"])
-        others = [name for name, path in models.items() if translation.exported_spec(path) != spec]
+        specs = {name: translation.exported_spec(path) for name, path in models.items()}
+        # What was trained for another task answers other questions: there is nothing to compare.
+        other_task = {
+            n: theirs.task.kind for n, theirs in specs.items() if not theirs.task.same_answers(spec.task)
+        }
+        models = {name: path for name, path in models.items() if name not in other_task}
+        others = [name for name in models if specs[name] != spec]
         evaluator = batched.evaluator(
             list(models),
             others,
@@ -87,6 +94,7 @@ class Executor(ReadsPart, base_beam_executor.BaseBeamExecutor):
             threshold=settings.threshold,
             compared=settings.baselines,
             split=TEST if {split for _, split in deciding} == {TEST} else EVAL,
+            other_task=other_task,
             target=target,
         )
         with tempfile.TemporaryDirectory(prefix="maskline-translated-") as folder:
@@ -126,6 +134,13 @@ class Executor(ReadsPart, base_beam_executor.BaseBeamExecutor):
                     output_path=target,
                 )
             )
+
+
+def _baselines(batches: Iterable[Batch], spec: SequenceSpec, *, linear: bool) -> Baselines | WholeBaselines:
+    size = len(spec.answers)
+    if spec.task.kind == "whole":
+        return WholeBaselines(batches, size, positions=spec.task.length, pad_id=spec.pad_id, linear=linear)
+    return Baselines(batches, size, linear=linear)
 
 
 def eval_config(models: Sequence[str]) -> tfma.EvalConfig:

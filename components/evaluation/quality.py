@@ -25,7 +25,10 @@ def quality(report: EvaluationReport) -> str:
     ]
     both = "" if report.chose_nothing else ", the same that the training chose its epoch by"
     right = f"It is right on {accuracy:.1%} of {overall.rows:,} held-out rows{both}"
-    return f"{right}: {', '.join(compared)}." if compared else f"{right}; no other model was compared."
+    told = f"{right}: {', '.join(compared)}." if compared else f"{right}; no other model was compared."
+    for name, kind in report.other_task.items():
+        told += f" {MODELS.get(name, name).capitalize()} has another task ({kind}), so it was not compared."
+    return told
 
 
 def _against(pairs: Pairs | None, ours: float, theirs: float) -> str:

@@ -14,7 +14,7 @@ LIVE, BEST = "live", "best"
 MAJORITY, LINEAR = "majority", "linear"
 BASELINES = (MAJORITY, LINEAR)
 OVERALL = ""
-LOWER_IS_BETTER = ("loss", "calibration_error")
+LOWER_IS_BETTER = ("loss", "calibration_error", "edit_distance")
 
 
 class _Form(BaseModel):
@@ -121,7 +121,8 @@ class EvaluationReport(_Form):
     `positive` is the rarer of two answers, empty where there are more. `reliability` has the bins of the
     calibration error that hold rows, by model; `confusion` the candidate's confusion matrix. `split` is the
     part that the rows are from: `test`, or `eval` where there are too few for both, and in reports of earlier
-    versions.
+    versions. `other_task` has the kind of task of the models that were not asked, because they answer other
+    questions, by model.
     """
 
     slices: tuple[SliceReport, ...]
@@ -129,6 +130,7 @@ class EvaluationReport(_Form):
     reliability: dict[str, tuple[ReliabilityBin, ...]] = {}
     confusion: tuple[ConfusionCell, ...] = ()
     split: str = EVAL
+    other_task: dict[str, str] = {}
 
     @property
     def chose_nothing(self) -> bool:

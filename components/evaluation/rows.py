@@ -36,9 +36,15 @@ def parse(examples: Any, spec: SequenceSpec) -> dict[str, Lists]:
 
 
 def counted(rows: dict[str, Lists], spec: SequenceSpec) -> Batch:
-    """Counts each feature's ids in each row; the label is its feature's first id."""
+    """Counts each feature's ids in each row; the label is its feature's first id, or all of them, padded."""
     starts = np.concatenate([[0], rows[spec.label].ends[:-1]])
-    label = rows[spec.label].ids[starts]
+    if spec.task.kind == "whole":
+        ends, ids = rows[spec.label]
+        row = np.repeat(np.arange(len(ends)), ends - starts)
+        label = np.full((len(ends), spec.task.length), spec.pad_id, np.int64)
+        label[row, np.arange(len(ids)) - starts[row]] = ids
+    else:
+        label = rows[spec.label].ids[starts]
     columns = []
     for name in spec.features:
         ends, ids = rows[name]
@@ -91,9 +97,10 @@ def _slice_of(rows: dict[str, Lists], one: SliceSpec, spec: SequenceSpec) -> NDA
         return values[np.searchsorted(one.lengths, sizes[one.feature] if one.feature else joined)]
     wanted = one.begins or one.contains
     other = len(wanted)  # stands behind them in the values
-    place = np.full(spec.size, other)
+    known = spec.ids_of(one.feature)
+    place = np.full(len(known), other)
     for number, symbol in enumerate(wanted):
-        place[spec.ids[symbol]] = number
+        place[known[symbol]] = number
     ends, ids = rows[one.feature]
     starts = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
     looked_at = starts[ends > starts] if one.begins else np.arange(len(ids))

@@ -47,8 +47,9 @@ class SliceSpec(Section):
         if self.feature and self.feature not in names:
             return f"slice '{self.name}': no feature {shown(self.feature)}; there are {', '.join(names)}"
         for symbol in (*self.contains, *self.begins):
-            if symbol not in spec.ids:
-                return f"slice '{self.name}': {shown(symbol)} is not in the vocabulary"
+            if symbol not in spec.ids_of(self.feature):
+                there = "one of task.classes" if self._of_class(spec) else "in the vocabulary"
+                return f"slice '{self.name}': {shown(symbol)} is not {there}"
         return None
 
     @property
@@ -67,9 +68,13 @@ class SliceSpec(Section):
         """
         if self.lengths:
             return self._bucket(len(row[self.feature]) if self.feature else _joined_length(row, spec))
-        symbols = [spec.vocabulary[i] for i in row[self.feature]]
+        names = spec.answers if self._of_class(spec) else spec.vocabulary
+        symbols = [names[i] for i in row[self.feature]]
         looked_at, wanted = (symbols[:1], self.begins) if self.begins else (symbols, self.contains)
         return next((symbol for symbol in looked_at if symbol in wanted), OTHER)
+
+    def _of_class(self, spec: SequenceSpec) -> bool:
+        return self.feature == spec.label and bool(spec.task.classes)
 
     def _bucket(self, length: int) -> str:
         place = bisect_left(self.lengths, length)

@@ -31,10 +31,11 @@ def translate(saved_model: str, target: str, spec: SequenceSpec) -> None:
     A row that the model cannot read (a symbol that it does not know, more ids than its length, features
     that it was not trained on) counts as wrong for it: the padding, which is no row's label, gets the
     highest logit and the label the lowest. The padding also stands for the answers that `spec` has no
-    symbol for. A symbol that the model does not know gets a logit below all others.
+    symbol for. A symbol that the model does not know gets a logit below all others. Classes are the same in
+    both languages; there, the class after the label gets the highest logit of a row that cannot be read.
 
     Args:
-      saved_model: an exported model.
+      saved_model: an exported model, for the same task.
       target: the folder of the new SavedModel.
       spec: the language of the rows and of the answers.
     """
@@ -62,21 +63,25 @@ class _Translated(tf.Module):
 
     @tf.function
     def labels(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The first id of the label, [batch] int64, of serialized tf.Examples, [batch] string."""
+        """The target, as Transform makes it, of serialized tf.Examples, [batch] string."""
         name = self._ours.label
-        return {
-            TARGET: sequences.first_token(
-                tf.io.parse_example(examples, {name: tf.io.VarLenFeature(tf.int64)})[name]
-            )
-        }
+        label = tf.io.parse_example(examples, {name: tf.io.VarLenFeature(tf.int64)})[name]
+        if self._ours.task.kind == "whole":
+            return {TARGET: sequences.whole_label(label, self._ours)}
+        return {TARGET: sequences.first_token(label)}
 
     @tf.function
     def answer(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`logits` [batch, our vocabulary] float32; `unreadable` and `unknown_label` [batch] float32."""
+        """`logits` [batch, our answers] float32; `unreadable` and `unknown_label` [batch] float32."""
         label = self.labels(examples)[TARGET]
         text, readable = self._text(examples)
-        logits = tf.where(readable[:, None], self._ask(text), self._wrong(label))
-        unknown = readable & tf.equal(tf.gather(self._place, label), self._theirs.size)
+        wrong = self._wrong(label)
+        logits = tf.where(tf.reshape(readable, [-1, *[1] * (wrong.shape.rank - 1)]), self._ask(text), wrong)
+        unknown = tf.zeros_like(readable)
+        if not self._ours.task.classes:
+            lacks = tf.equal(tf.gather(self._place, label), self._theirs.size)
+            lacks &= tf.not_equal(label, self._ours.pad_id)
+            unknown = readable & tf.reduce_any(tf.reshape(lacks, [tf.shape(label)[0], -1]), axis=1)
         counts = {UNREADABLE: ~readable, UNKNOWN_LABEL: unknown}
         return {"logits": logits, **{name: tf.cast(rows, tf.float32) for name, rows in counts.items()}}
 
@@ -102,12 +107,16 @@ class _Translated(tf.Module):
 
     def _ask(self, text: tf.Tensor) -> tf.Tensor:
         theirs = self._model.signatures["serving_text"](text=text)["logits"]
-        unknown = tf.reduce_min(theirs, axis=1, keepdims=True) - 1.0
-        ours = tf.gather(tf.concat([theirs, unknown], axis=1), self._place, axis=1)
-        other = tf.reduce_max(tf.where(self._dropped, theirs, unknown), axis=1, keepdims=True)
+        if self._ours.task.classes:
+            return theirs
+        unknown = tf.reduce_min(theirs, axis=-1, keepdims=True) - 1.0
+        ours = tf.gather(tf.concat([theirs, unknown], axis=-1), self._place, axis=-1)
+        other = tf.reduce_max(tf.where(self._dropped, theirs, unknown), axis=-1, keepdims=True)
         is_padding = tf.range(self._ours.size) == self._ours.pad_id
         return tf.where(is_padding, tf.maximum(ours, other), ours)
 
     def _wrong(self, label: tf.Tensor) -> tf.Tensor:
-        size = self._ours.size
-        return tf.one_hot(self._ours.pad_id, size)[None] - tf.one_hot(label, size)
+        size = len(self._ours.answers)
+        if self._ours.task.classes:
+            return tf.one_hot((label + 1) % size, size) - tf.one_hot(label, size)
+        return tf.one_hot(self._ours.pad_id, size) - tf.one_hot(label, size)

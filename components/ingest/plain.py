@@ -49,9 +49,13 @@ def good_rows(block: Block, spec: SequenceSpec) -> _Flags:
     joined = np.full(len(walk.rows), len(spec.features) - 1)
     for name, start, end in zip(names, starts, ends, strict=True):
         # As `SequenceSpec.allowed`, but without a Python object for each id.
-        forbidden = [spec.pad_id] if name == spec.label else [spec.pad_id, spec.separator_id]
-        ids = _count_ids(walk, start, end, forbidden, spec.size)
-        joined += ids if name != spec.label else 0
+        if name != spec.label:
+            joined += _count_ids(walk, start, end, [spec.pad_id, spec.separator_id], spec.size)
+        elif spec.task.kind == "class":
+            walk.keep(_count_ids(walk, start, end, [], len(spec.answers)) == 1)
+        else:
+            count = _count_ids(walk, start, end, [spec.pad_id], spec.size)
+            walk.keep((spec.task.kind != "whole") | (count <= spec.task.length))
     return walk.rows & (joined <= spec.length)
 
 

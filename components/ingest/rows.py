@@ -1,6 +1,6 @@
 """Checks one serialized row and keeps of it what the settings name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -8,6 +8,7 @@ from google.protobuf.message import DecodeError
 
 from maskline.components.ingest.encoding import is_sequence_example, oddity
 from maskline.transform.features import Reason, RowProblem, SequenceSpec, row_problem
+from maskline.transform.labels import class_ids, takes_names
 
 _KINDS = {"int64_list": "int64", "float_list": "float", "bytes_list": "bytes", None: "empty"}
 
@@ -17,7 +18,8 @@ class Row(NamedTuple):
 
     Attributes:
       problem: why it cannot be used; None for a good row.
-      data: the tf.Example with the features that the settings name, and no others.
+      data: the tf.Example with the features that the settings name, and no others; a class that it held by
+        name is its id there.
       unnamed: name and kind (`int64`, `float`, `bytes`, `empty`) of the features that were dropped.
     """
 
@@ -50,15 +52,33 @@ def read_row(data: bytes, spec: SequenceSpec, names: Sequence[str] = ()) -> Row:
             text = f"{odd}, which readers of tf.Examples understand differently; write each feature once"
             return Row(RowProblem(Reason.AMBIGUOUS, text), data)
     values = {name: _int64s(features[name]) for name in names if name in features}
+    named = _class_by_name(features, names, spec)
+    if isinstance(named, RowProblem):
+        return Row(named, data)
+    values |= {spec.label: named} if named else {}
     problem = row_problem(values, names, spec)
-    if problem or len(values) == len(features):
+    if problem or (len(values) == len(features) and not named):
         return Row(problem, data)
+    if named:  # all that comes behind the ingest reads ids
+        features[spec.label].Clear()
+        features[spec.label].int64_list.value.extend(named)
     unnamed = tuple(
         (name, _KINDS[features[name].WhichOneof("kind")]) for name in sorted(features) if name not in values
     )
     for name, _ in unnamed:
         del features[name]
     return Row(None, example.SerializeToString(deterministic=True), unnamed)
+
+
+def _class_by_name(
+    features: Mapping[str, tf.train.Feature], names: Sequence[str], spec: SequenceSpec
+) -> Sequence[int] | RowProblem:
+    """The ids of a label that holds names of classes; empty where it holds ids, or none is asked for."""
+    if not takes_names(spec) or spec.label not in names or spec.label not in features:
+        return ()
+    if features[spec.label].WhichOneof("kind") != "bytes_list":
+        return ()
+    return class_ids(features[spec.label].bytes_list.value, spec)
 
 
 def _int64s(feature: tf.train.Feature) -> Sequence[int] | None:

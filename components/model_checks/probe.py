@@ -57,9 +57,11 @@ class Subject:
         self.logits = np.array([row["logits"].float_list.value for row in rows], np.float32)
 
     def ask(self, signature: str, rows: Sequence[Any]) -> dict[str, Any]:
-        """A signature's answers."""
-        answers = self.signatures[signature](tf.constant(rows, tf.string))
-        return {name: value.numpy() for name, value in answers.items()}
+        """A signature's answers; logits [rows, …] are laid flat, [rows, logits of a row]."""
+        answers = {n: v.numpy() for n, v in self.signatures[signature](tf.constant(rows, tf.string)).items()}
+        if "logits" in answers:
+            answers["logits"] = answers["logits"].reshape(len(rows), -1)
+        return answers
 
     def text(self, example: bytes) -> str:
         """A row as the text that stands for it."""
@@ -160,8 +162,10 @@ def mask(subject: Subject) -> dict[str, float]:
       `flattened`: the largest number in padding where rows are laid side by side. And how many such places
       there are: `softmaxes`, `lookups`, `reshapes`.
     """
-    flat = convert_variables_to_constants_v2(subject.signatures["serving_default"])
-    [logits] = [out.name for out in flat.outputs if out.dtype == tf.float32 and out.shape.rank == 2]
+    signature = subject.signatures["serving_default"]
+    flat = convert_variables_to_constants_v2(signature)
+    # Both lists are in the order of the names.
+    logits = flat.outputs[sorted(signature.structured_outputs).index("logits")].name
     rows = [*subject.examples[: LOOKED_INTO - 1], subject.row(1)]
     with tf.Graph().as_default() as graph, tf.compat.v1.Session(graph=graph) as session:
         tf.import_graph_def(flat.graph.as_graph_def(), name="")
@@ -186,11 +190,15 @@ def _look_into(session: Any, feed: dict[str, Any], logits: str, pad_id: int) -> 
         before = session.run(logits, {**feed, name: looked_up})
         for noise in NOISE:
             noisy = np.where(real[..., None], looked_up, looked_up.dtype.type(noise))
-            changed |= np.any(session.run(logits, {**feed, name: noisy}) != before, axis=-1)
+            differs = session.run(logits, {**feed, name: noisy}) != before
+            changed |= np.any(differs.reshape(len(real), -1), axis=-1)
+    answers = session.run(logits, feed)
     attention = [
         _on_padding(weights, real)
-        for _, weights in read("Softmax", lambda op: op.outputs[0])
-        if weights.ndim >= 3 and weights.shape[-1] == real.shape[1]
+        for _, (scores, weights) in read("Softmax", lambda op: (op.inputs[0], op.outputs[0]))
+        if weights.ndim >= 3
+        and weights.shape[-1] == real.shape[1]
+        and not np.array_equal(scores, answers)  # whole answers may have as many ids as rows have positions
     ]
     flattened = [
         float(np.max(np.abs(inside[~real]), initial=0))

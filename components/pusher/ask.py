@@ -31,7 +31,7 @@ def ask(folder: Path) -> str:
         spec = json.loads((folder / IDENTITY_FILE).read_bytes())["sequence"]
         served = tf.saved_model.load(str(folder)).signatures["serving_default"]
         rows, expected = _golden(folder) if (folder / GOLDEN_PATH).exists() else ([_row(spec)], None)
-        logits = served(tf.constant(rows, tf.string))["logits"].numpy()
+        logits = served(tf.constant(rows, tf.string))["logits"].numpy().reshape(len(rows), -1)
     except Exception as error:  # TensorFlow raises whatever it meets in a damaged model
         return " ".join(f"it cannot be loaded and asked: {type(error).__name__}: {error}".split())[:300]
     if not np.all(np.isfinite(logits)):

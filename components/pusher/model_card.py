@@ -25,7 +25,8 @@ STACK = (
     "tensorflow-data-validation", "apache-beam", "ml-metadata", "numpy",
 )  # fmt: skip
 _CONFIDENCE = 0.95
-_SHARES = ("accuracy", "top3_accuracy")  # of the rows
+_CLASSES = 30  # that the card lists, at most
+_SHARES = ("accuracy", "top3_accuracy", "first_accuracy")  # of the rows
 
 
 class _Form(BaseModel):
@@ -109,12 +110,25 @@ def _spec(facts: Facts) -> SequenceSpec:
 
 def _use(facts: Facts) -> Iterator[str]:
     spec = _spec(facts)
+    classes = spec.task.classes
+    what = f"the class in `{spec.label}`" if classes else f"the first symbol of `{spec.label}`"
+    if spec.task.kind == "whole":
+        what = f"the whole of `{spec.label}`, up to {spec.task.length} symbols,"
+    answers = {
+        "first": "symbol and its probability",
+        "class": "class and its probability, and the probabilities of all classes",
+        "whole": "answer as a text, its probability and that of each position",
+    }[spec.task.kind]
     yield (
-        f"The model predicts the first symbol of `{spec.label}` from {_listed(spec.features)}, joined by "
+        f"The model predicts {what} from {_listed(spec.features)}, joined by "
         f"`{spec.separator}`. A row has up to {spec.length} symbols of a vocabulary of {spec.size}. The "
         "model takes tf.Examples (`serving_default`) or texts (`serving_text`), and returns the logits, the "
-        "symbol and its probability."
+        f"{answers}."
     )
+    if classes:
+        yield f"The {len(classes)} classes: {_listed(classes[:_CLASSES])}" + (
+            f" and {len(classes) - _CLASSES:,} more." if len(classes) > _CLASSES else "."
+        )
     yield "Use it only for rows of the kind that it was trained and evaluated on."
 
 
@@ -129,7 +143,17 @@ def _limits(facts: Facts) -> Iterator[str]:
         "- The intervals below show the uncertainty of measuring on these rows. They do not include the "
         "effect of other data or of another seed."
     )
-    yield "- It predicts one symbol, not the whole answer. It refuses longer rows and unknown symbols."
+    predicts = {
+        "first": "one symbol, not the whole answer",
+        "class": "one class",
+        "whole": "all positions of the answer at once, each without knowledge of the others",
+    }[_spec(facts).task.kind]
+    yield f"- It predicts {predicts}. It refuses longer rows and unknown symbols."
+    if (weights := facts.settings["training"].get("class_weights", "none")) != "none":
+        yield (
+            f"- It was trained with class weights ({json.dumps(weights)}), so classes that count more get "
+            "higher probabilities than their share of the rows."
+        )
     for gate, verdict in facts.gates.items():
         for check in verdict.checks:
             if check.outcome in (Outcome.WARNED, Outcome.BLOCKED):

@@ -51,6 +51,7 @@ def judge(report: EvaluationReport, settings: ReleaseGateSettings) -> Verdict:
             _accuracy(report.overall, settings),
             *_against_baselines(report.overall, settings),
             *_against_released(report.overall, settings),
+            *_of_other_tasks(report),
             *_answers(report.overall, settings),
             *_slices(report, settings),
             *_thresholds(report, settings),
@@ -112,6 +113,8 @@ def _learned(overall: SliceReport, settings: ReleaseGateSettings) -> bool:
     """
     if settings.min_gain > 0 or MAJORITY not in overall.losses:
         return False
+    if "balanced_accuracy" not in overall.metrics[CANDIDATE]:
+        return False  # whole labels are not counted by answer
     z = NormalDist().inv_cdf(_SURE)
     metrics, errors = overall.metrics, overall.standard_errors
     gain = metrics[CANDIDATE]["balanced_accuracy"] - metrics[MAJORITY]["balanced_accuracy"]
@@ -138,6 +141,18 @@ def _against_released(overall: SliceReport, settings: ReleaseGateSettings) -> It
     if BEST in overall.pairs:
         # Each release may be a little worse than the one before; a chain of them may not.
         yield _paired(overall, BEST, 2 * settings.margin, Requirement.NOT_WORSE, settings.confidence)
+
+
+def _of_other_tasks(report: EvaluationReport) -> Iterator[Check]:
+    """A model for another task is a new one: bars and baselines decide, as where nothing is live."""
+    for name, kind in report.other_task.items():
+        yield Check(
+            kind="require" if name == LIVE else "margin",
+            name=f"accuracy against {_NAMES[name]}",
+            asked="it is not judged: there is nothing to compare across tasks",
+            measured=f"{_NAMES[name]} has another task ({kind})",
+            outcome=Outcome.IGNORED,
+        )
 
 
 def _paired(

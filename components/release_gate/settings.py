@@ -1,15 +1,17 @@
 """Settings of the release gate: what a model must reach to be released."""
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from maskline.components.evaluation.report import OVERALL
 from maskline.transform.settings import Section, refusal, setting
 
-# Of all answers together, of two answers, and of one answer.
-OfAll = Literal["accuracy", "loss", "top3_accuracy", "calibration_error", "macro_f1", "balanced_accuracy"]
+# Of every task, of several answers together, of two answers, of one answer, and of whole labels.
+OfWhole = Literal["token_accuracy", "first_accuracy", "edit_distance"]
+OfEvery = Literal["accuracy", "loss", "calibration_error"]
+OfAll = Literal["top3_accuracy", "macro_f1", "balanced_accuracy"]
 OfTwo = Literal["roc_auc", "pr_auc"]
 OfOne = Literal["precision", "recall", "f1"]
 PER_ANSWER = ("precision", "recall", "f1")
@@ -25,11 +27,11 @@ class Requirement(StrEnum):
 class Threshold(Section):
     """A further bar for one metric, over all rows or in a slice."""
 
-    metric: OfAll | OfTwo | OfOne = setting(..., "the metric that the bar is for")
+    metric: OfEvery | OfAll | OfTwo | OfOne | OfWhole = setting(..., "the metric that the bar is for")
     answer: str = setting("", "the answer whose precision, recall or F1 is meant")
     slice: str = setting(OVERALL, "the slice, as `operator=+`; `operator` means each of its slices")
     min: Annotated[float, Field(ge=0)] | None = setting(
-        None, "lowest value that is allowed; only a loss can be above 1", unit="of the metric"
+        None, "lowest value that is allowed; only loss and edit distance can be above 1", unit="of the metric"
     )
     max: Annotated[float, Field(ge=0)] | None = setting(
         None, "highest value that is allowed, not below `min`", unit="of the metric"
@@ -51,11 +53,18 @@ class Threshold(Section):
     @model_validator(mode="after")
     def _can_be_met(self) -> Self:
         for key in ("min", "max", "max_worse"):
-            if self.metric != "loss" and (getattr(self, key) or 0) > 1:
+            if self.metric not in ("loss", "edit_distance") and (getattr(self, key) or 0) > 1:
                 raise refusal(key, f"{getattr(self, key):g}: {self.metric} is a share, from 0 to 1")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise refusal("min", f"{self.min:g} is above max, which is {self.max:g}; no model could pass")
         return self
+
+    def problem(self, *, whole: bool) -> str | None:
+        """Says that the metric is not measured where whole labels are predicted, or where not; or None."""
+        if self.metric in get_args(OfEvery) or whole == (self.metric in get_args(OfWhole)):
+            return None
+        kinds = "first and class" if whole else "whole"
+        return f"{self.metric} is measured where task.kind is {kinds}"
 
     def applies_to(self, name: str) -> bool:
         """Whether a slice is meant."""

@@ -1,11 +1,13 @@
 """`maskline show`: what became of a run, for who must say yes or no."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from maskline.pipeline.commands.options import root_options, settings_of_root
+from maskline.transform.errors import InputError
 
 
 @click.command()
@@ -41,4 +43,8 @@ def show(
         values = {**found.model_dump(mode="json"), "log": str(log), "working": working}
         click.echo(json.dumps({**values, "exit": int(found.exit)}, indent=1))
         return
-    Console(settings).show(found, log, working=working, epoch=checkpointed_epoch(settings))
+    console = Console(settings)
+    console.show(found, log, working=working, epoch=checkpointed_epoch(settings))
+    if settings.task.kind == "whole" and found.evaluation:
+        with suppress(InputError):  # of an earlier version, or removed by `maskline gc`
+            console.some_answers(read_answers(found))

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from maskline.pipeline.data.symbols import PADDING, SEPARATOR, UNKNOWN, Tokens, label_of, symbols_of
 from maskline.pipeline.data.tables import read_table
 from maskline.transform.errors import InputError
-from maskline.transform.features import RESERVED_NAMES
+from maskline.transform.sequence_settings import RESERVED_NAMES
 
 SHARDS, VOCABULARY, SETTINGS = "shards", "vocabulary.txt", "maskline.yaml"
 _LONG = 128  # symbols in a joined row; up to here the longest row decides sequence.length

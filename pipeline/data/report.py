@@ -1,6 +1,7 @@
 """Shows what shards hold, on a terminal of any width."""
 
 from collections import Counter
+from collections.abc import Iterator
 
 import rich.box
 from rich.console import Console, Group, RenderableType
@@ -85,19 +86,31 @@ def _histogram(lengths: Counter[int]) -> RenderableType:
 def _vocabulary(stats: DataStats) -> RenderableType:
     """How often each symbol occurs in each feature; the most frequent first."""
     together: Counter[int] = Counter()
-    for feature in stats.features.values():
+    others = {stats.spec.label} if stats.spec.task.classes else set()
+    features = {name: feature for name, feature in stats.features.items() if name not in others}
+    for feature in features.values():
         together.update(feature.ids)
-    table = _table("id", "symbol", *stats.features)
+    table = _table("id", "symbol", *features)
     for value, _ in together.most_common(_SYMBOLS):
         inside = 0 <= value < stats.spec.size
         symbol = Text(stats.spec.vocabulary[value] if inside else "outside the vocabulary")
-        table.add_row(str(value), symbol, *(_share(feature, value) for feature in stats.features.values()))
+        table.add_row(str(value), symbol, *(_share(feature, value) for feature in features.values()))
     unused = [s for i, s in enumerate(stats.spec.vocabulary) if i in stats.spec.allowed - together.keys()]
     notes = [f"and {len(together) - _SYMBOLS:,} more ids"] if len(together) > _SYMBOLS else []
     if unused:
         more = " …" if len(unused) > _SYMBOLS else ""
         notes.append(f"never used: {' '.join(map(repr, unused[:_SYMBOLS]))}{more}")
-    return Group(table, *(Text(note) for note in notes))
+    return Group(table, *(Text(note) for note in notes), *_classes(stats))
+
+
+def _classes(stats: DataStats) -> Iterator[RenderableType]:
+    """How often each class occurs; nothing where the label is of symbols."""
+    if stats.spec.task.classes:
+        feature = stats.features[stats.spec.label]
+        table = _table("id", "class", stats.spec.label)
+        for value, name in enumerate(stats.spec.answers):
+            table.add_row(str(value), Text(name), _share(feature, value))
+        yield table
 
 
 def _advice(stats: DataStats) -> Text:
@@ -129,6 +142,6 @@ def _mean(lengths: Counter[int]) -> float:
 def _table(*columns: str) -> Table:
     table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(columns):
-        numbers = index and name not in ("", "symbol")
+        numbers = index and name not in ("", "symbol", "class")
         table.add_column(name, justify="right" if numbers else "left", no_wrap=True)
     return table

@@ -15,7 +15,8 @@ from maskline.components.ingest.listing import Listing, Shard, list_shards
 from maskline.components.ingest.shards import read_shard
 from maskline.pipeline.settings.sections import DataSettings
 from maskline.transform.errors import InputError
-from maskline.transform.features import SequenceSpec
+from maskline.transform.features import RowProblem, SequenceSpec
+from maskline.transform.labels import class_ids, takes_names
 
 
 @dataclass
@@ -50,10 +51,17 @@ class DataStats:
     def add(self, values: Mapping[str, NDArray[Any]]) -> None:
         """Counts one row."""
         self.rows += 1
-        found = {name: stats.add(values.get(name)) for name, stats in self.features.items()}
+        found = {name: stats.add(self._ids(name, values.get(name))) for name, stats in self.features.items()}
         parts = [found[name] for name in self.spec.features]
         if all(parts):
             self.lengths[sum(parts) + len(parts) - 1] += 1
+
+    def _ids(self, name: str, values: NDArray[Any] | None) -> NDArray[Any] | None:
+        """A feature's ids; for a label that holds names of classes, those that they stand for."""
+        if values is None or name != self.spec.label or not takes_names(self.spec) or values.dtype != object:
+            return values
+        ids = class_ids(values.tolist(), self.spec)
+        return None if isinstance(ids, RowProblem) else np.array(ids, np.int64)
 
     def fits(self, share: float) -> int:
         """The smallest length that holds at least `share` (0 to 1) of the joined rows."""

@@ -10,6 +10,7 @@ from tfx_bsl.coders.example_coder import ExampleToNumpyDict
 from maskline.components.ingest.shards import read_shard
 from maskline.pipeline.settings.load import Loaded
 from maskline.transform.errors import InputError
+from maskline.transform.labels import takes_names
 from maskline.transform.shown import escaped, shown
 
 _SHARDS, _ROWS = 3, 100  # at most, of each of the first shards
@@ -37,12 +38,15 @@ def check(loaded: Loaded, shards: Iterable[Path]) -> None:
     spec = loaded.settings.sequence
     for index, name in enumerate(spec.features):
         _check(loaded, ("sequence", "features", index), name, kinds, rows)
-    _check(loaded, ("sequence", "label"), spec.label, kinds, rows)
+    _check(loaded, ("sequence", "label"), spec.label, kinds, rows, names=takes_names(spec))
 
 
-def _check(loaded: Loaded, path: tuple[str | int, ...], name: str, kinds: Kinds, rows: int) -> None:
+def _check(
+    loaded: Loaded, path: tuple[str | int, ...], name: str, kinds: Kinds, rows: int, *, names: bool = False
+) -> None:
+    """`names` says that the feature may hold names of classes, which are bytes."""
     found = kinds.get(name, frozenset())
-    if "int64" in found or found == {"empty"}:
+    if "int64" in found or found == {"empty"} or (names and "bytes" in found):
         return
     node = loaded.values.get(path) or loaded.values.get(path[:2])
     origin = node.source if node else "the defaults"
@@ -53,6 +57,8 @@ def _check(loaded: Loaded, path: tuple[str | int, ...], name: str, kinds: Kinds,
     if found:
         problem = f"holds {' or '.join(sorted(found))}, and int64 ids are needed"
         advice = "write the ids of a vocabulary instead, as `maskline import` does for CSV and JSON Lines"
+        if path[-1] == "label" and "bytes" in found:
+            advice = "set task.kind=class with task.classes, or write ids"
     else:
         problem = f"is in none of the first {rows:,} rows"
         close = difflib.get_close_matches(name, list(kinds), n=1)

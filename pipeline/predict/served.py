@@ -21,7 +21,7 @@ EXAMPLES, TEXT = "serving_default", "serving_text"
 
 
 class Answers(NamedTuple):
-    """What a model answers: [batch] symbols, [batch] probabilities, [batch, vocabulary] logits if asked."""
+    """What a model answers: [batch] symbols, [batch] probabilities, [batch, …] logits if asked."""
 
     symbols: list[str]
     probabilities: NDArray[np.float32]
@@ -131,7 +131,8 @@ class Signature:
             symbols, probabilities, *logits = self._session.run(self._feed, values, self._fetch)
         except Refused as error:
             raise Refused(_in_a_line(error)) from None
-        return Answers([symbol.decode() for symbol in symbols], probabilities, logits[0] if logits else None)
+        flat = logits[0].reshape(len(symbols), -1) if logits else None
+        return Answers([symbol.decode() for symbol in symbols], probabilities, flat)
 
 
 def _in_a_line(error: Exception) -> str:

@@ -29,7 +29,8 @@ from maskline.components.ingest.encoding import is_sequence_example, oddity
 from maskline.components.ingest.shards import CorruptShard, read_shard
 from maskline.pipeline.predict.served import EXAMPLES, Signature
 from maskline.pipeline.schedule.scoring import Drift, Question, Score
-from maskline.transform.features import SequenceSpec, row_problem
+from maskline.transform.features import RowProblem, SequenceSpec, row_problem
+from maskline.transform.labels import class_ids, takes_names
 from maskline.transform.names import IDENTITY_FILE
 
 _BATCH = 1024  # rows that the model is asked at once
@@ -56,10 +57,15 @@ def score(folder: Path, question: Question) -> Score:
     rows = right = 0
     for batch in _batches(question):
         answers = served.ask([row.data for row in batch]).symbols
-        labels = [own.vocabulary[row.ids[own.label][0]] for row in batch]
+        labels = [_label(row.ids[own.label], own) for row in batch]
         right += sum(answer == label for answer, label in zip(answers, labels, strict=True))
         rows += len(batch)
     return Score(rows=rows, right=right, drift=tuple(_drift(question)))
+
+
+def _label(ids: list[int], spec: SequenceSpec) -> str:
+    """The answer that is right."""
+    return spec.text_of(ids) if spec.task.kind == "whole" else spec.answers[ids[0]]
 
 
 def _drift(question: Question) -> Iterator[Drift]:
@@ -130,6 +136,10 @@ def _good(data: bytes, sequence: SequenceSpec) -> _Row | None:
     if is_sequence_example(data) or oddity(data, names):
         return None
     ids = {name: _ids(values[name]) for name in names if name in values}
+    label = values.get(sequence.label)
+    if takes_names(sequence) and label is not None and label.dtype == object:
+        named = class_ids(label.tolist(), sequence)
+        ids[sequence.label] = None if isinstance(named, RowProblem) else named
     if row_problem(ids, names, sequence):
         return None
     return _Row(data, {name: found for name, found in ids.items() if found is not None})

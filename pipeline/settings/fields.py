@@ -66,7 +66,8 @@ def holds_others(annotation: Any) -> bool:
 def is_path(path: Sequence[str]) -> bool:
     """True for a setting whose text is a path."""
     found = find(path)
-    return tuple(path) == ("sequence", "vocabulary") or (found is not None and found[0] is Path)
+    is_list = tuple(path) in (("sequence", "vocabulary"), ("task", "classes"))
+    return is_list or (found is not None and found[0] is Path)
 
 
 def keys(section: type[Section]) -> Mapping[str, FieldInfo]:
@@ -90,6 +91,9 @@ def find(path: Sequence[str | int]) -> tuple[Any, Sequence[Any]] | None:
     metadata: Sequence[Any] = ()
     for key in path:
         annotation, metadata = _bare(annotation, metadata)
+        # Of a choice between words and a mapping, such as `training.class_weights`, the mapping has keys.
+        mappings = [part for part in get_args(annotation) if get_origin(part) is dict]
+        annotation = mappings[0] if len(mappings) == 1 else annotation
         if is_section(annotation):
             info = keys(annotation).get(str(key))
             if info is None:

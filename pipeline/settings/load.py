@@ -15,11 +15,12 @@ from maskline.pipeline.settings.sources import Given, from_options, nested, read
 from maskline.pipeline.settings.values import Origin, YamlNode, merge, tree
 from maskline.trainer.settings import preset_values
 from maskline.transform.errors import InputError
-from maskline.transform.symbols import read_vocabulary
+from maskline.transform.symbols import class_problem, read_vocabulary, symbol_problem
 
 DEFAULT_FILE = Path("maskline.yaml")
 _DEFAULTS = Origin("default", "the defaults")
-_VOCABULARY = ("sequence", "vocabulary")
+# Lists that may stand in a file of their own, and what says why an entry of it is not allowed.
+_LISTS = {("sequence", "vocabulary"): symbol_problem, ("task", "classes"): class_problem}
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def load_with_sources(file: Path | None = None, overrides: Sequence[str] = (), *
 
     Args:
       file: a YAML file; without it `maskline.yaml` here where there is one, else the defaults. Paths
-        in it are relative to its folder; a vocabulary may be the path of a file, a symbol a line.
+        in it are relative to its folder; a vocabulary may be the path of a file, a symbol a line, and
+        so may the classes.
       overrides: `path.to.key=value`. The value is text, a number, true or false as in YAML 1.2, or a
         list or mapping in brackets. Paths are relative to the working folder.
       options: `data` and `root`, paths, and `span`, that win over both.
@@ -93,7 +95,7 @@ def validated(base: Given, options: Given, file: Path | None) -> Loaded:
     if preset := preset_values(values.plain()):
         name = f"preset {values.plain()['model']['preset']}"
         values = merge(tree(preset, Origin("preset", name)), values)
-    values = _with_vocabulary(values)
+    values = _with_lists(values)
     try:
         settings = Settings.model_validate_json(json.dumps(values.plain()), strict=True)
     except ValidationError as error:
@@ -103,13 +105,15 @@ def validated(base: Given, options: Given, file: Path | None) -> Loaded:
     return Loaded(settings, file, values, base, options)
 
 
-def _with_vocabulary(values: YamlNode) -> YamlNode:
-    """With the symbols of a separate file, one symbol per line."""
-    node = values.get(_VOCABULARY)
-    if node is None or not isinstance(node.value, str):
-        return values
-    try:
-        symbols = read_vocabulary(Path(node.value))
-    except InputError as error:
-        raise node.source.refuse(f"sequence.vocabulary: {error}") from None
-    return merge(values, nested(_VOCABULARY, YamlNode(symbols, node.source, node.value)))
+def _with_lists(values: YamlNode) -> YamlNode:
+    """With the symbols or classes of a separate file, one on each line."""
+    for path, problem_of in _LISTS.items():
+        node = values.get(path)
+        if node is None or not isinstance(node.value, str):
+            continue
+        try:
+            names = read_vocabulary(Path(node.value), problem_of)
+        except InputError as error:
+            raise node.source.refuse(f"{'.'.join(path)}: {error}") from None
+        values = merge(values, nested(path, YamlNode(names, node.source, node.value)))
+    return values

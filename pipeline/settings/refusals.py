@@ -13,6 +13,8 @@ from maskline.transform.shown import shortened, shown
 
 Path = tuple[str | int, ...]
 
+_BRANCHES = ("literal[", "dict[")  # how pydantic names those of a union of words and a mapping
+
 
 def first_refusal(error: ValidationError, values: YamlNode) -> InputError:
     """The first mistake, in the order of the file.
@@ -76,6 +78,8 @@ def _known(location: Path, values: YamlNode) -> Path:
     known: Path = ()
     for key in location:
         longer = (*known, key)
+        if str(key).startswith(_BRANCHES):
+            break
         if fields.find(longer) is None and values.get(longer) is None:
             break
         known = longer

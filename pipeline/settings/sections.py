@@ -1,9 +1,10 @@
 """The one validated object that configures a run, composed of the settings of each part."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from maskline.components.data_gate.rules import DataGateSettings
 from maskline.components.evaluation.settings import EvaluationSettings
@@ -16,11 +17,20 @@ from maskline.pipeline.settings.engine import BeamSettings
 from maskline.pipeline.settings.notify import NotifySettings
 from maskline.pipeline.settings.schedule import RetrainingSettings
 from maskline.pipeline.settings.tracking import TrackingSettings
-from maskline.trainer.settings import ModelSettings, TrainingSettings, check_buckets, check_size
+from maskline.trainer.settings import (
+    ModelSettings,
+    TrainingSettings,
+    check_buckets,
+    check_classes,
+    check_queries,
+    check_size,
+)
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
+from maskline.transform.sequence_settings import SequenceSettings
 from maskline.transform.settings import Section, refusal, setting
 from maskline.transform.shown import escaped, shown
+from maskline.transform.task import TaskSpec
 
 
 class DataSettings(Section):
@@ -104,12 +114,16 @@ class DataSettings(Section):
 class Settings(Section):
     """Everything that a run depends on."""
 
+    model_config = ConfigDict(ignored_types=(cached_property,))
+
     root: Path = setting(
         Path("maskline-root"),
         "the directory of everything that runs write, with the metadata store and `serving/`",
     )
     data: DataSettings = DataSettings()
-    sequence: SequenceSpec = SequenceSpec()
+    # `sequence` below joins these two.
+    sequence_section: SequenceSettings = Field(SequenceSettings(), alias="sequence")
+    task: TaskSpec = TaskSpec()
     data_gate: DataGateSettings = DataGateSettings()
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
@@ -126,6 +140,8 @@ class Settings(Section):
     def _fit_together(self) -> Self:
         check_buckets(self.model, self.training, self.sequence)
         check_size(self.model, self.sequence)
+        check_queries(self.model, self.sequence)
+        check_classes(self.training, self.sequence)
         for index, chosen in enumerate(self.evaluation.slices or ()):
             if problem := chosen.problem(self.sequence):
                 raise refusal(f"evaluation.slices.{index}", problem)
@@ -136,14 +152,28 @@ class Settings(Section):
 
     def _problem(self, bar: Threshold) -> str | None:
         """Says where a bar is for what no row can ever be, or None."""
-        if bar.answer and bar.answer not in self.sequence.ids:
-            return f"answer '{bar.answer}' is not in the vocabulary"
+        if problem := bar.problem(whole=self.task.kind == "whole"):
+            return problem
+        if bar.answer and bar.answer not in self.sequence.answer_ids:
+            where = "one of task.classes" if self.task.classes else "in the vocabulary"
+            return f"answer '{bar.answer}' is not {where}"
         names = {f"{s.name}={value}" for s in self.slices for value in s.values} | {
             s.name for s in self.slices
         }
         if bar.slice and bar.slice not in names:
             return f"no slice '{bar.slice}'; there are {', '.join(sorted(names))}"
         return None
+
+    @cached_property
+    def sequence(self) -> SequenceSpec:
+        """The language of the data and what is predicted from them, as the rooms take it."""
+        values = {name: getattr(self.sequence_section, name) for name in SequenceSettings.model_fields}
+        return SequenceSpec(**values, task=self.task)
+
+    def plain(self) -> dict[str, Any]:
+        """All sections by the names that a user writes, in JSON's types; the task stands in `sequence`."""
+        values = self.model_dump(mode="json", exclude={"sequence_section", "task"})
+        return values | {"sequence": self.sequence.model_dump(mode="json")}
 
     @property
     def slices(self) -> tuple[SliceSpec, ...]:

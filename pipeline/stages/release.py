@@ -89,11 +89,12 @@ def _provenance(settings: Settings, source: SourceCode) -> Provenance:
     DataGate's settings are left out too: a model stays the same if other settings let its rows pass again
     (`AcceptedStrategy`). The gate's verdict says what it asked of the rows.
     """
-    sections = {"sequence", "model", "training", "evaluation", "release_gate", "model_checks"}
+    sections = {"model", "training", "evaluation", "release_gate", "model_checks"}
     part = {"pattern", "presplit", "eval_percent", "test_share", "min_test_rows", "on_corrupt", "window"}
     path = settings.data.path
     return Provenance(
-        settings=settings.model_dump(mode="json", include={**dict.fromkeys(sections, True), "data": part}),
+        settings=settings.model_dump(mode="json", include={**dict.fromkeys(sections, True), "data": part})
+        | {"sequence": settings.sequence.model_dump(mode="json")},
         code={"training": source.of("transform", "trainer"), "gates": source.of("components")},
         spans="/".join(split_pattern(path)[1]) if is_pattern(path) else "",
     )

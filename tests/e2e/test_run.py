@@ -190,6 +190,8 @@ with session.graph.as_default():
     graph = tf.compat.v1.saved_model.loader.load(session, ["serve"], sys.argv[1]).signature_def
 served = tf.saved_model.load(sys.argv[1]).signatures
 def plain(value):
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
     return value.decode() if isinstance(value, bytes) else value
 def in_python(signature, inputs):
     answers = served[signature](tf.constant(inputs, tf.string))

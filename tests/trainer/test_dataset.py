@@ -130,9 +130,22 @@ def test_buckets_cut_rows_and_pass_on_what_fills_no_batch(lengths):
 
 
 def test_in_order_is_all_of_them():
-    x, y = (
+    x, y, weights = (
         np.concatenate(parts)
         for parts in zip(*in_order(ROWS, batch_size=64).as_numpy_iterator(), strict=True)
     )
     np.testing.assert_array_equal(x, ROWS.x)
     np.testing.assert_array_equal(y, ROWS.y)
+    np.testing.assert_array_equal(weights, np.ones(200, np.float32))
+
+
+def test_weights_of_classes_are_those_of_rows_and_fill_rows_have_none():
+    of_class = RNG.uniform(0.5, 2, 20).astype(np.float32)
+    [(_, y, weights, count)] = stacks(
+        ROWS, steps=30, batch_size=7, lengths=(5,), seed=3, epoch=lambda: 0, class_weights=of_class
+    ).as_numpy_iterator()
+    assert (count, weights.size) == (29, 210)
+    np.testing.assert_array_equal(weights.ravel()[:200], of_class[y.ravel()[:200]])
+    assert not weights.ravel()[200:].any()
+    held_out = [w for _, _, w in in_order(ROWS, class_weights=of_class).as_numpy_iterator()]
+    np.testing.assert_array_equal(np.concatenate(held_out), of_class[ROWS.y])

@@ -67,7 +67,7 @@ def test_load_model_takes_a_version_or_a_file(saved):
 
 
 def test_the_face_is_what_it_says():
-    assert maskline.__all__ == ["layers", "load_model", "mask_findings"]
+    assert maskline.__all__ == ["label_findings", "layers", "load_model", "mask_findings"]
     assert set(maskline.__all__) <= set(dir(maskline))
     assert maskline.layers.PaddingMask().compute_mask(keras.ops.array([[3, 0]])).numpy().tolist() == [
         [True, False]

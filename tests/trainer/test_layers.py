@@ -17,6 +17,7 @@ from maskline.trainer.layers import (
     MaskedSelfAttention,
 )
 from maskline.trainer.masking import PaddingMask
+from maskline.trainer.positions import AnswerPositions
 
 MASK = np.array([[True, True, True, False], [True, False, False, False], [False] * 4])
 RNG = np.random.default_rng(0)
@@ -156,7 +157,8 @@ LAYERS: dict[Any, Any] = {
         "residual": True, "initializer": "identity", "mask_axis": "queries", "rezero": False,
     },
     FlattenRows: {"rezero": False},
-    MaskedPooling: {"queries": 3},
+    MaskedPooling: {"queries": 4, "positions": 2},
+    AnswerPositions: {},
 }  # fmt: skip
 
 

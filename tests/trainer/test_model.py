@@ -11,8 +11,10 @@ from maskline.trainer.model import build_model
 from maskline.trainer.settings import PRESETS, TrainerSettings
 from maskline.trainer.size import parameters
 from maskline.transform.features import SequenceSpec
+from maskline.transform.task import TaskSpec
 
 SPEC = SequenceSpec()
+WHOLE = SequenceSpec(task=TaskSpec(kind="whole", length=5))
 
 
 def built(preset):
@@ -97,3 +99,22 @@ def test_saved_model_answers_the_same(model, tmp_path):
     model.save(tmp_path / "model.keras")
     copy = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(copy(ids), model(ids))
+
+
+@pytest.mark.parametrize("preset", ["default", "length-free"])
+def test_whole_answers_have_positions_that_no_padding_reaches(preset, tmp_path):
+    keras.utils.set_random_seed(0)
+    settings = TrainerSettings.model_validate({"model": {"preset": preset}})
+    whole = build_model(WHOLE, settings.model)
+    assert whole.count_params() == parameters(WHOLE, settings) <= 49_145
+    rng = np.random.default_rng(0)
+    x = np.where(np.arange(20) < rng.integers(1, 21, (8, 1)), rng.integers(2, 20, (8, 20)), 0)
+    logits = whole.predict(x, verbose=0)
+    assert logits.shape == (8, 5, 20)
+    assert not mask_findings(whole, x)
+    # A row of one symbol is the same average for every query, and its positions differ all the same.
+    [of_one] = whole.predict(np.array([[7] * 5 + [0] * 15]), verbose=0)
+    assert len(np.unique(of_one, axis=0)) == 5
+    whole.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again.predict(x, verbose=0), logits)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from maskline.trainer.stepping import SteppingModel
+from maskline.trainer.stepping import CountedAccuracy, SteppingModel
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.integers(0, 9, (2, 8, 5)).astype("int32")
@@ -22,10 +22,10 @@ def model_of(kind):
     model.compile(
         keras.optimizers.Adam(0.1),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight"),
-        weighted_metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        weighted_metrics=[CountedAccuracy(name="accuracy")],
         jit_compile=False,
     )
-    model.evaluate(X[0], Y[0], verbose=0)
+    model.evaluate(X[0], Y[0], sample_weight=np.ones(8, "float32"), verbose=0)
     model.optimizer.build(model.trainable_variables)
     return model
 
@@ -43,3 +43,21 @@ def test_steps_are_those_of_keras_and_filled_up_rows_have_no_effect(junk):
     for one, other in zip(stepping.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
     assert history["rows"] == [11]
+
+
+def test_weights_of_rows_change_the_loss_and_no_metric_however_rows_are_divided():
+    """The loss is the mean by weight over all rows; the accuracy counts rows, whatever their weight."""
+    x, y = X.reshape(-1, 5), Y.reshape(-1)
+    weights = np.array([3, 0.5, 0, 1])[y].astype("float32")
+    model = model_of(SteppingModel)
+    logits = model.predict(x, verbose=0)
+    losses = keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True).numpy()
+    expected = {
+        "loss": np.sum(losses * weights) / np.sum(weights),
+        "accuracy": np.mean((logits.argmax(-1) == y)[weights > 0]),
+        "rows": np.sum(weights > 0),
+    }
+    for size in (16, 7, 1):
+        rows = tf.data.Dataset.from_tensor_slices((x, y, weights)).batch(size)
+        found = model.evaluate(rows, verbose=0, return_dict=True)
+        assert found == pytest.approx(expected, rel=1e-5), size

@@ -7,10 +7,13 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec, make_schema, row_problem, schema_problem, tokenize
+from maskline.transform.labels import class_ids
+from maskline.transform.task import TaskSpec
 from tests.support import GOOD, REPOSITORY
 
 SPEC = SequenceSpec()
 ALL = ("defs", "op", "res")
+CLASSES = SequenceSpec(task=TaskSpec(kind="class", classes=("ham", "spam")))
 
 
 def test_reference_language():
@@ -131,3 +134,56 @@ def test_curated_schema_is_the_reference_language():
 )
 def test_schema_that_disagrees_is_named(text, problem):
     assert problem in schema_problem(text_format.Parse(text, schema_pb2.Schema()), SPEC)
+
+
+def test_without_a_task_a_spec_is_written_and_hashed_as_before_there_were_tasks():
+    assert "task" not in SPEC.model_dump()
+    assert SPEC.digest == "497ea9232adb16fd"
+    again = SequenceSpec.model_validate_json(CLASSES.model_dump_json())
+    assert again == CLASSES == SequenceSpec.of_export(CLASSES.model_dump())
+    assert again.digest != SPEC.digest
+    assert again.vocabulary_digest() != SPEC.vocabulary_digest()
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [
+        ([0], None),
+        ([1], None),
+        ([2], "feature 'res' holds id 2; allowed are 0…1, the places in task.classes"),
+        ([-1], "feature 'res' holds id -1; allowed are 0…1, the places in task.classes"),
+        ([0, 1], "feature 'res' holds 2 classes ([0, 1]); a row has one"),
+        ([], "feature 'res' is missing or empty; at least one id is needed"),
+        (None, "feature 'res' is not a list of int64 ids"),
+    ],
+)
+def test_a_label_of_a_class(label, text):
+    problem = row_problem(GOOD | {"res": label}, ALL, CLASSES)
+    assert (problem.text if problem else None) == text
+
+
+def test_classes_by_name():
+    assert class_ids([b"spam", b"ham"], CLASSES) == [1, 0]
+    assert class_ids([b"spma"], CLASSES) == (
+        "not a class",
+        "feature 'res' holds a class: 'spma' is not one of task.classes; nearest are 'spam'",
+    )
+    assert class_ids([b"\xff"], CLASSES)[0] == "not a class"
+
+
+def test_the_schema_of_a_class_allows_one_of_the_classes():
+    [label] = [feature for feature in make_schema(CLASSES).feature if feature.name == "res"]
+    assert (label.value_count.min, label.value_count.max) == (1, 1)
+    assert (label.int_domain.min, label.int_domain.max) == (0, 1)
+    assert schema_problem(make_schema(CLASSES), CLASSES) is None
+    wider = "feature 'res' allows ids up to 19, task.classes end at 1"
+    assert schema_problem(make_schema(SPEC), CLASSES) == wider
+
+
+def test_a_whole_label_has_a_longest_length():
+    spec = SequenceSpec(task=TaskSpec(kind="whole", length=2))
+    assert row_problem(GOOD, ALL, spec) is None
+    too_long = row_problem(GOOD | {"res": [12, 13, 14]}, ALL, spec)
+    assert too_long.text == "feature 'res' holds 3 ids; allowed are 2 (task.length)"
+    [label] = [feature for feature in make_schema(spec).feature if feature.name == "res"]
+    assert label.value_count.max == 2

@@ -6,6 +6,7 @@ from maskline.components.verdict import Check
 from maskline.pipeline.report.blocks import Figure, Grid, ReportSection, Table, Words, plain
 from maskline.pipeline.report.facts import RunFacts
 from maskline.pipeline.report.plots import ABOVE, Ink, bars_across, draw
+from maskline.transform.features import SequenceSpec
 from maskline.transform.names import Node
 
 _SYMBOLS = 20  # of a feature, in a figure
@@ -93,13 +94,13 @@ def _symbols(section: ReportSection, known: RunFacts, prefix: str) -> None:
         section.missing(
             "There is no earlier span to compare the symbols with, so the figures show shares alone."
         )
-    vocabulary = known.settings.sequence.vocabulary
+    spec = known.settings.sequence
     for number, feature in enumerate(sorted(known.counts.features)):
         ours = known.counts.features[feature]
         theirs = known.counts_before.features.get(feature, {}) if known.counts_before else {}
         if ours:
             section.blocks.append(
-                _feature(feature, ours, theirs, vocabulary, checks.get(feature), f"{prefix}symbols-{number}")
+                _feature(feature, ours, theirs, spec, checks.get(feature), f"{prefix}symbols-{number}")
             )
 
 
@@ -112,7 +113,7 @@ def _feature(
     feature: str,
     ours: dict[str, int],
     theirs: dict[str, int],
-    vocabulary: tuple[str, ...],
+    spec: SequenceSpec,
     check: Check | None,
     name: str,
 ) -> Figure:
@@ -121,8 +122,8 @@ def _feature(
         return {value: count / total for value, count in counts.items()}
 
     def symbol(value: str) -> str:
-        known = value.isdecimal() and int(value) < len(vocabulary)
-        return f"'{plain(vocabulary[int(value)])[:24]}'" if known else f"id {value}"
+        named = spec.named(feature, int(value)) if value.isdecimal() else None
+        return f"id {value}" if named is None else f"'{plain(named)[:24]}'"
 
     now, before = shares(ours), shares(theirs)
     values = sorted(now.keys() | before.keys(), key=lambda v: (-max(now.get(v, 0), before.get(v, 0)), v))

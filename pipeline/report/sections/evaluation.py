@@ -30,7 +30,7 @@ _SHORT = {
     MAJORITY: "most frequent answer",
     LINEAR: "linear model",
 }
-_SHARES = ("accuracy", "top3_accuracy")
+_SHARES = ("accuracy", "top3_accuracy", "first_accuracy")
 _SLICES, _ANSWERS = 30, 24  # in a figure
 
 
@@ -285,6 +285,9 @@ def _power(report: EvaluationReport, confidence: float, margin: float, prefix: s
 
 
 def _confusion(section: ReportSection, report: EvaluationReport, prefix: str) -> None:
+    if "edit_distance" in report.overall.metrics[CANDIDATE]:
+        section.missing("Whole labels have no confusion matrix: nearly all of them are different.")
+        return
     if not report.confusion:
         section.missing(
             "The confusion matrix is not recorded: an earlier version of maskline measured this model."

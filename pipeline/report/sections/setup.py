@@ -61,7 +61,7 @@ def _defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The defaults of the settings that are there; a preset's where one is set."""
     preset = settings.get("model.preset")
     default = Settings.model_validate({"model": {"preset": preset}} if preset else {})
-    return {k: v for k, v in flat(default.model_dump(mode="json")) if k in settings}
+    return {k: v for k, v in flat(default.plain()) if k in settings}
 
 
 def _differing(title: str, before: Mapping[str, Any], now: Mapping[str, Any], other: str) -> Table | Words:

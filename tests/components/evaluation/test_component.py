@@ -1,15 +1,23 @@
 """The Evaluator pools the eval rows of several ingests, where that is asked."""
 
+import json
+import shutil
+
 import pytest
 
+from maskline.components.evaluation.quality import quality
 from maskline.transform.features import SequenceSpec
+from maskline.transform.names import IDENTITY_FILE
 from tests.conftest import Finished
 
 pytestmark = pytest.mark.slow
 
 
 def test_eval_rows_of_all_ingests_are_pooled(finished: Finished, tmp_path):
-    """Twice the same rows: twice as many of each count, and the same metrics."""
+    """Twice the same rows: twice as many of each count, and the same metrics.
+
+    The live model is there for another task: it is neither asked nor compared.
+    """
     from tfx.types import standard_artifacts
 
     from maskline.components.evaluation.component import Executor
@@ -36,6 +44,7 @@ def test_eval_rows_of_all_ingests_are_pooled(finished: Finished, tmp_path):
             "examples": examples,
             "training_examples": examples,
             "model": [artifact(standard_artifacts.Model, model)],
+            "live_model": [artifact(standard_artifacts.Model, _for_classes(model, tmp_path / "live"))],
         },
         {"evaluation": [artifact(standard_artifacts.ModelEvaluation, tmp_path)]},
         {"sequence": SequenceSpec().model_dump_json(), "slices": "[]", "settings": "{}"},
@@ -47,6 +56,21 @@ def test_eval_rows_of_all_ingests_are_pooled(finished: Finished, tmp_path):
     right = {symbol: counts.right for symbol, counts in single.classes[CANDIDATE].items()}
     doubled = {symbol: counts.right for symbol, counts in pooled.classes[CANDIDATE].items()}
     assert doubled == {symbol: 2 * count for symbol, count in right.items()}
+    assert read_evaluation(tmp_path).other_task == {"live": "class"}
+    assert set(pooled.metrics) == {CANDIDATE, "majority", "linear"}
+    assert "The live model has another task (class), so it was not compared." in quality(
+        read_evaluation(tmp_path)
+    )
+
+
+def _for_classes(model, target):
+    """A copy of a model that says it is for classes."""
+    shutil.copytree(model, target)
+    file = target / "Format-Serving" / IDENTITY_FILE
+    known = json.loads(file.read_text())
+    known["sequence"]["task"] = {"kind": "class", "classes": ["a", "b"]}
+    file.write_text(json.dumps(known))
+    return target
 
 
 @pytest.mark.parametrize(

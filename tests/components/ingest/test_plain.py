@@ -11,6 +11,7 @@ from maskline.components.ingest.plain import good_rows
 from maskline.components.ingest.rows import read_row
 from maskline.components.ingest.shards import MAX_RECORD, Block, _whole_records
 from maskline.transform.features import SequenceSpec
+from maskline.transform.task import TaskSpec
 from tests.fuzz import cases
 from tests.support import GOOD, _field, example, tfrecord
 
@@ -44,6 +45,28 @@ lists = st.lists(ids, max_size=200)
 def test_ids_of_several_bytes_and_lists_of_any_length(rows):
     data = [example(**row) for row in rows]
     assert good(data, LARGE) == by_row(data, LARGE)
+
+
+CLASSES = LARGE.model_copy(update={"task": TaskSpec(kind="class", classes=[str(n) for n in range(300)])})
+
+
+@cases(60)
+@given(labels=st.lists(st.lists(st.sampled_from([0, 3, 9, 299, 300, -1]), max_size=3), max_size=6))
+def test_a_class_is_one_id_among_the_classes_whatever_it_is_in_the_vocabulary(labels):
+    data = [example(a=[5], b=[6], a_b=label) for label in labels]
+    assert good(data, CLASSES) == by_row(data, CLASSES)
+    assert good(data, CLASSES) == [len(label) == 1 and 0 <= label[0] < 300 for label in labels]
+
+
+WHOLE = LARGE.model_copy(update={"task": TaskSpec(kind="whole", length=3)})
+
+
+@cases(60)
+@given(labels=st.lists(st.lists(st.sampled_from([0, 3, 9, 70_000]), max_size=5), max_size=6))
+def test_a_whole_label_is_as_long_as_allowed(labels):
+    data = [example(a=[5], b=[6], a_b=label) for label in labels]
+    assert good(data, WHOLE) == by_row(data, WHOLE)
+    assert good(data, WHOLE) == [1 <= len(label) <= 3 and not {9, 70_000} & set(label) for label in labels]
 
 
 def row(packed):

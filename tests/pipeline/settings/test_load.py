@@ -13,6 +13,8 @@ from maskline.trainer.settings import PRESETS
 from maskline.transform.errors import InputError
 from tests.support import REPOSITORY
 
+CLASSES = ("task.kind=class", "task.classes=[a, b]")
+
 
 def test_file_in_the_repository_holds_the_defaults():
     fields = {"exclude": {"root": True, "data": {"path": True, "schema_file": True}}}
@@ -95,6 +97,40 @@ def test_preset_sets_what_is_not_given(elsewhere):
             ["cluster.node.tolerations=[{operator: Equal, value: a100}]"],
             "--set: cluster.node.tolerations.0.key: operator Equal needs the key of the taint",
         ),
+        (["task.kind=each"], "--set: task.kind: 'each' is not allowed; it must be first, class or whole"),
+        (["task.length=5"], "--set: task.length: task.kind is first; only `whole` has a length"),
+        (
+            ["task.kind=whole", "model.queries=0"],
+            "model.queries: 0 flattens the row; task.kind=whole needs at least 1 for each position",
+        ),
+        (
+            ["task.kind=whole", "release_gate.thresholds=[{metric: macro_f1, min: 0.5}]"],
+            "release_gate.thresholds.0: macro_f1 is measured where task.kind is first and class",
+        ),
+        (
+            ["release_gate.thresholds=[{metric: edit_distance, max: 2}]"],
+            "release_gate.thresholds.0: edit_distance is measured where task.kind is whole",
+        ),
+        (["task.kind=class"], "task.classes: [] are too few: give the classes, at least two"),
+        (["task.classes=[a, b]"], "task.classes: task.kind is first, which has no classes"),
+        ([*CLASSES, "task.classes=[a, b, a]"], "task.classes: classes 0 and 2 are both 'a'"),
+        ([*CLASSES, "task.classes=[a, ' b']"], "class 1: ' b' begins or ends with white space"),
+        ([*CLASSES, "task.classes=[a, ' ']"], "class 1: ' ' begins or ends with white space"),
+        (["training.class_weights=balanced"], "training.class_weights: task.kind is first, which has no"),
+        ([*CLASSES, "training.class_weights.c=2"], "training.class_weights: 'c' is not one of task.classes"),
+        (
+            [*CLASSES, "training.class_weights={a: 0}"],
+            "training.class_weights: {a: 0} is not allowed; it must be none or balanced or a mapping of",
+        ),
+        (
+            [*CLASSES, "evaluation.slices=[{name: s, feature: res, begins: [c]}]"],
+            "evaluation.slices.0: slice 's': 'c' is not one of task.classes",
+        ),
+        (
+            [*CLASSES, "release_gate.thresholds=[{metric: f1, answer: '1', min: 0.5}]"],
+            "release_gate.thresholds.0: answer '1' is not one of task.classes",
+        ),
+        (["sequence.task={kind: class}"], "sequence.task: no such setting"),
     ],
 )
 def test_settings_that_do_not_fit_together(elsewhere, overrides, problem):
@@ -134,6 +170,20 @@ def test_command_line_wins_over_file(elsewhere):
     config = load(overrides=["training.epochs=7", "data.path=x", "model.width=9"], root="other", data="d")
     assert (config.training.epochs, config.training.seed, config.model.width) == (7, 4, 9)
     assert (config.root, config.data.path) == (elsewhere / "other", elsewhere / "d")
+
+
+def test_classes_may_be_a_file_and_join_the_sequence(elsewhere):
+    (elsewhere / "classes.txt").write_text("all clear\nalarm\n")
+    (elsewhere / "my.yaml").write_text("task: {kind: class, classes: classes.txt}")
+    config = load(elsewhere / "my.yaml", ["training.class_weights.alarm=3"])
+    assert config.sequence.answers == config.sequence.task.classes == ("all clear", "alarm")
+    assert config.training.class_weights == {"alarm": 3}
+    (elsewhere / "classes.txt").write_text("alarm\n\n")
+    with pytest.raises(InputError, match=r"my.yaml:1: task.classes: .*line 2: is empty; a class is needed"):
+        load(elsewhere / "my.yaml")
+    (elsewhere / "classes.txt").write_text("alarm\nclear\nalarm\n")
+    with pytest.raises(InputError, match=r"classes.txt: lines 1 and 3 both hold 'alarm'"):
+        load(elsewhere / "my.yaml")
 
 
 def test_vocabulary_may_be_a_file(elsewhere):

@@ -1,0 +1,86 @@
+"""`task.kind: class`: classes by name and by id go in, and a model that answers with names comes out."""
+
+import json
+import random
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.e2e.test_run import SERVER
+from tests.support import environment, maskline, show, versions, write_shard
+
+pytestmark = pytest.mark.slow
+
+CLASSES = ["all clear", "warning", "alarm"]  # none of them is a symbol of the vocabulary
+SETTINGS = """
+root: here
+data: {path: shards, pattern: "part-*", eval_percent: 30, min_test_rows: 50}
+sequence: {features: [signs], label: state, length: 6, separator: sep, padding: <pad>,
+           vocabulary: [<pad>, sep, calm, smoke, fire]}
+task: {kind: class, classes: classes.txt}
+data_gate: {max_bad_rows: 0.05}
+model: {width: 8, hidden: [16]}
+training: {epochs: 12, batch_size: 16, learning_rate: 0.02, class_weights: balanced}
+evaluation: {slices: [{name: state, feature: state, begins: [alarm]}]}
+release_gate: {min_accuracy: 0.9, thresholds: [{metric: f1, answer: alarm, min: 0.8}]}
+"""
+
+
+def row(rng):
+    """Fire is an alarm, smoke without fire a warning; most rows are neither."""
+    signs = [rng.choice([2, 2, 2, 2, 2, 2, 3, 4]) for _ in range(rng.randint(1, 6))]
+    return {"signs": signs, "state": [2 if 4 in signs else 1 if 3 in signs else 0]}
+
+
+def test_classes_from_shards_to_a_model_that_answers_in_words(tmp_path):
+    rng = random.Random(0)
+    write_shard(tmp_path / "shards/part-ids", [row(rng) for _ in range(250)])
+    named = [row(rng) for _ in range(250)]
+    bad: list[dict[str, Any]] = [
+        {"signs": [2], "state": ["alarn"]},
+        {"signs": [2], "state": [3]},
+        {"signs": [2], "state": [0, 1]},
+    ]
+    named = [{**one, "state": [CLASSES[one["state"][0]]]} for one in named]
+    write_shard(tmp_path / "shards/part-names", [*named, *bad])
+    (tmp_path / "classes.txt").write_text("\n".join(CLASSES))
+    config = tmp_path / "states.yaml"
+    config.write_text(SETTINGS)
+
+    done = maskline("run", "--config", config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert versions(tmp_path / "here") == ["1"]
+    shard = tmp_path / "shards/part-names"
+    assert (
+        f"{shard}: record 250: feature 'state' holds a class: 'alarn' is not one of task.classes; "
+        "nearest are 'alarm'" in done.stdout
+    )
+    assert f"{shard}: record 252: feature 'state' holds 2 classes ([0, 1]); a row has one" in done.stdout
+
+    shown = show(tmp_path / "here")
+    assert shown["metrics"]["candidate"]["accuracy"] >= 0.9
+    [overall] = [part for part in shown["evaluation"]["slices"] if not part["name"]]
+    assert set(overall["classes"]["candidate"]) <= set(CLASSES)
+    card = (tmp_path / "here/serving/maskline/1/MODEL_CARD.md").read_text()
+    assert "The model predicts the class in `state` from `signs`" in card
+    assert "The 3 classes: `all clear`, `warning`, `alarm`." in card
+
+    questions = {"calm smoke calm": "warning", "fire": "alarm", "calm calm": "all clear"}
+    asked = maskline("predict", "--config", config, *questions)
+    assert [line.split("\t")[1] for line in asked.stdout.splitlines()] == list(questions.values())
+
+    # A process that has TensorFlow and none of our packages.
+    alone = subprocess.run(
+        [sys.executable, "-c", SERVER, str(tmp_path / "here/serving/maskline/1")],
+        input=json.dumps([[way, "serving_text", *questions] for way in ("python", "session")]),
+        capture_output=True, text=True, env=environment(), cwd=tmp_path, check=True,
+    )  # fmt: skip
+    _, answers = json.loads(alone.stdout)
+    for answer in answers:
+        assert answer["symbol"] == list(questions.values())
+        assert answer["classes"] == [CLASSES] * 3
+        for scores, probability in zip(answer["scores"], answer["probability"], strict=True):
+            assert sum(scores) == pytest.approx(1, abs=1e-5)
+            assert max(scores) == pytest.approx(probability)
