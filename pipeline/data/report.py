@@ -52,7 +52,8 @@ def _features(stats: DataStats) -> RenderableType:
     table = _table("feature", "rows", "missing", "shortest", "mean", "longest", "ids used", "outside")
     for name, feature in stats.features.items():
         lengths = feature.lengths
-        known = stats.spec.allowed
+        of_class = name == stats.spec.label and stats.spec.task.classes
+        known = frozenset(range(len(stats.spec.answers))) if of_class else stats.spec.allowed
         table.add_row(
             name,
             f"{lengths.total():,}",

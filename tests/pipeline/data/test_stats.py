@@ -1,14 +1,18 @@
 """`maskline data stats`: exact counts on rows written by hand."""
 
+import io
 import subprocess
 import sys
 
 import pytest
+from rich.console import Console
 
+from maskline.pipeline.data.report import show
 from maskline.pipeline.data.stats import measure_shards, shards_at
 from maskline.pipeline.settings.sections import DataSettings
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
+from maskline.transform.task import TaskSpec
 from tests.support import REPOSITORY, example, maskline, tfrecord, write_shard
 
 SPEC = SequenceSpec(features=("a", "b"), label="c", length=8, vocabulary=("_", "|", "x", "y"),
@@ -110,3 +114,18 @@ def test_nothing_of_tensorflow_is_loaded():
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY).stdout
     assert "rich" in out.split()
     assert not set(out.split()) & {"tensorflow", "tfx", "keras"}
+
+
+def test_classes_are_counted_by_name_and_by_id(tmp_path):
+    """Id 0 is a class, though it is the padding among the symbols."""
+    spec = SPEC.model_copy(update={"task": TaskSpec(kind="class", classes=("ham", "spam"))})
+    rows = [row(4, c=["spam"]), row(4, c=[1]), row(4, c=[0]), row(4, c=["eggs"])]
+    stats = measure_shards(shards_at(write_shard(tmp_path / "a.tfrecord", rows), DATA), spec)
+    assert stats.features["c"].ids == {1: 2, 0: 1}
+    assert stats.features["c"].missing == 1
+    console = Console(width=120, record=True, file=io.StringIO())
+    show(stats, "here", console)
+    printed = [line.split() for line in console.export_text().splitlines()]
+    assert ["c", "3", "1", "1", "1.0", "1", "2", "of", "2", "0"] in printed
+    assert ["0", "ham", "33.33%"] in printed
+    assert ["1", "spam", "66.67%"] in printed
