@@ -34,7 +34,6 @@ LAYERS = {
     "attention with residual": lambda: MaskedSelfAttention(residual=True, initializer="identity"),
     "flatten": FlattenRows,
     "pooling": lambda: MaskedPooling(2),
-    "pooling for positions": lambda: MaskedPooling(4, positions=2),
 }
 PRESETS = ("default", "length-free")
 SUBJECTS = (*LAYERS, *PRESETS)
