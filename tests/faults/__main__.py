@@ -5,7 +5,7 @@
 FOLDER keeps the roots that are damaged and what was found, so that a call goes on where the one before was
 stopped, and tries anew what was red. With words, only cells whose names hold one of them are tried; `--again`
 tries also those that were green. After N seconds no further cell is begun. Parts share the work among
-processes. Each call writes the table into docs/faults.md.
+processes. Each call writes the table into docs/faults.md; with `--seconds 0` it does nothing else.
 """
 
 import argparse
@@ -53,21 +53,36 @@ def prepare(home: Home) -> None:
 
 
 def main(folder: Path, words: list[str], *, again: bool, seconds: float, part: int, parts: int) -> int:
-    """Tries cells; gives 1 where one is red or was not tried."""
-    until = time.monotonic() + seconds
+    """Tries cells and writes the table; gives 1 where one is red or was not tried."""
+    if seconds:
+        with versions_asked_in_forks():
+            _try(folder, words, again=again, until=time.monotonic() + seconds, part=part, parts=parts)
+    everything = list(cells(Home(folder / "master")))
+    results = Results(folder / "results.jsonl")  # with those of the other parts
+    found = [results.found[cell] for cell in everything if cell in results.found]
+    write(found, list(COMMANDS), total=len(everything))
+    red = [result for result in found if result.problems]
+    print(f"{len(found)} of {len(everything)} cells, {len(red)} red")
+    if not may_mount():
+        print("only root can mount: read-only and full file systems were not tried")
+    return int(bool(red) or len(found) < len(everything))
+
+
+def _try(folder: Path, words: list[str], *, again: bool, until: float, part: int, parts: int) -> None:
     memo = Memo(folder / "memo")
     preload()
     memo.install()
+    # One place for each part: what ExampleGen made is found again by the path of its shards.
     master, home = folder / "master", Home(folder / f"home-{part}")
     if not master.exists():
         prepare(home)
         subprocess.run(["cp", "-a", home.folder, master], check=True)
     results = Results(folder / "results.jsonl")
-    everything = [cell for cell in cells(Home(master)) if cell.state not in OF_MOUNTS or may_mount()]
+    possible = [cell for cell in cells(Home(master)) if cell.state not in OF_MOUNTS or may_mount()]
     named = things(Home(master))
     usual: dict[str, Done] = {}
     seen: dict[str, Looks | None] = {}
-    for number, cell in enumerate(everything):
+    for number, cell in enumerate(possible):
         wanted = not words or any(word in cell.name for word in words)
         done = cell in results.found and not results.found[cell].problems and not again
         if not wanted or done or number % parts != part or time.monotonic() > until:
@@ -85,14 +100,6 @@ def main(folder: Path, words: list[str], *, again: bool, seconds: float, part: i
             print(cell.name, result.status, *(f"✗ {p}" for p in result.problems), sep="  ", flush=True)
         results.add(result)
     shutil.rmtree(home.folder, ignore_errors=True)
-    results = Results(folder / "results.jsonl")  # with those of the other parts
-    found = [results.found[cell] for cell in cells(Home(master)) if cell in results.found]
-    write(found, list(COMMANDS), total=len(list(cells(Home(master)))))
-    red = [result for result in found if result.problems]
-    print(f"{len(found)} of {len(everything)} cells, {len(red)} red")
-    if not may_mount():
-        print("only root can mount: read-only and full file systems were not tried")
-    return int(bool(red) or len(found) < len(everything))
 
 
 if __name__ == "__main__":
@@ -104,6 +111,4 @@ if __name__ == "__main__":
     parser.add_argument("--part", type=int, default=0)
     parser.add_argument("--parts", type=int, default=1)
     given = parser.parse_intermixed_args()
-    with versions_asked_in_forks():
-        status = main(**vars(given))
-    sys.exit(status)
+    sys.exit(main(**vars(given)))
