@@ -117,7 +117,7 @@ speed: setup ## measure training itself; TORCH=<a Python with PyTorch> compares 
 scale: setup ## measure each node at 10,000 to 5,000,000 records; SIZES="10000 100000" measures these
 	@$(BIN)/python -m tests.bench.scale $(SIZES)
 
-chaos: setup ## damage a finished root in every way, call every command, and write docs/faults.md (hours; needs root; goes on where it was stopped)
+chaos: setup ## damage a finished root in every way, call every command, and write docs/faults.md (an hour or more; needs root; goes on where it was stopped)
 	@mkdir -p build/chaos
 	@$(BIN)/python -m tests.faults build/chaos
 

@@ -15,8 +15,8 @@ import sys
 import time
 from pathlib import Path
 
-from tests.faults.commands import COMMANDS, Done, call, preload
-from tests.faults.damage import OF_MOUNTS, may_mount
+from tests.faults.commands import COMMANDS, Done, call, draw_reports, preload
+from tests.faults.damage import OF_MOUNTS, lost, may_mount
 from tests.faults.forks import versions_asked_in_forks
 from tests.faults.looks import Looks
 from tests.faults.matrix import SETTINGS, Home, Result, cells, look, things, try_cell, undamaged
@@ -91,6 +91,7 @@ def _try(folder: Path, words: list[str], *, again: bool, until: float, part: int
             usual[cell.command] = undamaged(master, home, cell.command)
             seen[cell.command] = None if cell.command in LOOKS_AT_ALL else look(master, home, cell.command)
         memo.on = cell.state not in OF_MOUNTS  # there the executors' own words are asked for
+        draw_reports(drawn=cell.state in (lost.__name__, *OF_MOUNTS))
         looks = seen[cell.command]
         path = home.folder / named[cell.thing].relative_to(master)
         if looks and not looks.at(path):
