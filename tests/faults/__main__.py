@@ -3,9 +3,10 @@
     python -m tests.faults FOLDER [--seconds N] [--part K --parts N] [--again] [WORD …]
 
 FOLDER keeps the roots that are damaged and what was found, so that a call goes on where the one before was
-stopped, and tries anew what was red. With words, only cells whose names hold one of them are tried; `--again`
-tries also those that were green. After N seconds no further cell is begun. Parts share the work among
-processes. Each call writes the table into docs/faults.md; with `--seconds 0` it does nothing else.
+stopped, and tries what was red again. With words, only cells whose names hold one of them are tried; with
+`--again` also those that were green. After N seconds no further cell is begun. Parts share the work among
+processes. Each call prints the table and writes it into docs/faults.md; with `--seconds 0` it does nothing
+else.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from tests.faults.looks import Looks
 from tests.faults.matrix import SETTINGS, Home, Result, cells, look, things, try_cell, undamaged
 from tests.faults.memo import Memo
 from tests.faults.results import Results
-from tests.faults.table import write
+from tests.faults.table import table, write
 
 _SETTINGS = """
 root: root
@@ -60,7 +61,9 @@ def main(folder: Path, words: list[str], *, again: bool, seconds: float, part: i
     everything = list(cells(Home(folder / "master")))
     results = Results(folder / "results.jsonl")  # with those of the other parts
     found = [results.found[cell] for cell in everything if cell in results.found]
-    write(found, list(COMMANDS), total=len(everything))
+    lines = list(table(found, list(COMMANDS), total=len(everything)))
+    print(*lines, sep="\n")
+    write(lines)
     red = [result for result in found if result.problems]
     print(f"{len(found)} of {len(everything)} cells, {len(red)} red")
     if not may_mount():

@@ -9,13 +9,12 @@ PAGE = REPOSITORY / "docs" / "faults.md"
 BEGIN, END = "<!-- matrix: begin -->\n", "<!-- matrix: end -->\n"
 
 
-def write(results: Sequence[Result], commands: Sequence[str], *, total: int) -> None:
+def write(lines: Iterable[str]) -> None:
     """Puts the table in the place of the one before."""
     text = PAGE.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    lines = "\n".join(table(results, commands, total=total))
-    PAGE.write_text(before + BEGIN + lines + "\n" + END + after, encoding="utf-8")
+    PAGE.write_text(before + BEGIN + "\n".join(lines) + "\n" + END + after, encoding="utf-8")
 
 
 def table(results: Sequence[Result], commands: Sequence[str], *, total: int) -> Iterable[str]:
