@@ -251,8 +251,8 @@ def test_a_terminal_shows_progress(config, tmp_path):
 def test_it_takes_no_tensorflow(finished):
     """What makes `predict TEXT` quick: neither TensorFlow's package nor Beam is imported."""
     code = (
-        "import sys; from pathlib import Path; from maskline.pipeline.predict.single import answer; "
-        f"answer(Path({str(finished.root / 'serving' / 'maskline')!r}), ['x=1:x']); "
+        "import sys; from pathlib import Path; from maskline.pipeline.predict.single import answer_texts; "
+        f"answer_texts(Path({str(finished.root / 'serving' / 'maskline')!r}), ['x=1:x']); "
         "sys.exit(bool({'tensorflow', 'keras', 'apache_beam', 'pyarrow'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], env=environment()).returncode == 0
