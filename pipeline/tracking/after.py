@@ -21,7 +21,7 @@ def check(settings: Settings) -> None:
       InputError: names the package.
     """
     if settings.tracking.mlflow and find_spec("mlflow") is None:
-        raise InputError("tracking.mlflow: needs the package mlflow-skinny; install maskline[mlflow]")
+        raise InputError("tracking.mlflow: needs the package mlflow-skinny; `make setup` installs it")
 
 
 def is_behind(settings: Settings) -> bool:
