@@ -1,15 +1,12 @@
 """`task.kind: class`: classes by name and by id go in, and a model that answers with names comes out."""
 
-import json
 import random
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
-from tests.e2e.test_run import SERVER
-from tests.support import environment, maskline, show, versions, write_shard
+from tests.alone import ask_alone
+from tests.support import maskline, show, versions, write_shard
 
 pytestmark = pytest.mark.slow
 
@@ -71,14 +68,8 @@ def test_classes_from_shards_to_a_model_that_answers_in_words(tmp_path):
     asked = maskline("predict", "--config", config, *questions)
     assert [line.split("\t")[1] for line in asked.stdout.splitlines()] == list(questions.values())
 
-    # A process that has TensorFlow and none of our packages.
-    alone = subprocess.run(
-        [sys.executable, "-c", SERVER, str(tmp_path / "here/serving/maskline/1")],
-        input=json.dumps([[way, "serving_text", *questions] for way in ("python", "session")]),
-        capture_output=True, text=True, env=environment(), cwd=tmp_path, check=True,
-    )  # fmt: skip
-    _, answers = json.loads(alone.stdout)
-    for answer in answers:
+    both_ways = [[way, "serving_text", *questions] for way in ("python", "session")]
+    for answer in ask_alone(tmp_path / "here/serving/maskline/1", both_ways, tmp_path)[1]:
         assert answer["symbol"] == list(questions.values())
         assert answer["classes"] == [CLASSES] * 3
         for scores, probability in zip(answer["scores"], answer["probability"], strict=True):

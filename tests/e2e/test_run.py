@@ -15,6 +15,7 @@ from keras.losses import SparseCategoricalCrossentropy
 from maskline.trainer.dataset import read_rows
 from maskline.trainer.loading import load_model
 from maskline.transform.features import SequenceSpec
+from tests.alone import ask_alone
 from tests.docs.outputs import assert_documented, blocks
 from tests.support import (
     GOOD,
@@ -179,50 +180,13 @@ def test_predict_refuses_other_languages(finished, text, problem):
     assert len(done.stderr.splitlines()) == 1
 
 
-# What a server does: a process that has TensorFlow and none of our packages.
-SERVER = """
-import importlib.util, json, sys
-sys.meta_path = [finder for finder in sys.meta_path if "editable" not in str(finder)]
-assert not any(importlib.util.find_spec(name) for name in ("transform", "trainer", "components", "pipeline"))
-import tensorflow as tf
-session = tf.compat.v1.Session(graph=tf.Graph())
-with session.graph.as_default():
-    graph = tf.compat.v1.saved_model.loader.load(session, ["serve"], sys.argv[1]).signature_def
-served = tf.saved_model.load(sys.argv[1]).signatures
-def plain(value):
-    if isinstance(value, list):
-        return [plain(inner) for inner in value]
-    return value.decode() if isinstance(value, bytes) else value
-def in_python(signature, inputs):
-    answers = served[signature](tf.constant(inputs, tf.string))
-    return {name: answer.numpy() for name, answer in answers.items()}
-def in_session(signature, inputs):  # restores and runs as TensorFlow Serving does
-    [tensor] = graph[signature].inputs.values()
-    outputs = {name: output.name for name, output in graph[signature].outputs.items()}
-    return session.run(outputs, {tensor.name: inputs})
-def ask(way, signature, *values):
-    inputs = [bytes.fromhex(v) if signature != "serving_text" else v for v in values]
-    try:
-        answers = {"python": in_python, "session": in_session}[way](signature, inputs)
-        return {name: [plain(x) for x in answer.tolist()] for name, answer in answers.items()}
-    except tf.errors.InvalidArgumentError as error:
-        return str(error)
-print(json.dumps([sorted(served), [ask(*question) for question in json.loads(sys.stdin.read())]]))
-"""
-
-
 @pytest.fixture(scope="module", params=["python", "session"])
 def ask(finished, tmp_path_factory, request):
     """Asks the served model in a fresh process; in a session, as TensorFlow Serving does, too."""
 
     def ask(*questions):
         asked = [[request.param, *question] for question in questions]
-        done = subprocess.run(
-            [sys.executable, "-c", SERVER, str(finished.served)],
-            input=json.dumps(asked), capture_output=True, text=True, env=environment(),
-            cwd=tmp_path_factory.mktemp("elsewhere"), check=True, errors="replace",
-        )  # fmt: skip
-        return json.loads(done.stdout)
+        return ask_alone(finished.served, asked, tmp_path_factory.mktemp("elsewhere"))
 
     return ask
 

@@ -1,16 +1,13 @@
 """`task.kind: whole`: labels of uneven length go in, and a model that answers with texts comes out."""
 
-import json
 import random
-import subprocess
-import sys
 
 import pytest
 
 from maskline.transform.features import SequenceSpec
 from maskline.transform.task import TaskSpec
-from tests.e2e.test_run import SERVER
-from tests.support import environment, example, maskline, show, versions, write_shard
+from tests.alone import ask_alone
+from tests.support import example, maskline, show, versions, write_shard
 
 pytestmark = pytest.mark.slow
 
@@ -95,14 +92,8 @@ def test_whole_labels_from_shards_to_a_model_that_answers_in_full(tmp_path):
 
     check_that_it_is_compared_in_symbols(tmp_path)
 
-    # A process that has TensorFlow and none of our packages.
-    alone = subprocess.run(
-        [sys.executable, "-c", SERVER, str(tmp_path / "here/serving/maskline/1")],
-        input=json.dumps([[way, "serving_text", *questions] for way in ("python", "session")]),
-        capture_output=True, text=True, env=environment(), cwd=tmp_path, check=True,
-    )  # fmt: skip
-    _, answers = json.loads(alone.stdout)
-    for answer in answers:
+    both_ways = [[way, "serving_text", *questions] for way in ("python", "session")]
+    for answer in ask_alone(tmp_path / "here/serving/maskline/1", both_ways, tmp_path)[1]:
         assert answer["symbol"] == list(questions.values())
         for text, of_position, whole in zip(
             questions.values(), answer["probabilities"], answer["probability"], strict=True
