@@ -23,7 +23,7 @@ class TrackingSettings(Section):
     )
     model: str = setting(
         "maskline", "name of the registered model in MLflow", min_length=1, max_length=250,
-        pattern=r"^[^/:]+$",
+        pattern=r"^[^/:']+$",
     )  # fmt: skip
 
     @model_validator(mode="after")

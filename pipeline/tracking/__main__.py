@@ -52,7 +52,7 @@ def bring_up_to_date(settings: Settings) -> None:
             at_work = entry is entries[-1] and entry.decision == "interrupted" and lock.holder(settings.root)
             if not at_work:
                 server.log(describe_run(settings, entry, history.run(entry.name)))
-    server.release(audit.changes(settings.serving_dir), settings.serving_dir)
+    server.release(audit.changes(settings.serving_dir), settings.serving_dir, settings.root)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def describe_run(settings: Settings, entry: HistoryEntry, run: Run) -> Described
     metrics = list(_epochs(training.get("history", ())))
     if run.evaluation:
         metrics += _slices(run.evaluation)
-    tags = {"decision": entry.decision, "why": entry.why, "span": entry.span, "root": str(settings.root)}
+    tags = {"why": entry.why, "span": entry.span, "root": str(settings.root)}
     if "parameters" in training:
         tags["parameters"] = str(training["parameters"])
     return Described(

@@ -15,7 +15,8 @@ from maskline.pipeline.tracking.described import Described
 from maskline.transform.names import EVALUATION_FILE
 
 LIVE_ALIAS = "live"
-_RUN, _DECISION, _MODEL, _CHANGE = "maskline.run", "maskline.decision", "maskline.model_id", "maskline.change"
+_RUN, _DECISION, _CHANGE = "maskline.run", "maskline.decision", "maskline.change"
+_MODEL, _ROOT = "maskline.model_id", "maskline.root"
 _MODEL_FOLDER = "model"
 # What MLflow takes in one request.
 _METRICS, _PARAMETERS = 1000, 100
@@ -71,26 +72,26 @@ class TrackingServer:
         self._client.set_tag(number, _DECISION, run.decision)
         self._runs[run.name] = self._client.get_run(number)
 
-    def release(self, changes: list[Change], serving_dir: Path) -> None:
+    def release(self, changes: list[Change], serving_dir: Path, root: Path) -> None:
         """Registers what was released and is not registered yet, and lets `live` name what is live.
 
         Args:
           changes: of the live version, oldest first.
           serving_dir: holds the released versions; what is gone from there is registered without its files.
+          root: of these changes; others may share the server, and a model's id counts in one root only.
         """
         self._register_model()
         found = {version.tags.get(_CHANGE): version for version in self._versions()}
         for change in changes:
             if (key := _key(change)) not in found:
-                found[key] = self._register(change, changes, serving_dir)
+                found[key] = self._register(change, self._run_of(change, changes, root), serving_dir)
         if changes:
             version = str(found[_key(changes[-1])].version)
             aliases = self._client.get_registered_model(self._model).aliases
             if str(aliases.get(LIVE_ALIAS)) != version:
                 self._client.set_registered_model_alias(self._model, LIVE_ALIAS, version)
 
-    def _register(self, change: Change, changes: list[Change], serving_dir: Path) -> ModelVersion:
-        run = self._run_of(change, changes)
+    def _register(self, change: Change, run: Run, serving_dir: Path) -> ModelVersion:
         folder = serving_dir / str(change.to)
         if folder.is_dir() and not self._client.list_artifacts(run.info.run_id, _MODEL_FOLDER):
             self._client.log_artifacts(run.info.run_id, str(folder), _MODEL_FOLDER)
@@ -102,15 +103,16 @@ class TrackingServer:
             description=change.reason,
         )
 
-    def _run_of(self, change: Change, changes: list[Change]) -> Run:
+    def _run_of(self, change: Change, changes: list[Change], root: Path) -> Run:
         """The run that trained a version; for one that no known run trained, a run that holds its files."""
         same = {other.model_id for other in changes if other.identity == change.identity} - {0}
-        trained = [run for _, run in sorted(self._runs.items()) if int(run.data.tags.get(_MODEL, 0)) in same]
+        ours = [run for _, run in sorted(self._runs.items()) if run.data.tags.get(_ROOT) == str(root)]
+        trained = [run for run in ours if int(run.data.tags.get(_MODEL, 0)) in same]
         if trained:
             return trained[0]
-        name = f"version {change.to}"
+        name = _key(change)
         if name not in self._runs:
-            tags = {_RUN: name, "mlflow.runName": name}
+            tags = {_RUN: name, "mlflow.runName": f"version {change.to}"}
             self._runs[name] = self._client.create_run(self._experiment, tags=tags)
             self._client.set_terminated(self._runs[name].info.run_id)
         return self._runs[name]

@@ -1,6 +1,7 @@
 """Runs and releases on a real MLflow server: what it knows, when it was down, and what follows a rollback."""
 
 import json
+import shutil
 import socket
 
 import pytest
@@ -11,6 +12,7 @@ from maskline.pipeline.registry.rollback import roll_back
 from maskline.pipeline.settings.load import load
 from maskline.pipeline.tracking import after
 from maskline.pipeline.tracking.__main__ import bring_up_to_date
+from maskline.transform.names import AUDIT_FILE
 from tests.bench.history import many_runs
 from tests.mlflow_server import MlflowServer, need_mlflow
 
@@ -139,6 +141,23 @@ def test_version_of_a_run_that_nobody_knows_is_registered(settings, client, reco
     bring_up_to_date(settings)
     assert live_of(client, settings).tags["maskline.version"] == "1"
     assert list(runs_of(client, settings)) == ["version 1"]
+
+
+def test_roots_that_share_a_server_keep_their_models_apart(settings, client, record, tmp_path):
+    record(ONE)
+    bless_run(settings, ONE, reason="it is meant")
+    bring_up_to_date(settings)
+    shutil.copytree(settings.root, tmp_path / "other")
+    other = settings.model_copy(update={"root": tmp_path / "other"})
+    log = other.serving_dir / AUDIT_FILE
+    log.write_text(log.read_text().replace('"time":"20', '"time":"21'))  # another release
+    bring_up_to_date(other)
+    first, second = client.search_model_versions(
+        f"name='{settings.tracking.model}'", order_by=["version_number"]
+    )
+    assert first.run_id != second.run_id
+    assert first.source != second.source
+    assert client.list_artifacts(second.run_id, "model")
 
 
 def test_settings_are_the_same_in_the_process_that_tells(settings):
