@@ -31,7 +31,7 @@ from maskline.pipeline.commands.options import USER_PATH
 @click.option("--delimiter", default="", help="between fields of CSV  [default: a comma; a tab in .tsv]")
 @click.option("--skip-bad", is_flag=True, help="drop rows that cannot be used, and count them")
 def import_(files: tuple[Path, ...], out: Path, **given: Any) -> None:
-    """Write CSV or JSON Lines files as shards, with a vocabulary and the settings of a first run.
+    """Write CSV or JSON Lines files as shards, with vocabulary, classes and the settings of a first run.
 
     Each row is one example: what is in the --text columns is the input, --label the answer.
     """

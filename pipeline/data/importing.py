@@ -1,4 +1,4 @@
-"""Writes CSV and JSON Lines as TFRecord shards, with their vocabulary and the settings of a first run.
+"""Writes CSV and JSON Lines as TFRecord shards, with vocabulary, classes and the settings of a first run.
 
 The files are read twice, a row at a time: once to count symbols and answers, once to write. What is kept
 in memory grows with the number of distinct symbols, not with that of rows.
@@ -20,7 +20,7 @@ from maskline.pipeline.data.tables import read_table
 from maskline.transform.errors import InputError
 from maskline.transform.sequence_settings import RESERVED_NAMES
 
-SHARDS, VOCABULARY, SETTINGS = "shards", "vocabulary.txt", "maskline.yaml"
+SHARDS, VOCABULARY, CLASSES, SETTINGS = "shards", "vocabulary.txt", "classes.txt", "maskline.yaml"
 _LONG = 128  # symbols in a joined row; up to here the longest row decides sequence.length
 _HELD = 0.999  # share of the rows that fit where the longest is longer
 _SLICED = 20  # answers, at most, that the settings make slices of
@@ -73,7 +73,7 @@ class _Row(NamedTuple):
 
 
 def import_rows(files: Sequence[Path], out: Path, options: Options) -> Imported:
-    """Writes `shards/`, `vocabulary.txt` and `maskline.yaml` into a new folder.
+    """Writes `shards/`, `vocabulary.txt`, `classes.txt` and `maskline.yaml` into a new folder.
 
     The same files and options give the same bytes. A killed import leaves no half of a folder.
 
@@ -98,7 +98,8 @@ def import_rows(files: Sequence[Path], out: Path, options: Options) -> Imported:
     try:
         partial.mkdir(parents=True)
         shards, example = _write_shards(files, partial / SHARDS, features, vocabulary, survey, options)
-        (partial / VOCABULARY).write_text("".join(f"{s}\n" for s in vocabulary), encoding="utf-8")
+        for name, listed in ((VOCABULARY, vocabulary), (CLASSES, _classes(survey))):
+            (partial / name).write_text("".join(f"{s}\n" for s in listed), encoding="utf-8")
         (partial / SETTINGS).write_text(_settings(features, length, survey), encoding="utf-8")
         partial.replace(out)
     except OSError as error:
@@ -166,19 +167,18 @@ def _survey(files: Sequence[Path], options: Options) -> Survey:
 
 
 def _vocabulary(survey: Survey, options: Options) -> tuple[str, ...]:
-    """Reserved symbols, answers, then symbols of the texts, the most frequent first."""
+    """Reserved symbols, then symbols of the texts, the most frequent first."""
     frequent = (
         symbol
         for symbol, count in sorted(survey.symbols.items(), key=lambda item: (-item[1], item[0]))
         if count >= options.min_count
     )
-    answers = sorted(survey.answers, key=lambda answer: (-survey.answers[answer], answer))
-    chosen = dict.fromkeys((PADDING, SEPARATOR, UNKNOWN, *answers))
-    for symbol in frequent:
-        if len(chosen) >= options.max_vocabulary + len(answers) + 3:
-            break
-        chosen.setdefault(symbol)
-    return tuple(chosen)
+    return (PADDING, SEPARATOR, UNKNOWN, *islice(frequent, options.max_vocabulary))
+
+
+def _classes(survey: Survey) -> tuple[str, ...]:
+    """The answers, the most frequent first."""
+    return tuple(sorted(survey.answers, key=lambda answer: (-survey.answers[answer], answer)))
 
 
 def _length(survey: Survey) -> int:
@@ -207,15 +207,20 @@ def _write_shards(
 
     folder.mkdir()
     ids = {symbol: index for index, symbol in enumerate(vocabulary)}
+    class_ids = {answer: index for index, answer in enumerate(_classes(survey))}
+    *inputs, label = names
     written, shards, example = 0, 0, ""
     rows = _rows(files, options, Counter())
     while first := next(rows, None):
         with tf.io.TFRecordWriter(str(folder / f"shard-{shards:05d}.tfrecord")) as writer:
             for row in chain([first], islice(rows, options.rows_per_shard - 1)):
                 record = tf.train.Example()
-                for name, symbols in zip(names, (*row.features, [row.answer]), strict=True):
+                for name, symbols in zip(inputs, row.features, strict=True):
                     values = [ids.get(symbol, ids[UNKNOWN]) for symbol in symbols]
                     record.features.feature[name].int64_list.value.extend(values)
+                # A file that was changed since it was counted may hold an answer that was not there.
+                answer = class_ids.get(row.answer, len(class_ids))
+                record.features.feature[label].int64_list.value.append(answer)
                 writer.write(record.SerializeToString(deterministic=True))
                 written += 1
         example = example or _as_text(first, ids)
@@ -247,6 +252,7 @@ def _settings(features: Sequence[str], length: int, survey: Survey) -> str:
         f"  vocabulary: {VOCABULARY}",
         f"  separator: {json.dumps(SEPARATOR)}",
         f"  padding: {json.dumps(PADDING)}",
+        f"task: {{kind: class, classes: {CLASSES}}}",
         "release_gate:",
         f"  # Always answering {json.dumps(answer, ensure_ascii=False)} is right in {share:.1%} of the rows.",
         f"  min_accuracy: {min(1.0, share + 0.005):.3f}",

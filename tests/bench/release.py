@@ -100,7 +100,7 @@ def data_of(example: str, seed: int, folder: Path) -> Data:
     config = load(folder / "maskline.yaml")
     parts = {split: _part(examples, config) for split, examples in _dealt(config).items()}
     spec = config.sequence
-    return Data(example, config, parts, Baselines([parts[TRAIN].counted], spec.size, linear=True))
+    return Data(example, config, parts, Baselines([parts[TRAIN].counted], len(spec.answers), linear=True))
 
 
 def _dealt(config: Settings) -> dict[str, list[bytes]]:
@@ -166,7 +166,7 @@ def measured(data: Data, candidate: Any, live: Any = None) -> EvaluationReport:
         answers[name] = read_logits(logits, label, positive)
     return measure(
         Answered(label, test.slices, answers),
-        data.config.sequence.vocabulary,
+        data.config.sequence.answers,
         positive=positive,
         threshold=data.config.evaluation.threshold,
     )

@@ -37,7 +37,11 @@ def test_the_commands_at_the_head_of_the_settings_make_data_that_fit_them(name, 
     label = stats.features[config.sequence.label]
     assert len(label.ids) == answers
     assert max(label.ids.values()) / rows == pytest.approx(most, abs=5e-4)
-    assert all(ids < config.sequence.size for f in stats.features.values() for ids in f.ids)
+    assert set(label.ids) == set(range(len(config.sequence.answers)))
+    assert all(
+        ids < config.sequence.size for name in config.sequence.features for ids in stats.features[name].ids
+    )
+    assert not set(config.sequence.answers) & set(config.sequence.vocabulary) or name == "intents"
     [by_length] = config.slices
     ends = (0, *by_length.lengths, config.sequence.length)
     shares = [sum(stats.lengths[n] for n in range(a + 1, b + 1)) / rows for a, b in pairwise(ends)]

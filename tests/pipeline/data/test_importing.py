@@ -30,7 +30,7 @@ def rows_of(folder, config):
     for shard in sorted((folder / "shards").iterdir()):
         for record in read_shard(str(shard)):
             yield {
-                name: [spec.vocabulary[i] for i in ids]
+                name: [spec.named(name, i) for i in ids]
                 for name, ids in ExampleToNumpyDict(record.data).items()
             }
 
@@ -43,7 +43,8 @@ def test_rows_of_a_csv_file_are_symbols_of_the_written_vocabulary(tmp_path):
         {"text": ["<unk>", "<unk>", "<unk>"], "intent": ["weather"]},
         {"text": ["book", "a", "<unk>"], "intent": ["book"]},
     ]
-    assert made.vocabulary == ("<pad>", "<sep>", "<unk>", "book", "weather", "a")
+    assert made.vocabulary == ("<pad>", "<sep>", "<unk>", "a", "book")
+    assert load(made.settings).sequence.answers == ("book", "weather")
     assert (made.shards, made.length) == (2, 4)
 
 
@@ -101,7 +102,7 @@ def test_the_same_files_give_the_same_bytes(tmp_path):
         for out in ("one", "two")
     )
     assert one == two
-    assert len(one) == 9 + 2
+    assert len(one) == 9 + 3
 
 
 @pytest.mark.parametrize(
