@@ -64,7 +64,7 @@ EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 KINDS = ("first", "constant", "shuffled", "tenth", "again")
 KEPT = Path("build/release.jsonl")
 OTHER = 1_000  # is added to a seed for another one
-fittings: dict[tuple[str, int, int], Fitting] = {}  # by example and vocabulary, which seldom changes
+fittings: dict[tuple[str, int, int, int], Fitting] = {}  # by example and vocabulary, which seldom changes
 
 
 class Part(NamedTuple):
@@ -143,7 +143,7 @@ def trained(data: Data, *, seed: int, shuffled: bool = False, share: float = 1.0
     if shuffled:
         train, held_out = (Rows(rows.x, rng.permutation(rows.y)) for rows in (train, held_out))
     config = data.config
-    shape = (data.example, config.sequence.size, config.sequence.pad_id)
+    shape = (data.example, config.sequence.size, len(config.sequence.answers), config.sequence.pad_id)
     if shape not in fittings:
         settings = TrainerSettings(model=config.model, training=config.training)
         fittings[shape] = Fitting(config.sequence, settings)
