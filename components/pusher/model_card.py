@@ -4,12 +4,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from platform import python_version
-from statistics import NormalDist
 from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
-from scipy.stats import binomtest
 
+from maskline.components.evaluation.intervals import metric_interval
 from maskline.components.evaluation.paired import interval
 from maskline.components.evaluation.quality import MODELS, quality
 from maskline.components.evaluation.report import CANDIDATE, LIVE, EvaluationReport, SliceReport
@@ -26,7 +25,6 @@ STACK = (
 )  # fmt: skip
 _CONFIDENCE = 0.95
 _CLASSES = 30  # that the card lists, at most
-_SHARES = ("accuracy", "top3_accuracy", "first_accuracy")  # of the rows
 
 
 class _Form(BaseModel):
@@ -229,21 +227,12 @@ def _metrics(report: EvaluationReport) -> Iterator[str]:
 
 
 def _measured(part: SliceReport, name: str) -> str:
-    """Formats a metric with its interval, if it has one.
-
-    A share has Wilson's interval (1927, JASA 22), which is valid for small counts too. A mean has the normal
-    interval. Other metrics have none.
-    """
+    """Formats a metric with its interval, if it has one."""
     value = part.metrics[CANDIDATE].get(name)
     if value is None:
         return "–"
-    if name in part.standard_errors.get(CANDIDATE, {}):
-        reach = NormalDist().inv_cdf((1 + _CONFIDENCE) / 2) * part.standard_errors[CANDIDATE][name]
-        return _with_interval(f"{value:.4f}", max(0.0, value - reach), value + reach)
-    if name not in _SHARES or not part.rows:
-        return f"{value:.4f}"
-    found = binomtest(round(value * part.rows), part.rows).proportion_ci(_CONFIDENCE, method="wilson")
-    return _with_interval(f"{value:.4f}", found.low, found.high)
+    found = metric_interval(part, CANDIDATE, name, _CONFIDENCE)
+    return _with_interval(f"{value:.4f}", *found) if found else f"{value:.4f}"
 
 
 def _change(part: SliceReport) -> str:

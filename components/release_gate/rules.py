@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from statistics import NormalDist
 
+from maskline.components.evaluation.intervals import metric_interval, wilson
 from maskline.components.evaluation.paired import (
     Comparison,
     Finding,
@@ -352,29 +353,17 @@ def _interval(part: SliceReport, threshold: Threshold, value: float, confidence:
     F1 is 2s / (1 + s), where s is the share of right answers among the rows that have the answer or were
     given it, so its interval is that of s, converted.
     """
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    error = part.standard_errors.get(CANDIDATE, {}).get(threshold.metric)
-    if error is not None:
-        return f" ({max(0.0, value - z * error):.4f} … {value + z * error:.4f})"
-    rows = part.rows
+    found = None if threshold.answer else metric_interval(part, CANDIDATE, threshold.metric, confidence)
     if threshold.answer:
         counts = part.classes[CANDIDATE][threshold.answer]
         either = counts.rows + counts.answered - counts.right
         rows = {"recall": counts.rows, "precision": counts.answered, "f1": either}[threshold.metric]
-    if not rows:
-        return ""
-    if threshold.metric == "f1":
-        low, high = (2 * end / (1 + end) for end in _wilson(value / (2 - value), rows, z))
-    else:
-        low, high = _wilson(value, rows, z)
-    return f" ({low:.4f} … {high:.4f})"
-
-
-def _wilson(share: float, rows: int, z: float) -> tuple[float, float]:
-    """The interval of a share of rows (Wilson 1927, JASA 22)."""
-    middle = (share + z**2 / (2 * rows)) / (1 + z**2 / rows)
-    reach = z / (1 + z**2 / rows) * (share * (1 - share) / rows + z**2 / (4 * rows**2)) ** 0.5
-    return max(0.0, middle - reach), min(1.0, middle + reach)
+        if rows and threshold.metric == "f1":
+            low, high = wilson(value / (2 - value), rows, confidence)
+            found = 2 * low / (1 + low), 2 * high / (1 + high)
+        elif rows:
+            found = wilson(value, rows, confidence)
+    return f" ({found[0]:.4f} … {found[1]:.4f})" if found else ""
 
 
 def _outcome(

@@ -22,6 +22,7 @@ from maskline.pipeline.schedule.events import watched
 from maskline.pipeline.schedule.heart import Heart
 from maskline.pipeline.schedule.in_force import InForce
 from maskline.pipeline.schedule.ledger import FOLDER
+from maskline.pipeline.schedule.status import StatusLine
 from maskline.pipeline.schedule.waker import Waker
 from maskline.pipeline.settings.schedule import Overlap, times
 from maskline.pipeline.settings.sections import Settings
@@ -105,7 +106,7 @@ def run_schedule(
         heart = Heart(force.settings, now if when.watch else when.next(force.settings, now))
         if listen:
             stack.enter_context(listen(heart))
-        loop = _Loop(when, force, heart, asked, say, clock, wait or waker.wait, program)
+        loop = _Loop(when, force, heart, asked, say, clock, wait or waker.wait, program, StatusLine(say))
         loop.run()
     waker.close()
     return 128 + asked.ending if asked.ending else 0
@@ -122,26 +123,30 @@ class _Loop(NamedTuple):
     clock: Callable[[], datetime]
     wait: Callable[[float], Any]
     program: Sequence[str]
+    screen: StatusLine
 
     def run(self) -> None:
         seen: frozenset[spans.Span] | None = None
         while not self.asked.ending:
-            if not self.when.watch:
-                self.say(status.line(self.heart.settings, self.heart.due, self.clock()))
-            if not self._wait_until_due():
-                continue
+            with self.screen:
+                if not self._wait_until_due():
+                    continue
             self._read_again()
             settings = self.heart.settings
             there = _complete(settings)
             ended = int(Exit.OK)
             if not self.when.watch or there != seen:
                 ended = self._tick()
+                self.screen.changed()
             seen = there
             self.heart.due = _next(settings, self.when, self.heart.due, self.clock(), ended)
 
     def _read_again(self) -> None:
         self.force.again(self.clock())
         self.heart.settings = self.force.settings
+
+    def _status(self, now: datetime) -> str:
+        return status.line(self.heart.settings, None if self.when.watch else self.heart.due, now)
 
     def _wait_until_due(self) -> bool:
         """Waits in small steps; False where a signal came: for the end, or to read the settings."""
@@ -150,6 +155,7 @@ class _Loop(NamedTuple):
             if self.asked.reread:
                 self.asked.reread = False
                 self._read_again()
+                self.screen.changed()
                 self.say("the settings were read again")
                 if not self.when.watch and not self.when.every:
                     self.heart.due = self.when.next(self.heart.settings, self.clock())
@@ -158,6 +164,7 @@ class _Loop(NamedTuple):
             left = (self.heart.due - now).total_seconds()
             if left <= 0:
                 return True
+            self.screen.show(now, self._status)
             if told is None or abs(now - told) >= _MESSAGES:
                 told = now
                 settings = self.heart.settings

@@ -1,11 +1,9 @@
 """The evaluation: metrics with intervals, slices, other models on the same rows, how many rows would do."""
 
-from statistics import NormalDist
-
 import numpy as np
 from matplotlib.axes import Axes
-from scipy.stats import binomtest
 
+from maskline.components.evaluation.intervals import metric_interval
 from maskline.components.evaluation.paired import Pairs, interval, rows_needed, smallest_margin
 from maskline.components.evaluation.quality import MODELS
 from maskline.components.evaluation.report import (
@@ -16,7 +14,6 @@ from maskline.components.evaluation.report import (
     MAJORITY,
     OVERALL,
     EvaluationReport,
-    SliceReport,
 )
 from maskline.pipeline.report.blocks import Figure, Grid, ReportSection, Table, plain
 from maskline.pipeline.report.facts import RunFacts
@@ -30,7 +27,6 @@ _SHORT = {
     MAJORITY: "most frequent answer",
     LINEAR: "linear model",
 }
-_SHARES = ("accuracy", "top3_accuracy", "first_accuracy")
 _SLICES, _ANSWERS = 30, 24  # in a figure
 
 
@@ -86,19 +82,6 @@ def _rules(known: RunFacts) -> tuple[float, float]:
     return known.settings.release_gate.confidence, known.settings.release_gate.margin
 
 
-def bounds(part: SliceReport, model: str, metric: str, confidence: float) -> tuple[float, float] | None:
-    """The interval of a metric: Wilson's (1927, JASA 22) for a share of rows, else the normal one."""
-    value = part.metrics[model][metric]
-    error = part.standard_errors.get(model, {}).get(metric)
-    if error is not None:
-        reach = NormalDist().inv_cdf((1 + confidence) / 2) * error
-        return max(0.0, value - reach), value + reach
-    if metric not in _SHARES or not part.rows:
-        return None
-    found = binomtest(round(value * part.rows), part.rows).proportion_ci(confidence, method="wilson")
-    return float(found.low), float(found.high)
-
-
 def _metrics(report: EvaluationReport, confidence: float) -> Table:
     part = report.overall
     models = list(part.metrics)
@@ -111,7 +94,7 @@ def _metrics(report: EvaluationReport, confidence: float) -> Table:
             if value is None:
                 cells.append("–")
                 continue
-            found = bounds(part, model, name, confidence)
+            found = metric_interval(part, model, name, confidence)
             cells.append(f"{value:.4f}" + (f" ({found[0]:.4f} … {found[1]:.4f})" if found else ""))
         rows.append((name.replace("_", " "), *cells))
     head = ("metric", *map(_short, models))
@@ -138,7 +121,7 @@ def _slices(report: EvaluationReport, confidence: float, prefix: str) -> Figure:
             for place, part in enumerate(parts):
                 if (value := part.metrics.get(model, {}).get("accuracy")) is None:
                     continue
-                found = bounds(part, model, "accuracy", confidence)
+                found = metric_interval(part, model, "accuracy", confidence)
                 lines += [(place + shift, *found)] if found else []
                 named = {} if place else {"label": label}
                 mark(axes, f"{model}-{place}", value, place + shift, color=ink, **named)
@@ -153,7 +136,7 @@ def _slices(report: EvaluationReport, confidence: float, prefix: str) -> Figure:
         cells = [part.name or "all", f"{part.rows:,}"]
         for model, _, _ in models:
             value = part.metrics.get(model, {}).get("accuracy")
-            found = bounds(part, model, "accuracy", confidence) if value is not None else None
+            found = metric_interval(part, model, "accuracy", confidence) if value is not None else None
             cells.append("–" if value is None else f"{value:.4f}")
             cells.append(f"{found[0]:.4f} … {found[1]:.4f}" if found else "–")
         rows.append(tuple(cells))

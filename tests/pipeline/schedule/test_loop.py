@@ -1,17 +1,20 @@
 """The loop: when it ticks, with a clock of the test's own, and how it ends."""
 
+import re
 import signal
 import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from maskline.pipeline.notify import outbox
 from maskline.pipeline.notify.message import Message
-from maskline.pipeline.schedule import ledger, loop, retention
+from maskline.pipeline.schedule import ledger, loop, retention, status
 from maskline.pipeline.schedule.alone import alone
 from maskline.pipeline.schedule.events import watched
 from maskline.pipeline.schedule.in_force import InForce
@@ -248,11 +251,35 @@ def test_folder_that_is_not_there_is_polled(tmp_path):
 
 
 def test_status_line_tells_the_last_decision(tmp_path, monkeypatch):
-    days = Days(tmp_path, monkeypatch, "schedule.cron=0 3 * * *", until=timedelta(hours=1))
+    days = Days(tmp_path, monkeypatch, "schedule.cron=0 3 * * *", until=timedelta(days=2))
     tick = Tick(time=START, decision=Decision.BLOCKED, why="x", span="7", status=3)
     ledger.append(days.read().root, tick)
     days.go()
-    assert days.said[0] == "next tick at 2026-11-27 03:00:00 UTC; last: span 7 blocked"
+    assert days.said == [
+        f"next tick at 2026-11-{day} 03:00:00 UTC; last: span 7 blocked" for day in (27, 28, 29)
+    ]
+
+
+def test_status_line_of_a_watch_is_said_once_where_nothing_happens(tmp_path, monkeypatch):
+    (tmp_path / "spans").mkdir()
+    days = Days(tmp_path, monkeypatch, until=timedelta(hours=1), path="spans/{SPAN}")
+    days.go(When(watch=True))
+    assert days.said.count("waiting for a new span") == 1
+
+
+def test_on_a_terminal_the_status_line_is_redrawn_in_one_place(tmp_path, monkeypatch):
+    shown = StringIO()
+    terminal = Console(file=shown, force_terminal=True, width=60, legacy_windows=False)
+    monkeypatch.setattr(status, "Console", lambda: terminal)
+    days = Days(tmp_path, monkeypatch, "schedule.cron=0 3 * * *", until=timedelta(days=1))
+    ledger.append(days.read().root, Tick(time=START, decision=Decision.NOTHING_NEW, why="x"))
+    days.go()
+    assert not [line for line in days.said if line.startswith("next tick")]
+    drawn = [part for part in re.split(r"\r|\x1b\[[?\d]+[a-zA-Z]", shown.getvalue()) if "next tick" in part]
+    assert drawn[0].strip() == "next tick at 2026-11-27 03:00:00 UTC; last: nothing new"
+    assert drawn[-1].strip().startswith("next tick at 2026-11-28 03:00:00 UTC")
+    assert len(drawn) > 23 * 60  # each minute
+    assert shown.getvalue().endswith("\x1b[2K")  # nothing of it stays
 
 
 def test_bound_that_is_too_small_ends_the_scheduler_at_the_start(tmp_path, monkeypatch):
