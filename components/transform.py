@@ -19,7 +19,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_component_specs
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
-from maskline.components.ingest.framed import Framed, WriteFramed
+from maskline.components.ingest.framed import Framed, WriteFramed, rows_counter
 from maskline.components.ingest.shards import framed, read_blocks
 
 _EXAMPLES = standard_component_specs.EXAMPLES_KEY
@@ -64,6 +64,7 @@ class _Apply(beam.DoFn):
     def __init__(self, graph: str) -> None:
         super().__init__()
         self._graph = graph
+        self._rows = rows_counter()
 
     def setup(self) -> None:
         output = tft.TFTransformOutput(self._graph)
@@ -78,6 +79,7 @@ class _Apply(beam.DoFn):
     def process(self, file: str) -> Iterator[Framed]:
         for block in read_blocks(file):
             rows = range(len(block.starts))
+            self._rows.inc(len(rows))
             transformed = self._transform(tf.constant([block.data(row) for row in rows]))
             examples = self._encoder.encode(self._to_arrow.convert(transformed))
             yield Framed(len(rows), b"".join(map(framed, examples)))

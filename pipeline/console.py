@@ -24,6 +24,7 @@ from maskline.pipeline.failure import Failure, read_failure
 from maskline.pipeline.headline import Headline, headline
 from maskline.pipeline.learning import Learning
 from maskline.pipeline.local.streams import Output
+from maskline.pipeline.reading import Reading
 from maskline.pipeline.registry.bless import releasable
 from maskline.pipeline.registry.history import Run
 from maskline.pipeline.settings.remembered import is_found_from_here
@@ -61,6 +62,7 @@ class Console:
         self._live: Live | None = None
         self._working: dict[str, tuple[float, str]] = {}
         self._learning: dict[str, Learning] = {}
+        self._reading: dict[str, Reading] = {}
 
     @contextmanager
     def on_its_own_screen(self) -> Iterator[None]:
@@ -105,6 +107,7 @@ class Console:
         """A component began."""
         now = time.monotonic()
         self._working[what], self._learning[what] = (now, ""), Learning(now)
+        self._reading.pop(what, None)
         if self._live:
             self._live.refresh()
         else:
@@ -116,6 +119,10 @@ class Console:
         self._learning[what].hear(text, time.monotonic())
         if not self._live:
             self._print(f"  {what}: {escape(text)}")
+
+    def counted(self, what: str, rows: int) -> None:
+        """A component tells how many rows it has read; without a terminal that would be too many lines."""
+        self._reading.setdefault(what, Reading()).hear(rows, time.monotonic())
 
     def ended(self, what: str, seconds: float, *, ok: bool) -> None:
         """A component ended."""
@@ -347,13 +354,15 @@ class Console:
 
     def _told(self, what: str, text: str) -> Table | Text:
         """How far a component is: with a bar where that is known and there is room."""
-        learned = self._learning[what]
-        words = Text(learned.words(time.monotonic()) or text, style="dim")
-        if not learned.done or self._rich.width < _BAR_FROM:
-            return words
-        done, of = learned.done
+        learned, reading = self._learning[what], self._reading.get(what)
+        words = learned.words(time.monotonic()) or (reading.words() if reading else text)
+        told = Text(words, style="dim")
+        if not (learned.done or reading) or self._rich.width < _BAR_FROM:
+            return told
+        # Nobody counts the rows of the shards before they are read, so their bar has no end to come to.
+        done, of = learned.done or (0, None)
         row = Table.grid(padding=(0, 1))
-        row.add_row(ProgressBar(total=of, completed=done, width=_BAR), words)
+        row.add_row(ProgressBar(total=of, completed=done, width=_BAR, pulse=of is None), told)
         return row
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from apache_beam.pvalue import AsIter, AsSingleton, TaggedOutput
 from tfx.dsl.io import fileio
 
-from maskline.components.ingest.framed import Framed, WriteFramed
+from maskline.components.ingest.framed import Framed, WriteFramed, rows_counter
 from maskline.components.ingest.listing import Listing, Shard
 from maskline.components.ingest.plain import good_rows
 from maskline.components.ingest.quarantine import (
@@ -91,6 +91,7 @@ class ReadShard(beam.DoFn):
         self._train_percent = train_percent
         self._test_parts = round(test_share * _PARTS)
         self._keep_readable = keep_readable
+        self._rows = rows_counter()
 
     def parts(self, shard: Shard) -> Iterator[ShardPart]:
         """Divides a shard. One that may be damaged is a whole: rows behind the damage are not used."""
@@ -109,6 +110,7 @@ class ReadShard(beam.DoFn):
         try:
             for block in read_blocks(path, part):
                 rows += len(block.starts)
+                self._rows.inc(len(block.starts))
                 yield from self._dealt(block, path, shard.split, dropped)
         except CorruptShard as error:
             if not self._keep_readable:

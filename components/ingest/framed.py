@@ -5,6 +5,12 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 from apache_beam.coders import BytesCoder
 from apache_beam.io.filebasedsink import FileBasedSink
+from apache_beam.metrics import Metrics
+
+
+def rows_counter() -> Any:
+    """Beam's counter of the rows that a step of ours has read, by which a terminal shows how far a run is."""
+    return Metrics.counter("maskline", "rows")
 
 
 class Framed(NamedTuple):

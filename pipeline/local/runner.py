@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from contextlib import suppress
@@ -32,6 +33,7 @@ from maskline.pipeline import machine, signals
 from maskline.pipeline.console import Console
 from maskline.pipeline.engines import executors
 from maskline.pipeline.errors import RunError
+from maskline.pipeline.local.beam_rows import BeamRows
 from maskline.pipeline.local.space import Need
 from maskline.transform.errors import InputError, MachineError
 from maskline.transform.names import RUN_ID_PARAMETER
@@ -165,6 +167,9 @@ class ForkingRunner(LocalDagRunner):
         if kind == "progress":
             self._console.progressed(work.node, text)
             return None
+        if kind == "rows":
+            self._console.counted(work.node, text)
+            return None
         work.process.join()
         del self._working[connection]
         connection.close()
@@ -202,7 +207,9 @@ def _run_node(
     if os.getppid() != parent:
         os._exit(1)
     signals.left_to_parent()
-    logging.getLogger("maskline.trainer").addHandler(_Reporter(connection))
+    send = _Sender(connection)
+    logging.getLogger("maskline.trainer").addHandler(_Reporter(send))
+    BeamRows(lambda rows: send("rows", rows))
     name = alone.nodes[0].pipeline_node.node_info.id
     try:
         report = ("done" if _launch(alone) else "skipped", "")
@@ -215,7 +222,7 @@ def _run_node(
     used = getrusage(RUSAGE_SELF)
     cpu, mib = used.ru_utime + used.ru_stime, used.ru_maxrss >> 10
     logger.info("%s: %.1f s of processor time, at most %d MiB of memory", name, cpu, mib)
-    connection.send(report)
+    send(*report)
     sys.stdout.flush()
     sys.stderr.flush()
     # Tearing TensorFlow down costs seconds and frees what the kernel frees anyway.
@@ -260,13 +267,30 @@ def _launch(alone: pipeline_pb2.Pipeline) -> bool:
     return True
 
 
+class _Sender:
+    """Sends messages of a node to the parent, one at a time: they come from more than one thread.
+
+    Args:
+      connection: to the parent.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def __call__(self, kind: str, content: str | int) -> None:
+        """Sends one message."""
+        with self._lock:
+            self._connection.send((kind, content))
+
+
 class _Reporter(logging.Handler):
     """Sends a node's log lines of progress to the parent."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, send: _Sender) -> None:
         super().__init__(logging.INFO)
-        self._connection = connection
+        self._send = send
 
     def emit(self, record: logging.LogRecord) -> None:
         """Sends one line."""
-        self._connection.send(("progress", record.getMessage()))
+        self._send("progress", record.getMessage())

@@ -10,7 +10,7 @@ from maskline.components.evaluation.intervals import metric_interval, wilson
 from maskline.components.evaluation.report import SliceReport
 
 
-@pytest.mark.parametrize("right,rows", [(0, 1), (1, 1), (3, 7), (50, 1000), (1000, 1000)])
+@pytest.mark.parametrize(("right", "rows"), [(0, 1), (1, 1), (3, 7), (50, 1000), (1000, 1000)])
 @pytest.mark.parametrize("confidence", [0.9, 0.95, 0.999])
 def test_interval_of_a_share_is_scipy_s(right, rows, confidence):
     expected = binomtest(right, rows).proportion_ci(confidence, method="wilson")
