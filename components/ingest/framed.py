@@ -9,7 +9,7 @@ from apache_beam.metrics import Metrics
 
 
 def rows_counter() -> Any:
-    """Beam's counter of the rows that one of our steps has read, by which a terminal shows how far a run is."""
+    """Beam's counter of the rows that a step has read, by which a terminal shows how far a run is."""
     return Metrics.counter("maskline", "rows")
 
 
