@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from maskline.transform.names import VERDICT_FILE
+from maskline.transform.versioned import Versioned
 
 
 class Outcome(StrEnum):
@@ -62,7 +63,7 @@ class Check(BaseModel):
         return f"{where}: {self.measured}; {self.asked}"
 
 
-class Verdict(BaseModel):
+class Verdict(Versioned):
     """All checks of one gate. `passed`, which follows from them, is in the JSON too, for its readers."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")

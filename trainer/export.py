@@ -10,6 +10,7 @@ from maskline.trainer.archive import write_keras_file
 from maskline.trainer.signatures import ServedModel
 from maskline.transform.features import SequenceSpec
 from maskline.transform.names import IDENTITY_FILE, KERAS_FILE
+from maskline.transform.versioned import FORMAT
 
 
 def model_identity_of(saved_model: str) -> str:
@@ -34,5 +35,5 @@ def export(
     extra = Path(folder) / Path(IDENTITY_FILE).parent
     tf.io.gfile.makedirs(str(extra))
     with tf.io.gfile.GFile(f"{folder}/{IDENTITY_FILE}", "w") as file:
-        file.write(json.dumps({"identity": identity, "sequence": spec.model_dump()}, indent=1))
+        file.write(json.dumps({FORMAT: 1, "identity": identity, "sequence": spec.model_dump()}, indent=1))
     write_keras_file(model, f"{folder}/{KERAS_FILE}")

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from maskline.trainer.signatures import ServedModel
 from maskline.transform.features import ROW
+from maskline.transform.versioned import FORMAT
 
 COUNT = 256
 
@@ -18,8 +19,8 @@ def write_golden_rows(model: keras.Model, served: ServedModel, files: Sequence[s
       model: the trained model, before the export.
       served: the same model with Transform's graph.
       files: glob patterns of gzip TFRecord files of raw tf.Examples, with labels.
-      target: the file to write: gzip TFRecord of tf.Examples with `example` (bytes) and `logits` (floats,
-        those of one position behind those of another where the whole label is predicted).
+      target: the file to write: gzip TFRecord of tf.Examples with `format` (1), `example` (bytes) and
+        `logits` (floats, those of one position behind those of another where the whole label is predicted).
     """
     found = sorted(file for pattern in files for file in tf.io.gfile.glob(pattern))
     examples = tf.data.TFRecordDataset(found, compression_type="GZIP").take(COUNT).batch(COUNT)
@@ -28,6 +29,7 @@ def write_golden_rows(model: keras.Model, served: ServedModel, files: Sequence[s
             logits = keras.ops.convert_to_numpy(model(served.transform_features(raw)[ROW], training=False))
             for example, row in zip(raw.numpy(), logits, strict=True):
                 golden = tf.train.Example()
+                golden.features.feature[FORMAT].int64_list.value.append(1)
                 golden.features.feature["example"].bytes_list.value.append(example)
                 golden.features.feature["logits"].float_list.value.extend(row.ravel())
                 writer.write(golden.SerializeToString())

@@ -13,6 +13,7 @@ import keras
 from maskline.trainer.checkpoints import Checkpoints
 from maskline.trainer.settings import TrainingSettings
 from maskline.transform.errors import InputError
+from maskline.transform.versioned import FORMAT
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ class Progress(keras.callbacks.Callback):
             self.model.save_weights(folder / _LATEST)
             best = folder / _LATEST if is_best or earlier is None else earlier / _BEST
             shutil.copyfile(best, folder / _BEST)
-            state = {"history": self.history, "seeds": _seeds(self.model)}
+            state = {FORMAT: 1, "history": self.history, "seeds": _seeds(self.model)}
             (folder / _STATE).write_text(json.dumps(state))
 
         self._checkpoints.write(number, fill)

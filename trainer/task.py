@@ -31,6 +31,7 @@ from maskline.transform.names import (
     TEST,
     TRAIN,
 )
+from maskline.transform.versioned import FORMAT
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -76,7 +77,9 @@ def run_fn(fn_args: FnArgs) -> None:
     golden = f"{places['golden_rows']}/{GOLDEN_ROWS_FILE}"
     tf.io.gfile.copy(golden, f"{fn_args.serving_model_dir}/{EXTRA_FOLDER}/{GOLDEN_ROWS_FILE}")
     rows = {name: len(split.y) for name, split in splits.items()}
-    report = {"identity": identity, "parameters": model.count_params(), "rows": rows, "history": history}
+    report = {
+        FORMAT: 1, "identity": identity, "parameters": model.count_params(), "rows": rows, "history": history
+    }  # fmt: skip
     with tf.io.gfile.GFile(f"{places['history']}/{HISTORY_FILE}", "w") as file:
         file.write(json.dumps(report, indent=1))
     with tf.io.gfile.GFile(f"{places['history']}/{ANSWERS_FILE}", "w") as file:

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 from maskline.transform.names import EVAL
+from maskline.transform.versioned import Versioned
 
 
 class _Form(BaseModel):
@@ -26,7 +27,7 @@ class Confusion(_Form):
     rows: int
 
 
-class AnswerSummary(_Form):
+class AnswerSummary(Versioned, _Form):
     """Rows by split, and what the model answers wrong.
 
     `labels` and `lengths` count rows by split, then by label and by the number of symbols in the joined row.

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from maskline.transform.versioned import Versioned
+
 
 class _Form(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -26,7 +28,7 @@ class AttendedRow(_Form):
     reference_on_padding: float
 
 
-class AttentionSummary(_Form):
+class AttentionSummary(Versioned, _Form):
     """A few held-out rows, the shortest first. `mask` is the model's own: keys, queries or none."""
 
     mask: str

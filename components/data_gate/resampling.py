@@ -16,6 +16,8 @@ import pyarrow as pa
 import scipy.sparse
 from numpy.typing import NDArray
 
+from maskline.transform.versioned import FORMAT
+
 FILE = "parts.npz"  # beside a split's statistics
 PARTS = 128
 HALVES, FIFTHS = slice(0, PARTS // 2), slice(PARTS // 2, PARTS)  # of the rows, in each part
@@ -73,7 +75,7 @@ class Parts:
     def write(self, file: BinaryIO) -> None:
         """Writes everything as one compressed numpy archive."""
         arrays: dict[str, NDArray[np.generic]] = {
-            "rows": np.array(self.rows), "keys": self.keys, "key_rows": self.key_rows,
+            FORMAT: np.array(1), "rows": np.array(self.rows), "keys": self.keys, "key_rows": self.key_rows,
         }  # fmt: skip
         for name, counts in self.counts.items():
             arrays[f"values {name}"] = np.array(self.values[name], dtype=np.str_)

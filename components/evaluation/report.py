@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from maskline.components.evaluation.paired import Pairs
 from maskline.transform.names import EVAL, EVALUATION_FILE, TEST
+from maskline.transform.versioned import Versioned
 
 CANDIDATE = "candidate"
 # The model that is live, and the most accurate of all that were released.
@@ -115,7 +116,7 @@ class SliceReport(_Form):
     at_threshold: dict[str, AtThreshold] = {}
 
 
-class EvaluationReport(_Form):
+class EvaluationReport(Versioned, _Form):
     """All slices, that of all rows first.
 
     `positive` is the rarer of two answers, empty where there are more. `reliability` has the bins of the

@@ -30,6 +30,7 @@ from maskline.transform.names import (
     SPLITS,
     TEST,
 )
+from maskline.transform.versioned import FORMAT
 
 # The parameter that says which span to ingest; `span` is what the driver found.
 WANTED_SPAN = "wanted_span"
@@ -169,6 +170,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         few = report.splits.get(TEST, 0) < settings.min_test_rows and settings.eval_percent is not None
         if few and TEST in report.splits:
             report = _without_test(report, folders, quarantine.uri)
+        examples.set_int_custom_property(FORMAT, 1)
         examples.set_int_custom_property(ROWS_READ, report.rows_in)
         examples.set_string_custom_property(READ_FROM, exec_properties["input_base"])
         examples.set_string_custom_property(SEQUENCE_DIGEST, settings.sequence.digest)

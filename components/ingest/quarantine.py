@@ -1,8 +1,8 @@
 """Rows that were set aside: what is kept of each, and the report that counts them. No TFX.
 
 A quarantine's folder holds shards `rows-*.tfrecord.gz`, whose records are tf.Examples with `row` (the
-record's own bytes, unchanged), `reason`, `text`, `file` (bytes each), `record` and `offset` (int64 each),
-and the report, `report.json`.
+record's own bytes, unchanged), `reason`, `text`, `file` (bytes each), `record`, `offset` and `format`
+(int64 each), and the report, `report.json`.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from maskline.transform.features import Reason
 from maskline.transform.names import QUARANTINE_REPORT_FILE
+from maskline.transform.versioned import FORMAT, Versioned
 
 EXAMPLES_EACH = 5  # rows of each kind that the report names
 
@@ -33,6 +34,7 @@ class QuarantinedRow(NamedTuple):
 
         example = tf.train.Example()
         feature = example.features.feature
+        feature[FORMAT].int64_list.value.append(1)
         feature["row"].bytes_list.value.append(self.data)
         feature["reason"].bytes_list.value.append(self.reason.encode())
         feature["text"].bytes_list.value.append(self.text.encode())
@@ -86,7 +88,7 @@ class IngestedShard(_Form):
     rows: int
 
 
-class IngestReport(_Form):
+class IngestReport(Versioned, _Form):
     """What became of the rows of one ingest: `rows_in` = all of `splits` + all of `quarantined`.
 
     `shards` below `folder` are what was read. `dropped` counts the rows that held a feature which the

@@ -6,15 +6,16 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, ValidationError, model_validator
 
 from maskline.transform.names import AUDIT_FILE
+from maskline.transform.versioned import Versioned
 
 # Earlier releases of maskline marked an override by this prefix of its reason.
 _OVERRIDE_PREFIX = "blessed on purpose: "
 
 
-class Change(BaseModel):
+class Change(Versioned):
     """A change of the live version: when, by whom, from which version to which, and why.
 
     In JSON, `before` is called `from`, which is a keyword in Python. `identity` is the model's identity,

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from maskline.transform.names import MANIFEST_FILE
+from maskline.transform.versioned import Versioned
 
 MODEL_FILE = "saved_model.pb"  # without it TensorFlow loads nothing
 
@@ -21,7 +22,7 @@ class Entry(BaseModel):
     time: int
 
 
-class Manifest(BaseModel):
+class Manifest(Versioned):
     """The files of a version, by their path within it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -18,6 +18,7 @@ from maskline.components.verdict import Outcome, Verdict
 from maskline.transform.answers import AnswerSummary
 from maskline.transform.features import SequenceSpec
 from maskline.transform.names import EVAL
+from maskline.transform.versioned import Versioned
 
 STACK = (
     "tensorflow", "keras", "tfx", "tensorflow-transform", "tensorflow-model-analysis",
@@ -46,7 +47,7 @@ class Data(_Form):
     set_aside: int
 
 
-class Facts(_Form):
+class Facts(Versioned, _Form):
     """All facts about a model.
 
     `metrics` are those of the model on all eval rows, `gates` the verdicts by gate, `settings` those

@@ -12,13 +12,14 @@ from maskline.pipeline.notify.message import Message
 from maskline.pipeline.notify.ways import NotSent, send
 from maskline.pipeline.schedule.alone import alone
 from maskline.pipeline.settings.notify import NotifySettings
+from maskline.transform.versioned import NEWER, Versioned
 
 _FOLDER = Path("schedule", "outbox")
 _SENT = "sent.json"
 _FIRST, _LONGEST = timedelta(minutes=1), timedelta(hours=1)  # between two attempts
 
 
-class Waiting(BaseModel):
+class Waiting(Versioned):
     """A message, the ways that have not taken it, and when it is tried again."""
 
     message: Message
@@ -27,7 +28,7 @@ class Waiting(BaseModel):
     due: AwareDatetime
 
 
-class _Sent(BaseModel):
+class _Sent(Versioned):
     times: tuple[AwareDatetime, ...] = ()
 
 
@@ -110,7 +111,10 @@ def _entries(root: Path) -> Iterator[tuple[Path, Waiting]]:
     for file in sorted((root / _FOLDER).glob("[0-9]*.json")):
         try:
             yield file, Waiting.model_validate_json(file.read_bytes())
-        except (OSError, ValidationError):  # half of one, from a power cut or a full disk
+        except ValidationError as error:  # half of one, from a power cut or a full disk
+            if error.errors()[0]["type"] != NEWER:
+                file.unlink(missing_ok=True)
+        except OSError:
             file.unlink(missing_ok=True)
 
 

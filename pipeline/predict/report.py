@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from maskline.components.ingest.quarantine import EXAMPLES_EACH, CorruptFile, NamedRow
 from maskline.transform.features import Reason
+from maskline.transform.versioned import Versioned
 
 if TYPE_CHECKING:
     from maskline.pipeline.predict.part import AnsweredPart, Request
@@ -27,7 +28,7 @@ class AnsweredFile(BaseModel):
     quarantined: int
 
 
-class PredictReport(BaseModel):
+class PredictReport(Versioned):
     """What became of all rows: `rows_in` = `answered` + all of `quarantined`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

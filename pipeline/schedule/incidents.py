@@ -16,6 +16,7 @@ from maskline.pipeline.schedule.alarms import live_version, raised
 from maskline.pipeline.schedule.ledger import Decision, Tick
 from maskline.pipeline.settings.notify import MessageKind
 from maskline.pipeline.settings.sections import Settings
+from maskline.transform.versioned import Versioned
 
 _FILE = "incidents.json"
 _ROLLED_BACK = "rolled back"  # how the audit log's reason begins; see `registry.rollback`
@@ -34,7 +35,7 @@ class Open(BaseModel):
     text: str
 
 
-class State(BaseModel):
+class State(Versioned):
     """What was reported: incidents that are open by name, the last version, the last run that was refused."""
 
     incidents: dict[str, Open] = {}

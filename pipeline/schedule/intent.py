@@ -3,14 +3,15 @@
 import os
 from pathlib import Path
 
-from pydantic import AwareDatetime, BaseModel, ValidationError
+from pydantic import AwareDatetime, ValidationError
 
 from maskline.pipeline.schedule.ledger import FOLDER
+from maskline.transform.versioned import Versioned
 
 _FILE = "running.json"
 
 
-class Intent(BaseModel):
+class Intent(Versioned):
     """The span in words, what the run depends on, the newest run before it, and when it began."""
 
     span: str

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from maskline.transform.errors import InputError
+from maskline.transform.versioned import Versioned
 
 FOLDER = "schedule"
 _TICKS, _PAUSED = "ticks.jsonl", "paused.json"
@@ -44,7 +45,7 @@ class _Form(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Tick(_Form):
+class Tick(Versioned, _Form):
     """One tick.
 
     Attributes:
@@ -86,7 +87,7 @@ class Tick(_Form):
         return f"{self.time:%Y-%m-%d %H:%M:%S} UTC  {span}{self.decision}: {self.why}{live}"
 
 
-class Pause(_Form):
+class Pause(Versioned, _Form):
     """Who paused the schedule, when and why; `automatic` after failures."""
 
     time: AwareDatetime

@@ -10,6 +10,7 @@ from maskline.pipeline.settings.load import Loaded, load_with_sources, validated
 from maskline.pipeline.settings.sources import Given, from_options, prepared, read_file
 from maskline.pipeline.settings.values import Origin, merge, tree
 from maskline.transform.errors import InputError, cannot_write
+from maskline.transform.versioned import FORMAT, refuse_newer
 
 FILE = "settings.json"
 
@@ -21,6 +22,7 @@ def remember(loaded: Loaded) -> None:
     """
     file = loaded.settings.root / FILE
     known = {
+        FORMAT: 1,
         "file": str(loaded.file.expanduser().absolute()) if loaded.file else None,
         "given": loaded.base.values.plain(),
         "options": loaded.options.values.plain(),
@@ -81,10 +83,13 @@ def _recall(root: Path) -> dict[str, Any] | None:
     file = root / FILE
     try:
         known = json.loads(file.read_text(encoding="utf-8"))
+        refuse_newer(file, known)
         if isinstance(known["given"], dict) and isinstance(known["options"], dict):
             return {"file": known.get("file"), **known}
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError):
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
     raise InputError(f"{file}: does not hold the settings of a run; remove it, or give --config")

@@ -92,7 +92,7 @@ def test_versions_grow_and_the_log_tells_them(folder, server, models):
     assert last.pop("time").endswith("Z")
     assert last.pop("manifest") == hashlib.sha256((folder / "3" / MANIFEST_FILE).read_bytes()).hexdigest()
     assert last == {
-        "who": audit.user(), "from": 2, "to": 3, "why": "a test", "identity": "a", "model_id": 7,
+        "format": 1, "who": audit.user(), "from": 2, "to": 3, "why": "a test", "identity": "a", "model_id": 7,
     }  # fmt: skip
 
 
