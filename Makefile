@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick fuzz jax engine-test lint prose docs audit bench speed scale chaos soak ablation mlflow databases browser builder lock clean
+.PHONY: help setup run test quick fuzz jax engine-test test-current lint prose docs audit sbom bench speed scale chaos soak ablation mlflow databases browser builder lock clean
 
 UV_VERSION := 0.13.9
 PIP_AUDIT_VERSION := 2.10.1
@@ -62,6 +62,9 @@ quick: setup ## the tests that need no pipeline run, in two processes
 engine-test: setup ## the whole pipeline on Beam's Prism, with workers killed and missing (needs Go or its cache; minutes)
 	@$(BIN)/pytest -o addopts="-ra --strict-markers --import-mode=importlib" tests/engines
 
+test-current: ## all tests in a Debian 13 of its own: glibc 2.41, Python 3.13, the current stack; needs root (an hour)
+	@python3 -m tests.debian trixie build/debian13 make test
+
 fuzz: setup ## settings, file names, shard bytes, rows and symbols, many times more than in the tests
 	@MASKLINE_FUZZ=$${MASKLINE_FUZZ:-20} $(BIN)/pytest -n 2 -m fuzz tests
 
@@ -104,8 +107,12 @@ docs: setup ## build the site into build/site; any warning, such as a broken lin
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "build/site/index.html"
 
-audit: $(UV) ## look for known vulnerabilities in the locked packages; needs the network
+audit: $(UV) ## look for known vulnerabilities and withdrawn versions in the locked packages; needs the network
 	@for lock in locks/*.txt; do $(UV) tool run pip-audit==$(PIP_AUDIT_VERSION) --disable-pip --require-hashes --progress-spinner off -r $$lock || failed=1; done; exit $${failed:-0}
+	@for lock in locks/{current,older}{,-dev}.txt; do ! $(UV) pip install --dry-run --no-deps --reinstall --python-version 3.11 --python-platform x86_64-manylinux_2_39 --target build/nothing -r $$lock 2>&1 | grep "is yanked" || failed=1; done; exit $${failed:-0}
+
+sbom: setup ## write CycloneDX documents of the locks into build/sbom; ROOT=<an image's mounted root> adds the image
+	@$(BIN)/python -m tests.stack.sbom build/sbom $(ROOT)
 
 bench: setup ## measure against the reference loop and print the table
 	@$(BIN)/python -m tests.bench
