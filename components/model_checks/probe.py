@@ -14,11 +14,12 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 if __name__ == "__main__":  # at once, for the imports below take seconds: a killed run leaves nothing at work
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    sys.modules["sklearn"] = None  # type: ignore[assignment]  # Keras wraps it if it is there, and we do not
 
 import numpy as np
 import tensorflow as tf
@@ -173,15 +174,28 @@ def mask(subject: Subject) -> dict[str, float]:
 
 
 def _look_into(session: Any, feed: dict[str, Any], logits: str, pad_id: int) -> dict[str, float]:
-    def read(kind: str, tensors: Callable[[Any], Any]) -> Iterator[tuple[Any, Any]]:
-        """The operations of a kind, each with the values of some of its tensors."""
-        for operation in session.graph.get_operations():
-            if operation.type == kind and operation.outputs[0].dtype.is_floating:
-                yield operation, session.run(tensors(operation), feed)
-
+    # All at once: a session prepares the graph anew for each set of tensors that it is asked for.
+    found = {
+        kind: [
+            operation
+            for operation in session.graph.get_operations()
+            if operation.type == kind and operation.outputs[0].dtype.is_floating
+        ]
+        for kind in ("GatherV2", "Softmax", "Reshape")
+    }
+    values, answers = session.run(
+        (
+            {
+                kind: [(op.inputs[kind == "GatherV2"], op.outputs[0]) for op in operations]
+                for kind, operations in found.items()
+            },
+            logits,
+        ),
+        feed,
+    )
     lookups = [
         (operation.outputs[0].name, ids, looked_up)
-        for operation, (ids, looked_up) in read("GatherV2", lambda op: (op.inputs[1], op.outputs[0]))
+        for operation, (ids, looked_up) in zip(found["GatherV2"], values["GatherV2"], strict=True)
         if ids.ndim == 2 and looked_up.ndim == 3
     ]
     real = lookups[0][1] != pad_id
@@ -192,17 +206,16 @@ def _look_into(session: Any, feed: dict[str, Any], logits: str, pad_id: int) -> 
             noisy = np.where(real[..., None], looked_up, looked_up.dtype.type(noise))
             differs = session.run(logits, {**feed, name: noisy}) != before
             changed |= np.any(differs.reshape(len(real), -1), axis=-1)
-    answers = session.run(logits, feed)
     attention = [
         _on_padding(weights, real)
-        for _, (scores, weights) in read("Softmax", lambda op: (op.inputs[0], op.outputs[0]))
+        for scores, weights in values["Softmax"]
         if weights.ndim >= 3
         and weights.shape[-1] == real.shape[1]
         and not np.array_equal(scores, answers)  # whole answers may have as many ids as rows have positions
     ]
     flattened = [
         float(np.max(np.abs(inside[~real]), initial=0))
-        for _, (inside, outside) in read("Reshape", lambda op: (op.inputs[0], op.outputs[0]))
+        for inside, outside in values["Reshape"]
         if inside.ndim == 3
         and inside.shape[:2] == real.shape
         and outside.shape == (len(real), inside[0].size)
