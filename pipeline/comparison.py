@@ -9,8 +9,8 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from maskline.components.evaluation.report import CANDIDATE, OVERALL, SliceReport
-from maskline.pipeline.registry.history import Run
 from maskline.pipeline.registry.model_facts import read_facts
+from maskline.pipeline.registry.record import Run
 from maskline.transform.names import Node
 
 ChangeFinding = Literal["better", "worse", "equal", "may be chance"]

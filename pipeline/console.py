@@ -25,8 +25,8 @@ from maskline.pipeline.headline import Headline, headline
 from maskline.pipeline.learning import Learning
 from maskline.pipeline.local.streams import Output
 from maskline.pipeline.reading import Reading
-from maskline.pipeline.registry.bless import releasable
-from maskline.pipeline.registry.history import Run
+from maskline.pipeline.registry.record import Run
+from maskline.pipeline.registry.releasable import releasable
 from maskline.pipeline.settings.remembered import is_found_from_here
 from maskline.pipeline.settings.sections import Settings
 from maskline.transform.answers import AnswerSummary

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from maskline.components.evaluation.quality import quality
 from maskline.components.verdict import Check
-from maskline.pipeline.registry.history import DONE, Run
+from maskline.pipeline.registry.record import DONE, Run
 from maskline.transform.names import Node
 
 GOOD, BAD, OPEN = "green", "red", "yellow"

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from maskline.components.evaluation.report import CANDIDATE, LIVE, OVERALL, EvaluationReport, SliceReport
 from maskline.pipeline.comparison import change_in_words
-from maskline.pipeline.registry.history import Component
-from maskline.pipeline.report.timeline import HistoryEntry
+from maskline.pipeline.registry.record import Component
+from maskline.pipeline.report.known import HistoryEntry
 
 _COUNT = "example_count"
 _SHORT = {CANDIDATE: "this", LIVE: "live"}  # in a table's head

@@ -10,7 +10,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from maskline.components.verdict import Outcome
 from maskline.pipeline.local import inputs
-from maskline.pipeline.registry.history import History, Run
+from maskline.pipeline.registry.history import History
+from maskline.pipeline.registry.record import Run
 from maskline.pipeline.registry.store import must_exist, no_run
 from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import InputError

@@ -23,7 +23,8 @@ from maskline.pipeline.local.inputs import Delivery
 from maskline.pipeline.local.space import Need
 from maskline.pipeline.local.streams import sent_to
 from maskline.pipeline.registry import inventory, live, releases
-from maskline.pipeline.registry.history import OF_SPAN, History, Run
+from maskline.pipeline.registry.history import History
+from maskline.pipeline.registry.record import OF_SPAN, Run
 from maskline.pipeline.registry.store import connect, settle
 from maskline.pipeline.settings.load import Loaded
 from maskline.pipeline.settings.remembered import remember

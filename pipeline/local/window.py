@@ -8,7 +8,8 @@ from maskline.pipeline.console import Console
 from maskline.pipeline.dag import create_pipeline
 from maskline.pipeline.local.inputs import Delivery
 from maskline.pipeline.local.runner import ForkingRunner
-from maskline.pipeline.registry.history import OF_SPAN, History
+from maskline.pipeline.registry.history import History
+from maskline.pipeline.registry.record import OF_SPAN
 from maskline.pipeline.registry.store import connect
 from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import InputError

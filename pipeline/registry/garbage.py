@@ -21,7 +21,7 @@ from maskline.components.pusher import serving
 from maskline.components.pusher.contents import look
 from maskline.components.resolvers.best import most_accurate
 from maskline.pipeline.registry import live
-from maskline.pipeline.registry.history import OF_SPAN
+from maskline.pipeline.registry.record import OF_SPAN
 from maskline.pipeline.registry.releases import known_model, of_type, releases
 from maskline.pipeline.report.paths import REPORTS_FOLDER
 from maskline.pipeline.settings.sections import Settings

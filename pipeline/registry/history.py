@@ -7,15 +7,14 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError
 from ml_metadata.proto import metadata_store_pb2 as mlmd
-from pydantic import BaseModel
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from maskline.components.evaluation.report import EvaluationReport, read_evaluation
-from maskline.components.ingest.quarantine import IngestReport, read_report
+from maskline.components.evaluation.report import read_evaluation
+from maskline.components.ingest.quarantine import read_report
 from maskline.components.pusher.contents import identity_of, look
-from maskline.components.verdict import Verdict, read_verdict
+from maskline.components.verdict import read_verdict
 from maskline.pipeline.registry import live, overrides
-from maskline.pipeline.registry.overrides import Override
+from maskline.pipeline.registry.record import Component, Run, TrainedSpan
 from maskline.pipeline.registry.releases import releases
 from maskline.pipeline.registry.store import connect
 from maskline.transform.names import (
@@ -34,83 +33,11 @@ from maskline.transform.names import (
     TEST,
     VERSION,
     ArtifactType,
-    Exit,
     Node,
 )
 
 _T = TypeVar("_T")
 _State = mlmd.Execution.State
-DONE = ("COMPLETE", "CACHED")
-# A run that ingests an older span for another run is named RUN-span-NUMBER, after the run that it serves.
-OF_SPAN = "-span-"
-
-
-class Component(BaseModel):
-    """The record of one component in a run."""
-
-    name: str
-    state: str
-    seconds: float
-    records_in: dict[str, int] = {}
-    records_out: dict[str, int] = {}
-
-
-class TrainedSpan(BaseModel):
-    """A span of the window that was trained on."""
-
-    span: int
-    version: int
-
-
-class Run(BaseModel):
-    """The record of one run. Fields that a run did not reach have their defaults."""
-
-    run: str
-    components: list[Component]
-    metrics: dict[str, dict[str, float]] = {}
-    ingest: IngestReport | None = None
-    quarantine: Path | None = None
-    window: list[TrainedSpan] = []
-    statistics: Path | None = None
-    verdicts: dict[str, Verdict] = {}
-    blessed: bool | None = None
-    override: Override | None = None
-    why: list[str] = []
-    released_version: int | None = None
-    live_version: int | None = None
-    model: Path | None = None
-    is_live: bool = False  # this run's model is the one that is live
-    candidate: Path | None = None
-    candidate_id: int = 0
-    checked_files: str = ""
-    evaluation: EvaluationReport | None = None
-    training: Path | None = None
-    facts: Path | None = None
-    live_problem: str = ""
-    lost: list[str] = []
-
-    @property
-    def log_name(self) -> str:
-        """The name of its log file. A run that serves another one writes to that run's log."""
-        return f"{self.run.split(OF_SPAN)[0]}.log"
-
-    @property
-    def blocked(self) -> bool:
-        """Whether DataGate stopped the run. The components after it were skipped."""
-        return Node.DATA_GATE in self.verdicts and not self.verdicts[Node.DATA_GATE].passed
-
-    @property
-    def ended(self) -> bool:
-        """Whether every component is done, up to the last one or to the gate that stopped the run."""
-        states = {component.name: component.state for component in self.components}
-        return (Node.PUSHER in states or self.blocked) and all(state in DONE for state in states.values())
-
-    @property
-    def exit(self) -> Exit:
-        """The run's exit status, computed from the record alone."""
-        if not self.ended:
-            return Exit.ERROR
-        return Exit.OK if self.blessed or self.override else Exit.BLOCKED
 
 
 class History:

@@ -1,6 +1,7 @@
 """Finds a run that a person names, and the files beside its record."""
 
-from maskline.pipeline.registry.history import History, Run
+from maskline.pipeline.registry.history import History
+from maskline.pipeline.registry.record import Run
 from maskline.pipeline.registry.store import must_exist, no_run
 from maskline.pipeline.settings.sections import Settings
 from maskline.transform.answers import AnswerSummary

@@ -6,10 +6,10 @@ from typing import Any
 from maskline.components.evaluation.report import CANDIDATE
 from maskline.pipeline import comparison
 from maskline.pipeline.headline import headline
-from maskline.pipeline.registry.history import Run
+from maskline.pipeline.registry.record import Run
 from maskline.pipeline.report import facts, page
 from maskline.pipeline.report.blocks import Grid, ReportBlock, ReportSection, Table, Words
-from maskline.pipeline.report.facts import RunFacts
+from maskline.pipeline.report.known import RunFacts
 from maskline.pipeline.report.report import sections
 from maskline.pipeline.report.sections.setup import flat, json_text
 from maskline.pipeline.settings.sections import Settings

@@ -2,23 +2,21 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from maskline.components.ingest.quarantine import IngestReport
 from maskline.components.pusher.serving import FACTS_PATH
 from maskline.pipeline.failure import Failure, read_failure
-from maskline.pipeline.headline import Headline, headline
+from maskline.pipeline.headline import headline
 from maskline.pipeline.local import lock
-from maskline.pipeline.registry.history import Run
 from maskline.pipeline.registry.lookup import checkpointed_epoch
 from maskline.pipeline.registry.model_facts import read_facts
+from maskline.pipeline.registry.record import Run
 from maskline.pipeline.report import lineage
-from maskline.pipeline.report.lineage import Lineage
+from maskline.pipeline.report.known import IdCounts, RunFacts
 from maskline.pipeline.settings.sections import Settings
 from maskline.transform.answers import AnswerSummary
 from maskline.transform.attention import AttentionSummary
@@ -32,48 +30,6 @@ from maskline.transform.names import (
 )
 
 _T = TypeVar("_T")
-
-
-class IdCounts(NamedTuple):
-    """How often each id stands in each feature of the train split: feature → id, as text → count."""
-
-    features: dict[str, dict[str, int]]
-
-
-@dataclass
-class RunFacts:
-    """A run, with all that is stored with its record.
-
-    `history` holds the epochs of the training, `facts` and `live_facts` what Pusher noted of the run's model
-    and of the live one. `gone` names what was recorded and cannot be read any more.
-    """
-
-    settings: Settings
-    run: Run
-    headline: Headline
-    lineage: Lineage
-    failure: Failure = field(default_factory=lambda: Failure("", ()))
-    history: list[dict[str, float]] | None = None
-    parameters: int = 0
-    answers: AnswerSummary | None = None
-    attention: AttentionSummary | None = None
-    counts: IdCounts | None = None
-    counts_before: IdCounts | None = None
-    facts: dict[str, Any] | None = None
-    live_facts: dict[str, Any] | None = None
-    live_before: int | None = None
-    card: str = ""
-    gone: list[str] = field(default_factory=list)
-
-    @property
-    def ingest(self) -> IngestReport | None:
-        """What became of the rows."""
-        return self.run.ingest
-
-    @property
-    def seconds(self) -> float:
-        """Of all components together."""
-        return sum(part.seconds for part in self.run.components)
 
 
 def read(settings: Settings, run: Run, *, is_last: bool = True, at_work: bool = True) -> RunFacts:

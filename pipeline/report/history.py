@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 
 from maskline.pipeline.report import page
 from maskline.pipeline.report.blocks import Figure, Grid, ReportBlock, ReportSection, Words
+from maskline.pipeline.report.known import HistoryEntry, LivePeriod
 from maskline.pipeline.report.plots import ABOVE, WIDE, Ink, draw, mark
-from maskline.pipeline.report.timeline import HistoryEntry, LivePeriod
 
 _COLORS = {"released": Ink.GOOD, "passed": Ink.GOOD, "released on purpose": Ink.OPEN}
 

@@ -1,32 +1,17 @@
 """Which component of a run read what another one made, and from which files it all came."""
 
 from collections import defaultdict
-from pathlib import Path
-from typing import NamedTuple
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from maskline.pipeline.registry.history import Run
+from maskline.pipeline.registry.record import Run
 from maskline.pipeline.registry.store import connect
+from maskline.pipeline.report.known import Lineage
 from maskline.pipeline.settings.sections import Settings
 from maskline.transform.names import NODE_CONTEXT, RUN_CONTEXT, ArtifactType, Node
 
 _GIVEN = (mlmd.Event.INPUT, mlmd.Event.DECLARED_INPUT, mlmd.Event.INTERNAL_INPUT)
 _MADE = (mlmd.Event.OUTPUT, mlmd.Event.DECLARED_OUTPUT, mlmd.Event.INTERNAL_OUTPUT)
-
-
-class Lineage(NamedTuple):
-    """What came from what.
-
-    Attributes:
-      edges: component that made something, and component of the same run that read it.
-      artifacts: component → types and numbers of what it made.
-      statistics_before: folder of the previous span's statistics, which the data were compared with.
-    """
-
-    edges: list[tuple[str, str]]
-    artifacts: dict[str, list[tuple[str, int]]]
-    statistics_before: Path | None
 
 
 def read(settings: Settings, run: Run) -> Lineage:

@@ -7,11 +7,11 @@ from pathlib import Path
 from markupsafe import Markup
 
 from maskline.pipeline.headline import BAD, GOOD
-from maskline.pipeline.registry.history import Run
+from maskline.pipeline.registry.record import Run
 from maskline.pipeline.report import facts, page
 from maskline.pipeline.report.blocks import ReportSection
-from maskline.pipeline.report.facts import RunFacts
 from maskline.pipeline.report.halves import in_halves
+from maskline.pipeline.report.known import RunFacts
 from maskline.pipeline.report.sections.data import data
 from maskline.pipeline.report.sections.evaluation import evaluation, wrong_answers
 from maskline.pipeline.report.sections.flow import Flow, flow

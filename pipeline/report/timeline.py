@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
-from pydantic import BaseModel
 
 from maskline.components.evaluation.report import CANDIDATE
 from maskline.components.ingest import spans
 from maskline.components.pusher import audit
 from maskline.components.pusher.audit import Change
-from maskline.pipeline.registry.history import DONE, OF_SPAN
+from maskline.pipeline.registry.record import DONE, OF_SPAN
 from maskline.pipeline.registry.store import connect
+from maskline.pipeline.report.known import HistoryEntry, LivePeriod
 from maskline.pipeline.report.paths import path_of
 from maskline.pipeline.schedule import ledger
 from maskline.pipeline.settings.sections import Settings
@@ -40,38 +40,6 @@ _MADE = (mlmd.Event.OUTPUT, mlmd.Event.DECLARED_OUTPUT)
 _AT_ONCE = 500  # ids in a query
 _SLACK = timedelta(seconds=5)  # between the clock of a tick and that of its run
 _State = mlmd.Execution.State
-
-
-class HistoryEntry(BaseModel):
-    """One run, or a tick that started none.
-
-    `decision` says what became of it, `why` more where there is more to say. `change` is that of each metric
-    from the run before that measured one. `live` is the version that was live when it had ended. `report` is
-    empty where there is none.
-    """
-
-    name: str
-    kind: str
-    time: datetime
-    span: str = ""
-    decision: str
-    why: str = ""
-    version: int | None = None
-    seconds: float = 0.0
-    metrics: dict[str, float] = {}
-    change: dict[str, float] = {}
-    live: int | None = None
-    report: str = ""
-
-
-class LivePeriod(BaseModel):
-    """From when to when a version was live; `until` is left out for the one that is live now."""
-
-    version: int
-    since: datetime
-    until: datetime | None
-    who: str
-    why: str
 
 
 class _Recorded(NamedTuple):

@@ -13,7 +13,7 @@ from maskline.components.pusher.contents import Version, versions
 from maskline.pipeline.local import lock
 from maskline.pipeline.registry import compaction, garbage
 from maskline.pipeline.registry.garbage import Garbage
-from maskline.pipeline.registry.history import OF_SPAN
+from maskline.pipeline.registry.record import OF_SPAN
 from maskline.pipeline.registry.store import connect, settle
 from maskline.pipeline.schedule import ledger
 from maskline.pipeline.schedule.disk import GIB, size

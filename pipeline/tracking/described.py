@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from maskline.components.evaluation.report import CANDIDATE, OVERALL, EvaluationReport
-from maskline.pipeline.registry.history import Run
 from maskline.pipeline.registry.model_facts import read_facts
+from maskline.pipeline.registry.record import Run
+from maskline.pipeline.report.known import HistoryEntry
 from maskline.pipeline.report.paths import path_of
-from maskline.pipeline.report.timeline import HistoryEntry
 from maskline.pipeline.settings.sections import Settings
 from maskline.transform.names import CARD_FILE, EXTRA_FOLDER, HISTORY_FILE
 

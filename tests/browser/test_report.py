@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from maskline.pipeline.report import history, page, report
-from maskline.pipeline.report.timeline import HistoryEntry, LivePeriod
+from maskline.pipeline.report.known import HistoryEntry, LivePeriod
 from tests.pipeline.report.made_up import CONFUSION, LENGTHS, LOSSES, made_up
 from tests.pipeline.report.test_report import FIGURES, HOSTILE, NAMES
 from tests.support import maskline

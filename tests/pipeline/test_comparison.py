@@ -6,7 +6,7 @@ import pytest
 
 from maskline.components.evaluation.report import EvaluationReport, SliceReport
 from maskline.pipeline.comparison import change_in_words, compare_runs, lines
-from maskline.pipeline.registry.history import Component, Run
+from maskline.pipeline.registry.record import Component, Run
 
 
 def run(name, accuracy, loss, tmp_path, *, rows=10_000, **settings):

@@ -11,7 +11,7 @@ from maskline.components.verdict import Check, Outcome, Verdict
 from maskline.pipeline import console
 from maskline.pipeline.cli import cli
 from maskline.pipeline.console import Console
-from maskline.pipeline.registry.history import Component, Run
+from maskline.pipeline.registry.record import Component, Run
 from maskline.transform.answers import AnswerSummary, WrongRow
 
 NAMES = ["ExampleGen", "ImportSchemaGen", "ExampleValidator", "Trainer", "Pusher"]

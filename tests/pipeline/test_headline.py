@@ -9,8 +9,8 @@ from maskline.components.evaluation.quality import quality
 from maskline.components.evaluation.report import EvaluationReport, SliceReport
 from maskline.components.verdict import Check, Outcome, Verdict
 from maskline.pipeline.headline import headline
-from maskline.pipeline.registry.history import Component, Run
 from maskline.pipeline.registry.overrides import Override
+from maskline.pipeline.registry.record import Component, Run
 
 ALL_DONE = {"DataGate": "COMPLETE", "Trainer": "COMPLETE", "Pusher": "COMPLETE"}
 

@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 
 from maskline.components.verdict import Check
 from maskline.pipeline.report.blocks import Figure, Grid, ReportSection, Table, Words, plain
-from maskline.pipeline.report.facts import RunFacts
+from maskline.pipeline.report.known import RunFacts
 from maskline.pipeline.report.plots import ABOVE, Ink, bars_across, draw
 from maskline.transform.features import SequenceSpec
 from maskline.transform.names import Node

@@ -16,7 +16,7 @@ from maskline.components.evaluation.report import (
     EvaluationReport,
 )
 from maskline.pipeline.report.blocks import Figure, Grid, ReportSection, Table, plain
-from maskline.pipeline.report.facts import RunFacts
+from maskline.pipeline.report.known import RunFacts
 from maskline.pipeline.report.plots import ABOVE, HEAT, Ink, bars_across, draw, mark
 
 _COUNT = "example_count"

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from maskline.pipeline.registry.history import Component
+from maskline.pipeline.registry.record import Component
 from maskline.pipeline.report.blocks import Figure, Grid, ReportSection, Table
-from maskline.pipeline.report.facts import RunFacts
+from maskline.pipeline.report.known import RunFacts
 from maskline.transform.names import ArtifactType, Node
 
 _STATES = {"COMPLETE": ("good", "done"), "CACHED": ("faint", "from the cache"), "FAILED": ("bad", "failed")}

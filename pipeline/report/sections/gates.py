@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 
 from maskline.components.verdict import Check, Outcome, Scale, Verdict
 from maskline.pipeline.report.blocks import Figure, Grid, ReportBlock, ReportSection, Table, Words, plain
-from maskline.pipeline.report.facts import RunFacts
+from maskline.pipeline.report.known import RunFacts
 from maskline.pipeline.report.plots import WIDE, Ink, bars_across, draw, mark
 from maskline.transform.names import Node
 

@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 
 from maskline.pipeline.report.blocks import Figure, Grid, ReportSection, Words, plain
-from maskline.pipeline.report.facts import RunFacts
+from maskline.pipeline.report.known import RunFacts
 from maskline.pipeline.report.plots import HEAT, draw
 from maskline.transform.attention import AttendedRow
 

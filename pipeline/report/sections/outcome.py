@@ -5,9 +5,9 @@ from contextlib import suppress
 
 from maskline.components.verdict import Check, Outcome
 from maskline.pipeline.headline import BAD, GOOD
-from maskline.pipeline.registry.bless import releasable
+from maskline.pipeline.registry.releasable import releasable
 from maskline.pipeline.report.blocks import Grid, ReportBlock, ReportSection, Table, Words
-from maskline.pipeline.report.facts import RunFacts
+from maskline.pipeline.report.known import RunFacts
 from maskline.transform.errors import InputError
 from maskline.transform.features import example_text
 from maskline.transform.names import Node

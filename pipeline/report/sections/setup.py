@@ -8,7 +8,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from maskline.pipeline.report.blocks import Document, Grid, ReportSection, Table, Words, plain
-from maskline.pipeline.report.facts import RunFacts
+from maskline.pipeline.report.known import RunFacts
 from maskline.pipeline.settings.sections import Settings
 
 _LONG = 200  # characters of a value that are shown

@@ -3,7 +3,7 @@
 from matplotlib.axes import Axes
 
 from maskline.pipeline.report.blocks import Figure, Grid, ReportSection
-from maskline.pipeline.report.facts import RunFacts
+from maskline.pipeline.report.known import RunFacts
 from maskline.pipeline.report.plots import Ink, draw, whole_numbers
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from maskline.components.verdict import Check, Verdict
-from maskline.pipeline.registry.history import Component, Run
+from maskline.pipeline.registry.record import Component, Run
 from maskline.transform.names import Exit
 
 

@@ -15,9 +15,8 @@ from maskline.components.ingest.quarantine import IngestedShard, IngestReport, N
 from maskline.components.verdict import Check, Outcome, Scale, Verdict
 from maskline.pipeline.failure import Failure
 from maskline.pipeline.headline import headline
-from maskline.pipeline.registry.history import Component, Run
-from maskline.pipeline.report.facts import IdCounts, RunFacts
-from maskline.pipeline.report.lineage import Lineage
+from maskline.pipeline.registry.record import Component, Run
+from maskline.pipeline.report.known import IdCounts, Lineage, RunFacts
 from maskline.pipeline.settings.load import load
 from maskline.transform.answers import AnswerSummary, WrongRow
 from maskline.transform.attention import AttendedRow, AttentionSummary

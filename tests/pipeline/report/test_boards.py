@@ -4,7 +4,7 @@ import pytest
 
 from maskline.pipeline.report import timeline
 from maskline.pipeline.report.boards import side_by_side, training_logs
-from maskline.pipeline.report.timeline import HistoryEntry
+from maskline.pipeline.report.known import HistoryEntry
 from maskline.transform.errors import InputError
 
 

@@ -6,10 +6,10 @@ from itertools import pairwise
 import pytest
 
 from maskline.components.verdict import Scale
-from maskline.pipeline.registry.history import Component, Run
+from maskline.pipeline.registry.record import Component, Run
 from maskline.pipeline.report import page, report
 from maskline.pipeline.report.blocks import Figure, Words
-from maskline.pipeline.report.lineage import Lineage
+from maskline.pipeline.report.known import Lineage
 from maskline.pipeline.report.sections.flow import BOX, HIGH, layout
 from maskline.pipeline.report.sections.gates import room
 from maskline.transform.errors import InputError
