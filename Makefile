@@ -116,6 +116,7 @@ sbom: setup ## write CycloneDX documents of the locks into build/sbom; ROOT=<an 
 
 bench: setup ## measure against the reference loop and print the table
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench.imports
 
 speed: setup ## measure training itself; TORCH=<a Python with PyTorch> compares with that too
 	@$(BIN)/python -m tests.bench.speed 3 $(TORCH)
