@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick fuzz jax engine-test test-current lint prose docs audit sbom bench speed scale chaos soak ablation mlflow databases browser builder lock clean
+.PHONY: help setup run test quick cluster-test fuzz jax engine-test test-current lint prose docs audit sbom bench speed scale chaos soak ablation mlflow databases browser builder lock clean
 
 UV_VERSION := 0.13.9
 PIP_AUDIT_VERSION := 2.10.1
@@ -64,6 +64,9 @@ engine-test: setup ## the whole pipeline on Beam's Prism, with workers killed an
 
 test-current: ## all tests in a Debian 13 of its own: glibc 2.41, Python 3.13, the current stack; needs root (an hour)
 	@python3 -m tests.debian trixie build/debian13 make test
+
+cluster-test: setup ## the whole pipeline on the cluster of KUBECONFIG, which has Kubeflow Pipelines; prints a table (tests/cluster/README.md)
+	@$(BIN)/python -m tests.cluster
 
 fuzz: setup ## settings, file names, shard bytes, rows and symbols, many times more than in the tests
 	@MASKLINE_FUZZ=$${MASKLINE_FUZZ:-20} $(BIN)/pytest -n 2 -m fuzz tests

@@ -1,6 +1,8 @@
-"""The entry point of every pod: runs one node of the compiled pipeline and ends as the node ended.
+"""The entry point of every pod: runs a node of the compiled pipeline, or more, and ends as the last one did.
 
     python node.py --ir FILE --sha256 DIGEST --node ID --run-id ID --metadata KIND://HOST:PORT/DATABASE
+
+`--node` may be given several times: a stage's nodes run one after the other, until one does not end well.
 
 Exit status: 0 complete, cached, or skipped by a condition; 3 a gate blocked; 2 the input was refused;
 143 ended by SIGTERM; 1 anything else. Every line on standard output is JSON. User and password of the
@@ -21,7 +23,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from maskline.pipeline.cluster import buckets
+from maskline.pipeline.cluster import buckets, last_words, stage
 from maskline.transform.errors import InputError
 from maskline.transform.names import METADATA_PASSWORD, Exit
 
@@ -36,16 +38,33 @@ class Stopped(BaseException):
 
 
 def main() -> int:
-    """Runs the node that the arguments name."""
+    """Runs the nodes that the arguments name."""
     options = parse(sys.argv[1:])
-    lines = JsonLines({"node": options.node, "run": options.run_id}, secrets=SECRETS + options.secret)
-    signal.signal(signal.SIGTERM, _stop)
+    # Who works in the volume may be another user tomorrow, as on OpenShift; the group stays.
+    os.umask(0o002)
     # C++ reads these once, when it is loaded.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("GLOG_minloglevel", "1")
+    if len(options.nodes) == 1:
+        return one(options, options.nodes[0])
+    load()
+    node, status = stage.run_in_turn(options.nodes, lambda node: one(options, node))
+    if status >= 0:
+        return status
+    lines = JsonLines({"node": node, "run": options.run_id}, secrets=SECRETS + options.secret)
+    name = signal.Signals(-status).name
+    return end(
+        options, lines, node, Exit.ERROR, "FAILED", f"killed by {name}; perhaps its memory limit is too low"
+    )
+
+
+def one(options: argparse.Namespace, node: str) -> int:
+    """Runs one node, and says how it ended."""
+    lines = JsonLines({"node": node, "run": options.run_id}, secrets=SECRETS + options.secret)
+    signal.signal(signal.SIGTERM, _stop)
     began = time.monotonic()
     try:
-        status, state, reason = run(options)
+        status, state, reason = run(options, node)
     except Stopped as stopped:
         status, state, reason = Exit.TERMINATED, "STOPPED", str(stopped)
     except InputError as error:
@@ -55,41 +74,58 @@ def main() -> int:
         logger.error("%s", traceback.format_exc())
         first_line = (str(error).splitlines() or [""])[0]
         status, state, reason = Exit.ERROR, "FAILED", f"{type(error).__name__}: {first_line}"
-    seconds = round(time.monotonic() - began, 1)
-    last = {"event": "ended", "node": options.node, "state": state, "reason": reason, "time": _now()}
+    return end(options, lines, node, status, state, reason, seconds=round(time.monotonic() - began, 1))
+
+
+def end(
+    options: argparse.Namespace,
+    lines: "JsonLines",
+    node: str,
+    status: int,
+    state: str,
+    reason: str,
+    **more: Any,
+) -> int:
+    """Leaves a node's last words in the pod's message and in the log."""
+    words = last_words.LastWords(node, state, reason, _now())
+    last_words.leave(words, options.termination_log, lines.strike)
     # As JSON within the line too, so that a reader which prints `log` alone hands on the whole of it.
-    lines.write("INFO" if status == 0 else "ERROR", "node", json.dumps(last), **last, seconds=seconds)
+    level = "INFO" if status == 0 else "ERROR"
+    lines.write(level, "node", words.as_json, event="ended", **words._asdict(), **more)
     lines.close()
     return status
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description="Runs one node of the compiled pipeline.")
-    for name in ("ir", "sha256", "node", "run-id", "metadata"):
+    parser = argparse.ArgumentParser(description="Runs nodes of the compiled pipeline, one after the other.")
+    for name in ("ir", "sha256", "run-id", "metadata"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--node", action="append", required=True, dest="nodes", metavar="ID")
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument(
         "--secret", action="append", default=[], metavar="VARIABLE", help="kept out of the log"
     )
+    # Where Kubernetes looks for it, unless the pod says otherwise (`terminationMessagePath`).
+    place = os.environ.get("TERMINATION_LOG", last_words.TERMINATION_LOG)
+    parser.add_argument("--termination-log", default=place, help="takes how the node ended, and why")
     return parser.parse_args(arguments)
 
 
-def run(options: argparse.Namespace) -> tuple[int, str, str]:
+def run(options: argparse.Namespace, node_id: str) -> tuple[int, str, str]:
     """Loads, binds and launches; then asks the metadata store what became of it."""
     text = load_ir(Path(options.ir), options.sha256)
     for url in buckets.named_in(text):
         buckets.check(url)
-    gc.disable()  # looking for garbage among millions of imported objects costs seconds
+    load()
     from maskline.pipeline.cluster.metadata import connection
     from maskline.pipeline.cluster.node import Launch, bind
 
-    gc.freeze()
-    gc.enable()
-    pipeline, node = bind(text, options.node, options.run_id, options.parameter)
+    several = len(options.nodes) > 1
+    pipeline, node = bind(text, node_id, options.run_id, options.parameter, some_of_others=several)
     store = connection(options.metadata, os.environ)
     launch = Launch(pipeline, node, store)
-    logger.info("%s begins", options.node)
+    logger.info("%s begins", node_id)
     try:
         launch.run()
     except (Stopped, InputError) as error:
@@ -97,6 +133,14 @@ def run(options: argparse.Namespace) -> tuple[int, str, str]:
         launch.close(str(error))
         raise
     return launch.outcome()
+
+
+def load() -> None:
+    """Imports what every node needs, once in a process."""
+    gc.disable()  # looking for garbage among millions of imported objects costs seconds
+
+    gc.freeze()
+    gc.enable()
 
 
 def load_ir(file: Path, digest: str) -> str:
@@ -154,9 +198,13 @@ class JsonLines(logging.Handler):
             # `log` is the key that the backend's reader of archived logs prints of a line that is JSON.
             **self._fields, "log": message, **more,
         })  # fmt: skip
+        self._out.write(self.strike(line) + "\n")
+
+    def strike(self, text: str) -> str:
+        """JSON without the values of secrets."""
         for secret in self._secrets:
-            line = line.replace(json.dumps(secret)[1:-1], "***")
-        self._out.write(line + "\n")
+            text = text.replace(json.dumps(secret)[1:-1], "***")
+        return text
 
     def close(self) -> None:
         """Writes what is still under way."""

@@ -9,5 +9,9 @@ class UnreachableError(RunError):
     """A host does not answer, now."""
 
 
+class MissingError(RunError):
+    """A host knows nothing of what it was asked for."""
+
+
 class BusyError(RuntimeError):
     """Another process works on the root or on its metadata store. Exit status 4: try again later."""

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+TEMPLATE = "retry-system-container-impl"
 _INPUT = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
 
 
@@ -56,6 +57,22 @@ class Attempt:
     began: datetime
     process: subprocess.Popen[bytes]
     ended: datetime | None = None
+    number: int = 0
+
+    @property
+    def termination_log(self) -> Path:
+        """What Kubernetes mounts as /dev/termination-log; it makes the file."""
+        return self.log.with_suffix(".last")
+
+    @property
+    def message(self) -> str:
+        """Argo's for a pod that failed: status and termination message of its container.
+
+        As `inferFailedReason` in workflow/controller/operator.go. The launcher before the node's command
+        makes 1 of every other status.
+        """
+        said = self.termination_log.read_text() if self.termination_log.exists() else ""
+        return "main: Error (exit code 1)" + (f": {said}" if said else "")
 
     @property
     def node(self) -> str:
@@ -66,7 +83,12 @@ class Attempt:
     def pod_name(self) -> str:
         """What Argo calls the pod of this node, whose template the backend names."""
         run, _, number = self.node.rpartition("-")
-        return f"{run}-retry-system-container-impl-{number}"
+        return f"{run}-{TEMPLATE}-{number}"
+
+    @property
+    def path(self) -> str:
+        """The name of Argo's node: the way to it."""
+        return f"{self.pod[:8]}.root.{self.task}.executor({self.number})"
 
 
 @dataclass
@@ -111,15 +133,17 @@ class Cluster:
             for pair in source["keyToEnv"]
         }
         # A container has what its image and its spec give it, and nothing of this process.
-        env = {"PATH": os.environ["PATH"], "HOME": str(self._folder), **secrets}
         name = f"{run[:8]}-{task}-{number}"
         log = self._folder / f"{name}.log"
+        last = log.with_suffix(".last")
+        last.touch()
+        env = {"PATH": os.environ["PATH"], "HOME": str(self._folder), "TERMINATION_LOG": str(last), **secrets}
         with open(log, "wb") as file:
             process = subprocess.Popen(
                 argv, cwd=self._folder, env=env, stdout=file, stderr=file, start_new_session=True
             )
         self.working.add(process)
-        return Attempt(task, name, log, datetime.now(UTC), process)
+        return Attempt(task, name, log, datetime.now(UTC), process, number=number)
 
     def close(self) -> None:
         for process in self.working:

@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 import yaml
 
 from maskline.pipeline.cluster.rules import document_problems
-from tests.kfp_cluster import Attempt, Cluster, Execution
+from tests.kfp_cluster import TEMPLATE, Attempt, Cluster, Execution
 
 Json = dict[str, Any]
 _KINDS = {"STRING": str, "NUMBER_INTEGER": (int, float), "NUMBER_DOUBLE": (int, float), "BOOLEAN": bool}
@@ -40,14 +40,20 @@ class KfpServer:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        # How this installation hands on logs: of pods that are there, archived, and as an artifact of Argo's.
-        self.ways = {"archive", "artifact"}
+        # What is left of a run: Argo's record of it, logs of pods that are there, archived logs, and logs as
+        # an artifact of Argo's. For one user, the backend reads no pod: its experiments have no namespace
+        # (`getNamespaceFromRunId` in backend/src/apiserver/resource/resource_manager.go).
+        self.ways = {"record", "archive", "artifact"}
         self.pipelines: dict[str, Json] = {}
         self.versions: dict[str, Json] = {}
         self.experiments: dict[str, Json] = {}
         self.runs: dict[str, Json] = {}
         self.executions: dict[str, Execution] = {}
         self.recurring: dict[str, Json] = {}
+        self.terminated: list[str] = []
+        # Of Argo's record, what no process here stands for, as a pod that waits for its image.
+        self.more_nodes: list[Json] = []
+        self.token = ""  # that requests must carry
         self.listen()
         self.url = f"http://127.0.0.1:{self._http.server_port}"
 
@@ -131,6 +137,22 @@ class KfpServer:
             "finished_at": execution.ended and execution.ended.isoformat(),
             "run_details": {"task_details": details},
         }
+
+    def get_run_v1(self, run: str, **_: Any) -> Json:
+        """As `GetRunV1`: Argo's workflow as text (`toApiRunDetailV1`, apiserver/server/api_converter.go)."""
+        if run not in self.runs:
+            raise Refused(404, f"Run {run} not found")
+        if "record" not in self.ways:
+            return {"run": {"id": run}, "pipeline_runtime": {}}
+        nodes = {attempt.node: _argo_node(attempt) for attempt in self._attempts(run)}
+        nodes |= {node["id"]: node for node in self.more_nodes}
+        workflow = {"metadata": {"name": run[:8]}, "status": {"nodes": nodes}}
+        return {"run": {"id": run}, "pipeline_runtime": {"workflow_manifest": json.dumps(workflow)}}
+
+    def terminate_run(self, run: str, **_: Any) -> Json:
+        self.terminated.append(run)
+        self.executions[run].state = "CANCELING"
+        return {}
 
     def read_log(self, run: str, node: str, **_: Any) -> bytes:
         """As `ReadRunLogV1`: status 200 has been sent before anything is looked for, errors come as JSON."""
@@ -237,6 +259,18 @@ def _details(run: str, name: str, task: Any) -> list[Json]:
     ]
 
 
+def _argo_node(attempt: Attempt) -> Json:
+    """One pod in Argo's record, `NodeStatus` in pkg/apis/workflow/v1alpha1/workflow_types.go."""
+    working = attempt.ended is None
+    bad = not working and (attempt.process is None or attempt.process.returncode != 0)
+    return {
+        "id": attempt.node, "name": attempt.path, "type": "Pod", "displayName": f"executor({attempt.number})",
+        "templateName": TEMPLATE, "phase": "Running" if working else "Failed" if bad else "Succeeded",
+        **({"message": attempt.message} if bad else {}),
+        **({} if working else {"finishedAt": attempt.ended.strftime("%Y-%m-%dT%H:%M:%SZ")}),
+    }  # fmt: skip
+
+
 def _put(table: dict[str, Json], key: str, **values: Any) -> Json:
     identity = str(uuid.uuid4())
     table[identity] = {key: identity, "created_at": _now(), **values}
@@ -267,6 +301,8 @@ ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
     ("POST", "/apis/v2beta1/experiments", KfpServer.create_experiment),
     ("POST", "/apis/v2beta1/runs", KfpServer.create_run),
     ("GET", "/apis/v2beta1/runs/(?P<run>[^/]+)", KfpServer.get_run),
+    ("POST", "/apis/v2beta1/runs/(?P<run>[^/:]+):terminate", KfpServer.terminate_run),
+    ("GET", "/apis/v1beta1/runs/(?P<run>[^/]+)", KfpServer.get_run_v1),
     ("GET", "/apis/v1alpha1/runs/(?P<run>[^/]+)/nodes/(?P<node>[^/]+)/log", KfpServer.read_log),
     (
         "GET",
@@ -302,6 +338,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _call(self, path: str, given: Json) -> tuple[int, Any]:
+        if self.api.token and self.headers.get("Authorization") != f"Bearer {self.api.token}":
+            return 401, {"error": "Request header error: there is no user identity header."}
         for method, pattern, function in ROUTES:
             match = re.fullmatch(pattern, path)
             if match and method == self.command:

@@ -110,6 +110,8 @@ PLACES: Final = "places"  # of the further input and outputs; see `components.tr
 # Environment variables.
 METADATA_USER: Final = "MASKLINE_METADATA_USER"
 METADATA_PASSWORD: Final = "MASKLINE_METADATA_PASSWORD"
+# A token for the Kubeflow Pipelines host, where that asks for one.
+CLUSTER_TOKEN: Final = "MASKLINE_CLUSTER_TOKEN"
 TRACEBACK: Final = "MASKLINE_TRACEBACK"  # shows where an unexpected error came from
 
 

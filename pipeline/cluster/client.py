@@ -1,12 +1,10 @@
 """Talks to Kubeflow Pipelines through its own SDK: pipelines, versions, runs and schedules."""
 
-import base64
 import contextlib
-import gzip
 import hashlib
 import io
 import json
-import tarfile
+import os
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,9 +16,12 @@ import kfp_server_api
 import urllib3
 import yaml
 
-from maskline.pipeline.errors import RunError, UnreachableError
+from maskline.pipeline.cluster.host import WHO, serves_many
+from maskline.pipeline.cluster.logs import pod_names, unpack_log
+from maskline.pipeline.errors import MissingError, RunError, UnreachableError
 from maskline.pipeline.settings.cluster import ClusterSettings
 from maskline.transform.errors import InputError
+from maskline.transform.names import CLUSTER_TOKEN
 
 _READ: dict[str, Callable[[str], Any]] = {"STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUBLE": float}
 _PAGE = 100
@@ -55,16 +56,16 @@ class Client:
       settings: say where the host is.
 
     Raises:
-      RunError: the host cannot be reached, or refuses; says which and why.
+      InputError: nobody answers there, or something else than Kubeflow Pipelines.
     """
 
     def __init__(self, settings: ClusterSettings) -> None:
         self._settings = settings
+        token = os.environ.get(CLUSTER_TOKEN)
+        # A backend for one user refuses requests that name a namespace.
+        self._namespace = settings.namespace if serves_many(settings.host, token) else None
         with self._answers():
-            self._kfp = kfp.Client(host=self._settings.host)
-            # A backend for one user refuses requests that name a namespace.
-            many = self._kfp.get_kfp_healthz().multi_user
-        self._namespace = self._settings.namespace if many else None
+            self._kfp = kfp.Client(host=settings.host, existing_token=token)
 
     def upload(self, name: str, document: str, description: str) -> tuple[str, str]:
         """Makes the pipeline where there is none, and a version where this document is not one yet.
@@ -101,20 +102,37 @@ class Client:
         with self._answers():
             return self._kfp.get_run(run)
 
-    def logs(self, run: str, node: str) -> Iterator[str]:
+    def terminate(self, run: str) -> None:
+        """Ends a run; its pods are removed."""
+        with self._answers():
+            self._kfp.terminate_run(run)
+
+    def workflow(self, run: str) -> dict[str, Any]:
+        """Argo's record of a run, as it was last reported; empty where the backend does not hand it on."""
+        try:
+            manifest = json.loads(self._read(f"/apis/v1beta1/runs/{run}"))["pipeline_runtime"][
+                "workflow_manifest"
+            ]
+            found = json.loads(manifest)
+        except (ValueError, KeyError, TypeError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def logs(self, run: str, node: str, name: str = "") -> Iterator[str]:
         """What a pod wrote, by every way that a backend may have; nothing where it no longer has it.
 
         Args:
           run: its id.
           node: what `get` gives as the pod's name. It is the id of Argo's node; the pod's own name holds the
             template's name too.
+          name: the pod's own name, where it is known.
 
         Yields:
           the log as the pod's own, as archived, and as the artifact that Argo made of it. A way that does not
           exist gives nothing, or an error as JSON.
         """
-        for name in _pod_names(node):
-            yield self._read(f"/apis/v1alpha1/runs/{run}/nodes/{name}/log").decode(errors="replace")
+        for called in [name, node] if name else pod_names(node):
+            yield self._read(f"/apis/v1alpha1/runs/{run}/nodes/{called}/log").decode(errors="replace")
         artifact = self._read(f"/apis/v1beta1/runs/{run}/nodes/{node}/artifacts/main-logs:read")
         yield unpack_log(artifact).decode(errors="replace")
 
@@ -180,33 +198,15 @@ class Client:
                 yield
         except kfp_server_api.ApiException as error:
             # What stands before a backend answers for it while it is gone.
-            kind = UnreachableError if error.status in (502, 503, 504) else RunError
-            raise kind(f"{self._settings.host}: {_told(error)}") from None
+            told = f"{self._settings.host}: {_told(error)}"
+            if error.status in (401, 403):
+                raise InputError(f"{told}; {WHO}") from None
+            kinds = {404: MissingError, 502: UnreachableError, 503: UnreachableError, 504: UnreachableError}
+            raise kinds.get(int(error.status or 0), RunError)(told) from None
         except (urllib3.exceptions.HTTPError, TimeoutError) as error:
             raise UnreachableError(
                 f"{self._settings.host}: cannot be reached ({type(error).__name__})"
             ) from None
-
-
-def _pod_names(node: str) -> list[str]:
-    """What the pod of one of Argo's nodes may be called: its id, or with the name of a template in it."""
-    run, dash, number = node.rpartition("-")
-    templates = ("system-container-impl", "retry-system-container-impl")
-    return [node, *(f"{run}-{template}-{number}" for template in templates if dash and number.isdigit())]
-
-
-def unpack_log(answer: bytes) -> bytes:
-    """The log in an answer of the backend's: base64 in JSON of plain text, gzip, or tar in gzip."""
-    try:
-        data = base64.b64decode(json.loads(answer)["data"])
-    except (ValueError, KeyError, TypeError):
-        return b""
-    try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:*") as archive:
-            files = [archive.extractfile(member) for member in archive if member.isfile()]
-            return b"".join(file.read() for file in files if file)
-    except tarfile.TarError:
-        return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
 
 
 def _named(name: str) -> str:

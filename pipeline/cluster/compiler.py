@@ -4,8 +4,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from maskline.pipeline.cluster.grouping import groups
 from maskline.pipeline.cluster.rules import document_problems
-from maskline.pipeline.cluster.spec import make_document, task_names
+from maskline.pipeline.cluster.spec import make_document
 from maskline.pipeline.errors import RunError
 from maskline.pipeline.local.streams import quiet_tensorflow
 from maskline.pipeline.settings.sections import Settings
@@ -16,7 +17,8 @@ from maskline.transform.errors import InputError
 class Compiled:
     """A compiled pipeline.
 
-    `nodes` are task names by node id; `digest` is the SHA-256 of the IR, which the image must hold.
+    `tasks` are the cluster's tasks with the nodes of each; `digest` is the SHA-256 of the IR, which the image
+    must hold.
     """
 
     settings: Settings
@@ -24,7 +26,7 @@ class Compiled:
     ir: str
     files: dict[str, str]
     digest: str
-    nodes: dict[str, str]
+    tasks: dict[str, list[str]]
 
     @property
     def description(self) -> str:
@@ -76,5 +78,5 @@ def compile_pipeline(settings: Settings) -> Compiled:
         ir=text,
         files=files,
         digest=ir_digest(text),
-        nodes=task_names(nodes_of(ir)),
+        tasks=groups(list(nodes_of(ir)), settings.cluster.grouping),
     )

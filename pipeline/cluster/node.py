@@ -40,7 +40,7 @@ class NodeEnd(NamedTuple):
 
 
 def bind(
-    text: str, node_id: str, run_id: str, given: list[str]
+    text: str, node_id: str, run_id: str, given: list[str], *, some_of_others: bool = False
 ) -> tuple[pipeline_pb2.Pipeline, pipeline_pb2.PipelineNode]:
     """Puts the run's id, its parameters and what is wrong with the live model into the compiled pipeline.
 
@@ -49,6 +49,7 @@ def bind(
       node_id: the node to run.
       run_id: of the run, the same for all nodes and attempts.
       given: `name=value`, read by the type that the node declares.
+      some_of_others: some are other nodes' of the same task, and are passed over.
 
     Raises:
       InputError: no such node, a parameter that it does not know, a value of another type, or none given
@@ -71,6 +72,8 @@ def bind(
     bindings: dict[str, Any] = {RUN_ID_PARAMETER: run_id}
     for item in given:
         name, _, value = item.partition("=")
+        if some_of_others and name not in declared:
+            continue
         bindings[name] = _read(node_id, name, value, declared)
     for name, parameter in declared.items():
         if name not in bindings and not parameter.HasField("default_value"):

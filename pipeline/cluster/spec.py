@@ -1,7 +1,6 @@
-"""Writes the KFP v2 document of a compiled pipeline: one container task a node. Imports no TFX."""
+"""Writes the KFP v2 document of a compiled pipeline: one container task a node or a stage. Imports no TFX."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -9,14 +8,11 @@ from google.protobuf import json_format
 from kfp.kubernetes import kubernetes_executor_config_pb2 as kubernetes_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2 as kfp_pb2
 
+from maskline.pipeline.cluster.grouping import cores, gigabytes, groups, pod_of, upstream_tasks
 from maskline.pipeline.settings.cluster import ClusterSettings, NodeSettings
-from maskline.transform.errors import InputError
 from maskline.transform.names import METADATA_PASSWORD, METADATA_USER
 
 _TYPES = {"STRING": "STRING", "INT": "NUMBER_INTEGER", "DOUBLE": "NUMBER_DOUBLE"}
-_SI = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-# What becomes of a task's name in Argo is longer: `-driver`, and the name of the run before it.
-_LONGEST = 50
 
 
 def make_document(ir: Mapping[str, Any], settings: ClusterSettings, *, name: str, ir_digest: str) -> str:
@@ -35,7 +31,8 @@ def make_document(ir: Mapping[str, Any], settings: ClusterSettings, *, name: str
       InputError: two nodes would have the same name on the cluster.
     """
     nodes = {node["pipelineNode"]["nodeInfo"]["id"]: node["pipelineNode"] for node in ir["nodes"]}
-    names = task_names(nodes)
+    tasks = groups(list(nodes), settings.grouping)
+    upstream = {node_id: node.get("upstreamNodes", []) for node_id, node in nodes.items()}
     spec: dict[str, Any] = {
         "pipelineInfo": {"name": name},
         "schemaVersion": "2.1.0",
@@ -45,8 +42,9 @@ def make_document(ir: Mapping[str, Any], settings: ClusterSettings, *, name: str
         "root": {"dag": {"tasks": {}}, "inputDefinitions": {"parameters": {}}},
     }
     pods: dict[str, Any] = {}
-    for node_id, node in nodes.items():
-        task, own, parameters = names[node_id], settings.of_node(node_id), _parameters(node)
+    for task, members in tasks.items():
+        own = pod_of(settings, members)
+        parameters = {key: p for node_id in members for key, p in _parameters(nodes[node_id]).items()}
         spec["root"]["inputDefinitions"]["parameters"] |= parameters
         spec["components"][f"comp-{task}"] = {
             "executorLabel": f"exec-{task}",
@@ -59,32 +57,16 @@ def make_document(ir: Mapping[str, Any], settings: ClusterSettings, *, name: str
             },
         }
         spec["deploymentSpec"]["executors"][f"exec-{task}"] = {
-            "container": _container(node_id, parameters, settings, own, ir_digest)
+            "container": _container(members, parameters, settings, own, ir_digest)
         }
-        spec["root"]["dag"]["tasks"][task] = _task(task, node, names, parameters, own)
+        before = upstream_tasks(task, tasks, upstream)
+        spec["root"]["dag"]["tasks"][task] = _task(task, before, parameters, own)
         pods[f"exec-{task}"] = _pod(settings, own)
     platform = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": pods}}}}
     # Through the messages, so that a misspelt field is an error here.
     pipeline = json_format.MessageToDict(json_format.ParseDict(spec, kfp_pb2.PipelineSpec()))
     platform = json_format.MessageToDict(json_format.ParseDict(platform, kfp_pb2.PlatformSpec()))
     return yaml.safe_dump_all([pipeline, platform], sort_keys=True, width=110)
-
-
-def task_names(nodes: Mapping[str, Any]) -> dict[str, str]:
-    """A name for each node that Argo takes: lower case letters, digits and dashes.
-
-    Raises:
-      InputError: two nodes would have the same, or one would have none.
-    """
-    names: dict[str, str] = {}
-    for node_id in nodes:
-        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", node_id)
-        name = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:_LONGEST].strip("-")
-        if not name or name in names.values():
-            others = [other for other, taken in names.items() if taken == name]
-            raise InputError(f"node '{node_id}' has no name of its own on the cluster: '{name}' {others}")
-        names[node_id] = name
-    return names
 
 
 def _parameters(node: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,10 +82,15 @@ def _parameters(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _container(
-    node_id: str, parameters: Mapping[str, Any], settings: ClusterSettings, own: NodeSettings, ir_digest: str
+    nodes: Sequence[str],
+    parameters: Mapping[str, Any],
+    settings: ClusterSettings,
+    own: NodeSettings,
+    ir_digest: str,
 ) -> dict[str, Any]:
     arguments = [
-        "--ir", f"{settings.bundle}/pipeline.ir.json", "--sha256", ir_digest, "--node", node_id,
+        "--ir", f"{settings.bundle}/pipeline.ir.json", "--sha256", ir_digest,
+        *(text for node_id in nodes for text in ("--node", node_id)),
         "--metadata", settings.metadata.address, "--run-id", _input("run-id"),
     ]  # fmt: skip
     for name in parameters:
@@ -124,13 +111,11 @@ def _input(name: str) -> str:
 
 
 def _resources(own: NodeSettings) -> dict[str, Any]:
-    cores = float(own.cpu[:-1]) / 1000 if own.cpu.endswith("m") else float(own.cpu)
-    number, unit = re.fullmatch(r"([\d.]+)(.*)", own.memory).groups()  # type: ignore[union-attr]
-    gigabytes = float(number) * _SI[unit] / 1e9
+    cpus, memory = cores(own.cpu), gigabytes(own.memory)
     # Backends before 2.4 read the numbers, later ones the text.
     wanted: dict[str, Any] = {
-        "cpuLimit": cores, "cpuRequest": cores,
-        "memoryLimit": gigabytes, "memoryRequest": gigabytes,
+        "cpuLimit": cpus, "cpuRequest": cpus,
+        "memoryLimit": memory, "memoryRequest": memory,
         "resourceCpuLimit": own.cpu, "resourceCpuRequest": own.cpu,
         "resourceMemoryLimit": own.memory, "resourceMemoryRequest": own.memory,
     }  # fmt: skip
@@ -143,11 +128,7 @@ def _resources(own: NodeSettings) -> dict[str, Any]:
 
 
 def _task(
-    task: str,
-    node: Mapping[str, Any],
-    names: Mapping[str, str],
-    parameters: Mapping[str, Any],
-    own: NodeSettings,
+    task: str, before: Sequence[str], parameters: Mapping[str, Any], own: NodeSettings
 ) -> dict[str, Any]:
     inputs: dict[str, Any] = {name: {"componentInputParameter": name} for name in parameters}
     # The backend fills this placeholder in here and nowhere else, not in a container's arguments.
@@ -155,7 +136,7 @@ def _task(
     described: dict[str, Any] = {
         "taskInfo": {"name": task},
         "componentRef": {"name": f"comp-{task}"},
-        "dependentTasks": sorted(names[upstream] for upstream in node.get("upstreamNodes", [])),
+        "dependentTasks": list(before),
         "inputs": {"parameters": inputs},
         # TFX decides what is cached; the backend would skip a node whose data have changed.
         "cachingOptions": {"enableCache": False},
@@ -193,7 +174,14 @@ def _pod(settings: ClusterSettings, own: NodeSettings) -> dict[str, Any]:
             for claim, path in settings.volumes.items()
         ],
         "tolerations": [toleration.model_dump() for toleration in own.tolerations],
+        # The image's USER gives a pod its user alone. Backends before 2.16 pass over all of this, and the
+        # group then comes from the image's /etc/passwd. There is no field for fsGroup.
+        "securityContext": {"runAsNonRoot": True},
     }  # fmt: skip
+    if settings.user:
+        wanted["securityContext"]["runAsUser"] = str(settings.user)
+    if settings.group:
+        wanted["securityContext"]["runAsGroup"] = str(settings.group)
     if own.node_selector:
         wanted["nodeSelector"] = {"labels": own.node_selector}
     return json_format.MessageToDict(json_format.ParseDict(wanted, kubernetes_pb2.KubernetesExecutorConfig()))

@@ -38,7 +38,8 @@ def bundle(config_file: Path | None, overrides: tuple[str, ...], output: Path) -
 
     compiled = compile_pipeline(read_settings(config_file, overrides).settings)
     compiled.write_bundle(output)
-    click.echo(f"{len(compiled.nodes)} nodes, sha256 {compiled.digest[:12]}, in {output}")
+    count = sum(map(len, compiled.tasks.values()))
+    click.echo(f"{count} nodes, sha256 {compiled.digest[:12]}, in {output}")
 
 
 @kubeflow.command("compile")
@@ -53,7 +54,7 @@ def compile_(config_file: Path | None, overrides: tuple[str, ...], output: Path)
     text = compiled.document()
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text, encoding="utf-8")
-    click.echo(f"{len(compiled.nodes)} tasks, sha256 {compiled.digest[:12]}, in {output}")
+    click.echo(f"{len(compiled.tasks)} tasks, sha256 {compiled.digest[:12]}, in {output}")
 
 
 @kubeflow.command(cls=WithExitStatuses)
@@ -77,7 +78,22 @@ def submit(
     pipeline, version = client.upload(compiled.name, document, compiled.description)
     run = client.run(pipeline, version, f"{compiled.name} {datetime.now():%Y-%m-%d %H:%M:%S}", values)
     click.echo(f"run {run}: {settings.host}/#/runs/details/{run}")
-    return follow(client, compiled, run, click.echo) if wait else 0
+    return follow(client, run, click.echo) if wait else 0
+
+
+@kubeflow.command(cls=WithExitStatuses)
+@config_option
+@set_option
+@click.argument("run")
+def show(config_file: Path | None, overrides: tuple[str, ...], run: str) -> int:
+    """Say how a run went and ended, and end as `submit` would have; one that still works gives 0.
+
+    RUN is the id that `submit` printed. Neither pods nor logs need be there any more.
+    """
+    from maskline.pipeline.cluster.client import Client
+    from maskline.pipeline.cluster.outcome import show_run
+
+    return show_run(Client(read_settings(config_file, overrides).settings.cluster), run, click.echo)
 
 
 @kubeflow.command()

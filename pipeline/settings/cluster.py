@@ -110,6 +110,22 @@ class ClusterSettings(Section):
     )
     experiment: str = setting("maskline", "experiment that holds the runs", min_length=1)
     service_account: KubernetesName = setting("maskline-runner", "service account of the pods")
+    user: int = setting(
+        10001,
+        "user that nodes run as; 0: the cluster's choice, as on OpenShift",
+        unit="user id",
+        ge=0,
+    )
+    group: int = setting(
+        10001,
+        "group that nodes run in, which must be able to write to the volume; 0: the cluster's or the image's",
+        unit="group id",
+        ge=0,
+    )
+    grouping: Literal["node", "stage"] = setting(
+        "node",
+        "what a pod works on: one node, or the nodes of a stage (ingest, train, release) in turn",
+    )
     image: str = setting("", "the image by digest, as `registry/maskline@sha256:…`")
     home: str = setting("/opt/maskline", "where the image holds `node.py` and `bundle/`", pattern="^/")
     data: str = setting(

@@ -30,9 +30,9 @@ def load_entry_point():
 def run(file: Path, address: str, name: str, run_id: str) -> int:
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     options = argparse.Namespace(
-        ir=str(file), sha256=digest, node=name, run_id=run_id, metadata=address, parameter=[], secret=[]
+        ir=str(file), sha256=digest, nodes=[name], run_id=run_id, metadata=address, parameter=[], secret=[]
     )
-    status, state, reason = load_entry_point().run(options)
+    status, state, reason = load_entry_point().run(options, name)
     left = sorted(path.name for path in Path(tempfile.gettempdir()).iterdir())
     print("ended", json.dumps([run_id, name, status, state, reason, left]), flush=True)
     return status

@@ -16,11 +16,12 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.pipeline import Pipeline
 
 from maskline.pipeline.cluster.ir import to_json
+from maskline.pipeline.cluster.last_words import find_words
 from maskline.pipeline.cluster.metadata import connection
 from maskline.pipeline.cluster.node import Launch, NodeEnd, bind
 from maskline.pipeline.cluster.store import Store, open_store
 from maskline.transform.errors import InputError
-from tests.small_nodes import Broken, Gate, Reader, Sleeper, Writer, launch
+from tests.small_nodes import Broken, Gate, Many, Reader, Sleeper, Writer, launch
 from tests.support import PATIENCE, REPOSITORY, environment
 
 NODE = REPOSITORY / "kubeflow" / "node.py"
@@ -184,9 +185,38 @@ def test_missing_ir_is_named(tmp_path):
     assert "/nowhere/ir.json: the compiled pipeline cannot be read (No such file" in done.stdout
 
 
-def test_password_is_struck_from_whatever_is_logged(tmp_path):
-    # Words of the refusal itself stand for a password that strays into a message.
-    process = start("{}", tmp_path, "A", "x", "0" * 64, MASKLINE_METADATA_PASSWORD="holds another")
+def test_nodes_of_a_stage_end_as_the_one_that_blocks(tmp_path, database, address, store):
+    gate, writer = Gate(passed=0), Writer(text=RuntimeParameter("text", ptype=str), number=1, share=0.5)
+    other = Many(files=1)
+    last = tmp_path / "termination-log"
+    last.touch()
+    process = start(
+        compiled(tmp_path, writer, gate, other), tmp_path, "Writer", address, "", "--node", "Gate", "--node",
+        "Many", "--parameter", "text=x", TERMINATION_LOG=str(last), **database.credentials,
+    )  # fmt: skip
     out, _ = process.communicate(timeout=PATIENCE)
-    assert "the image *** pipeline" in out
-    assert "another" not in out
+    assert process.returncode == 3, out
+    ended = [line for line in map(json.loads, out.splitlines()) if line.get("event") == "ended"]
+    assert [(line["node"], line["state"]) for line in ended] == [("Writer", "COMPLETE"), ("Gate", "BLOCKED")]
+    assert find_words(last.read_text())[:3] == ("Gate", "BLOCKED", "rows of eval: 3 rows; at least 10")
+
+
+def test_password_is_struck_from_whatever_is_logged(tmp_path):
+    # LastWords of the refusal itself stand for a password that strays into a message.
+    last = tmp_path / "termination-log"
+    last.touch()  # as Kubernetes does
+    process = start(
+        "{}",
+        tmp_path,
+        "A",
+        "x",
+        "0" * 64,
+        MASKLINE_METADATA_PASSWORD="holds another",
+        TERMINATION_LOG=str(last),
+    )
+    out, _ = process.communicate(timeout=PATIENCE)
+    for text in (out, last.read_text()):
+        assert "the image *** pipeline" in text
+        assert "another" not in text
+    words = find_words(f"main: Error (exit code 1): {last.read_text()}")
+    assert (words.node, words.state) == ("A", "REFUSED")

@@ -25,9 +25,10 @@ from tfx.types import standard_artifacts
 
 from maskline.components.artifacts import VerdictArtifact
 from maskline.pipeline.cluster.compiler import Compiled, compile_pipeline
+from maskline.pipeline.cluster.grouping import task_names
 from maskline.pipeline.cluster.ir import _check_conditions, nodes_of
 from maskline.pipeline.cluster.rules import document_problems
-from maskline.pipeline.cluster.spec import make_document, task_names
+from maskline.pipeline.cluster.spec import make_document
 from maskline.pipeline.settings.cluster import ClusterSettings, NodeSettings
 from maskline.pipeline.settings.load import load
 from maskline.transform.errors import InputError
@@ -81,10 +82,12 @@ def test_document_of_the_default_settings_is_the_golden_file(compiled, document)
 def test_every_node_is_one_container_task_with_the_same_edges(spec, nodes, compiled):
     tasks = spec["root"]["dag"]["tasks"]
     edges = {name: set(task.get("dependentTasks", [])) for name, task in tasks.items()}
+    names = task_names(nodes)
     assert edges == {
-        compiled.nodes[node_id]: {compiled.nodes[upstream] for upstream in node.upstream_nodes}
+        names[node_id]: {names[upstream] for upstream in node.upstream_nodes}
         for node_id, node in nodes.items()
     }
+    assert compiled.tasks == {name: [node_id] for node_id, name in names.items()}
     executors = spec["deploymentSpec"]["executors"]
     assert len(executors) == len(tasks) == len(nodes) > 8
     assert all(list(executor) == ["container"] for executor in executors.values())
@@ -93,8 +96,59 @@ def test_every_node_is_one_container_task_with_the_same_edges(spec, nodes, compi
     assert sorted(ran) == sorted(nodes)
 
 
+def test_nodes_of_a_stage_share_a_task(nodes):
+    compiled = compiled_with("cluster.grouping=stage")
+    document = compiled.document()
+    assert document_problems(document) == []
+    spec, _ = yaml.safe_load_all(document)
+    tasks = spec["root"]["dag"]["tasks"]
+    edges = {name: task.get("dependentTasks", []) for name, task in tasks.items()}
+    assert edges == {"ingest": [], "train": ["ingest"], "release": ["ingest", "train"]}
+    ran = []
+    for name in tasks:
+        container = spec["deploymentSpec"]["executors"][f"exec-{name}"]["container"]
+        args = container["args"]
+        own = [args[i + 1] for i, argument in enumerate(args) if argument == "--node"]
+        assert own == compiled.tasks[name]
+        ran += own
+        memory = container["resources"]["resourceMemoryLimit"]
+        assert memory == ("8Gi" if "Trainer" in own else "4Gi"), "the most that one of its nodes asks for"
+    assert sorted(ran) == sorted(nodes), "each once"
+    order = list(nodes)
+    for own in compiled.tasks.values():
+        assert own == sorted(own, key=order.index), "in an order in which they can run"
+    assert set(tasks["ingest"]["inputs"]["parameters"]) == {"run-id", "data", "span"}
+    assert set(tasks["train"]["inputs"]["parameters"]) == {"run-id"}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "problem"),
+    [
+        (
+            {"Evaluator": {"node_selector": {"a": "1"}}, "Pusher": {"node_selector": {"a": "2"}}},
+            "a=2, but a node",
+        ),
+        ({"Evaluator": {"accelerator": "x/a"}, "Pusher": {"accelerator": "x/b"}}, "x/a and x/b in one task"),
+    ],
+)
+def test_nodes_of_a_stage_that_exclude_each_other_are_refused(nodes, problem):
+    with pytest.raises(InputError, match=problem):
+        compiled_with("cluster.grouping=stage", f"cluster.nodes={json.dumps(nodes)}").document()
+
+
 def test_the_backend_would_take_it(document):
     assert document_problems(document) == []
+
+
+def test_pods_run_as_the_user_and_group_that_can_write_to_the_volume(pods):
+    own = {"runAsUser": "10001", "runAsGroup": "10001", "runAsNonRoot": True}
+    assert all(pod["securityContext"] == own for pod in pods.values())
+    ir = {"nodes": [{"pipelineNode": {"nodeInfo": {"id": "A"}}}]}
+    text = make_document(ir, ClusterSettings(image=IMAGE, user=0, group=0), name="p", ir_digest="d")
+    [pod] = list(yaml.safe_load_all(text))[1]["platforms"]["kubernetes"]["deploymentSpec"][
+        "executors"
+    ].values()
+    assert pod["securityContext"] == {"runAsNonRoot": True}, "the cluster chooses"
 
 
 def test_image_command_and_digest_are_in_every_container(spec, compiled):

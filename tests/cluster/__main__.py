@@ -1,0 +1,48 @@
+"""Runs the table on the cluster of KUBECONFIG and prints it: `python -m tests.cluster [CASE…]`."""
+
+import os
+import sys
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+
+from tests.cluster.cases import CASES
+from tests.cluster.kube import Kube, Missing
+from tests.cluster.site import Site, image
+
+
+def main(wanted: list[str]) -> int:
+    """Runs the cases whose names hold one of the words, or all; gives the exit status."""
+    cases = {name: case for name, case in CASES.items() if not wanted or any(w in name for w in wanted)}
+    try:
+        kube = Kube(os.environ.get("KFP_NAMESPACE", "kubeflow"))
+        tested = image()
+    except Missing as error:
+        print(f"make cluster-test: {error}", file=sys.stderr)
+        return 2
+    rows, began = [], time.monotonic()
+    with kube.forwarded() as host, tempfile.TemporaryDirectory(prefix="maskline-cluster-") as folder:
+        site = Site(kube, Path(folder), tested, host)
+        try:
+            site.set_up()
+            rows.append(("manifests, image, sample data", "✓", f"{time.monotonic() - began:.0f} s"))
+            for name, case in cases.items():
+                print(f"{name} …", file=sys.stderr, flush=True)
+                try:
+                    rows.append((name, "✓", case(site)))
+                except (AssertionError, Missing) as error:
+                    rows.append((name, "✗", " ".join(str(error).split())[-400:]))
+        except Missing as error:
+            rows.append(("manifests, image, sample data", "✗", str(error)))
+        finally:
+            site.remove()
+    print(f"{date.today()}, {kube.versions()}, {time.monotonic() - began:.0f} s\n")
+    print("| case | | seen |\n| --- | --- | --- |")
+    for row in rows:
+        print("| " + " | ".join(cell.replace("|", "/") for cell in row) + " |")
+    return int(any(mark == "✗" for _, mark, _ in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
