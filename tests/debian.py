@@ -8,6 +8,7 @@ call goes on with the same root and its environment. What the command starts end
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -66,6 +67,8 @@ if __name__ == "__main__":
     suite, folder, *command = sys.argv[1:]
     if os.geteuid() or not shutil.which("debootstrap"):
         sys.exit("a Debian root needs root and debootstrap; `make builder` installs it")
+    # `subprocess.run` then kills what it started, and with it all that runs in the root.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     make_root(suite, Path(folder))
     check_out(Path(folder))
     sys.exit(run(Path(folder), command))

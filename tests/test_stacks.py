@@ -71,6 +71,50 @@ def test_a_machine_that_no_lock_serves_is_told_what_is_needed(tmp_path, machine,
     assert line.endswith(f"{there}.")
 
 
+def set_up(folder, *, glibc):
+    """Calls `make setup` in a copy, with a uv that notes its environment and its calls, and does nothing."""
+    programs = folder / "programs"
+    programs.mkdir()
+    noted = folder / "noted"
+    uv = f'#!/bin/sh\necho "$UV_SYSTEM_CERTS $HTTPS_PROXY $SSL_CERT_FILE: $*" >> {noted}\n'
+    for name, text in (
+        ("uv", uv),
+        ("getconf", f"#!/bin/sh\necho glibc {glibc}\n"),
+        ("python3.13", "#!/bin/sh\n"),
+    ):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    shutil.copytree(LOCKS, folder / "locks")
+    for name in ("Makefile", "pyproject.toml", "setup.py"):
+        shutil.copy(REPOSITORY / name, folder)
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("UV_", "MAKE", "MASKLINE_"))
+    }
+    given = {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "HTTPS_PROXY": "http://proxy:3128",
+        "SSL_CERT_FILE": "",
+    }
+    done = subprocess.run(
+        ["make", "setup"], cwd=folder, env=kept | given, capture_output=True, text=True, timeout=PATIENCE
+    )
+    return done, noted.read_text().splitlines() if noted.exists() else []
+
+
+def test_the_set_up_trusts_the_system_and_heeds_the_proxy(tmp_path):
+    _, calls = set_up(tmp_path, glibc="2.41")
+    assert calls
+    assert all(call.startswith("1 http://proxy:3128 : ") for call in calls)
+    assert "venv --quiet --clear --python 3.13 .venv" in calls[0]
+    assert "--require-hashes locks/current.txt locks/current-dev.txt" in calls[1]
+
+
+def test_nothing_is_downloaded_for_a_machine_that_no_lock_serves(tmp_path):
+    done, calls = set_up(tmp_path, glibc="2.27")
+    assert (done.returncode, calls) == (2, [])
+    assert done.stderr.splitlines()[0].startswith("maskline needs glibc 2.28 or later")
+
+
 def test_the_fingerprint_reads_the_lock_of_this_machine():
     done = subprocess.run([LOCKS / "choose.sh"], capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout.split()[0] == chosen_stack()

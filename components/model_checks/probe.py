@@ -174,7 +174,7 @@ def mask(subject: Subject) -> dict[str, float]:
 
 
 def _look_into(session: Any, feed: dict[str, Any], logits: str, pad_id: int) -> dict[str, float]:
-    # All at once: a session prepares the graph anew for each set of tensors that it is asked for.
+    # All at once: a session prepares the graph again for each set of tensors that it is asked for.
     found = {
         kind: [
             operation
