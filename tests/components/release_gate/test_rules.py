@@ -111,6 +111,27 @@ def test_few_answers_that_differ_are_no_certainty(better, worse, linear, said):
     assert constant is (Outcome.PASSED if linear is Outcome.PASSED else Outcome.BLOCKED)
 
 
+@pytest.mark.parametrize(
+    ("balanced", "loss", "worse", "passes"),
+    [
+        (0.6, -0.04, 10, True),
+        (0.6, -0.04, 40, False),  # more answers are lost than the rare ones that are found
+        (0.6, 0.01, 10, False),  # it is too sure of what it does not know
+        (0.55, -0.04, 10, False),  # 2.5 standard errors: less than beyond doubt
+        (0.5, -0.04, 10, False),  # it never gives the rare answer
+    ],
+)
+def test_model_that_tells_rare_answers_apart_is_better_than_a_constant(balanced, loss, worse, passes):
+    overall = part(OVERALL, 800, released=False)
+    overall.pairs[MAJORITY] = Pairs(rows=800, better=18, worse=worse)
+    overall.metrics[CANDIDATE]["balanced_accuracy"] = balanced
+    overall.metrics[MAJORITY] = {"accuracy": ACCURACY, "balanced_accuracy": 0.5}
+    overall.standard_errors[CANDIDATE]["balanced_accuracy"] = 0.02
+    overall.losses[MAJORITY] = LossDifference(mean=loss, standard_error=0.03)
+    assert (blocking(overall) == []) is passes
+    assert blocking(overall, min_gain=0.03) != []
+
+
 def test_too_few_rows_are_said_with_the_number_needed():
     [check] = judge(EvaluationReport(slices=[part(OVERALL, 400, 30, 30)]), RULES).blocking
     assert check.details == (
