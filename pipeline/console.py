@@ -211,7 +211,7 @@ class Console:
             self.note(f"  {row.probability:.1%} {row.answer}, labelled {row.label}: {row.text}")
 
     def some_answers(self, answers: AnswerSummary) -> None:
-        """A handful of whole answers, right ones and wrong ones."""
+        """A handful of answers in full, right ones and wrong ones."""
         if answers.right_rows:
             self.note("Some rows that are answered right:")
             for row in answers.right_rows[:_SOME]:

@@ -49,7 +49,9 @@ def spreads(reports: Sequence[EvaluationReport]) -> list[Spread]:
 
 
 def _rows_of(report: EvaluationReport) -> tuple[tuple[str, int], ...]:
-    labels = ((f"label {name}", counts.rows) for name, counts in report.overall.classes[CANDIDATE].items())
+    labels = (
+        (f"label {name}", counts.rows) for name, counts in report.overall.classes.get(CANDIDATE, {}).items()
+    )
     return (*((part.name, part.rows) for part in report.slices), *(pair for pair in labels if pair[1]))
 
 
@@ -59,7 +61,7 @@ def _spreads(reports: Sequence[EvaluationReport]) -> Iterator[Spread]:
         values = [r.overall.metrics[CANDIDATE][metric] for r in reports]
         if metric != _COUNT:
             yield _spread(values, first.rows, metric=metric)
-    for answer, counts in first.classes[CANDIDATE].items():
+    for answer, counts in first.classes.get(CANDIDATE, {}).items():
         if counts.rows:
             values = [r.overall.classes[CANDIDATE][answer].recall for r in reports]
             yield _spread(values, counts.rows, metric="recall", answer=answer)

@@ -30,7 +30,7 @@ def in_session(signature, inputs):  # restores and runs as TensorFlow Serving do
     outputs = {name: output.name for name, output in graph[signature].outputs.items()}
     return session.run(outputs, {tensor.name: inputs})
 def ask(way, signature, *values):
-    inputs = [bytes.fromhex(v) if signature != "serving_text" else v for v in values]
+    inputs = [v if signature.startswith("serving_text") else bytes.fromhex(v) for v in values]
     try:
         answers = {"python": in_python, "session": in_session}[way](signature, inputs)
         return {name: [plain(x) for x in answer.tolist()] for name, answer in answers.items()}

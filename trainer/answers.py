@@ -3,6 +3,7 @@
 import heapq
 from collections import Counter
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -29,7 +30,7 @@ def note_answers(model: keras.Model, splits: Mapping[str, Rows], spec: SequenceS
     """
     asked = TEST if TEST in splits else EVAL
     held_out = splits[asked]
-    name_of = _whole_name(spec) if spec.task.kind == "whole" else spec.answers.__getitem__
+    name_of = _name(spec)
     confused: Counter[tuple[str, str]] = Counter()
     wrong: list[tuple[float, int, str]] = []  # a heap: probability, the negative of the row's number, answer
     right: list[WrongRow] = []
@@ -80,24 +81,36 @@ def _answered(
     if spec.task.kind == "whole":
         answers, of_answer = whole.answered(probability, spec.pad_id)
         return answers, of_answer, whole.same(labels, answers, spec.pad_id)
+    if spec.no_label is not None:
+        real = labels != spec.no_label
+        answers = np.where(real, probability.argmax(-1), spec.no_label)
+        of_answer = np.where(real, probability.max(-1), 1.0).prod(-1)
+        return answers, of_answer, np.asarray((answers == labels).all(-1))
     answers = probability.argmax(-1)
     return answers, probability.max(-1), answers == labels
 
 
-def _whole_name(spec: SequenceSpec) -> Callable[[NDArray[np.integer]], str]:
-    """Names a whole answer: its symbols up to its end."""
-    return lambda ids: spec.text_of(ids[: int(whole.lengths(ids[None], spec.pad_id)[0])].tolist())
+def _name(spec: SequenceSpec) -> Callable[[Any], str]:
+    """Names an answer: its symbols up to its end, its labels in a line, or the one that it is."""
+    if spec.task.kind == "whole":
+        return lambda ids: spec.text_of(ids[: int(whole.lengths(ids[None], spec.pad_id)[0])].tolist())
+    if spec.no_label is not None:
+        return lambda ids: " ".join(spec.answers[i] for i in ids[ids != spec.no_label].tolist())
+    return spec.answers.__getitem__
 
 
 def _labels(rows: Rows, spec: SequenceSpec) -> dict[str, int]:
     """Rows by label, the most frequent first; of whole labels, which may be many, the first thousand."""
     if spec.task.kind == "whole":
-        found, count = np.unique(np.asarray(rows.y), axis=0, return_counts=True)
-        name_of = _whole_name(spec)
+        labels, count = np.unique(np.asarray(rows.y), axis=0, return_counts=True)
+        name_of = _name(spec)
         order = np.argsort(-count, kind="stable")[:_LABELS]
-        return {name_of(found[i]): int(count[i]) for i in order}
-    counts = np.bincount(rows.y, minlength=len(spec.answers))
-    return {spec.answers[i]: int(counts[i]) for i in np.argsort(-counts, kind="stable") if counts[i]}
+        return {name_of(labels[i]): int(count[i]) for i in order}
+    counts = np.zeros(len(spec.answers) + 1, np.int64)
+    for start in range(0, len(rows.y), _AT_ONCE):
+        counts += np.bincount(np.ravel(rows.y[start : start + _AT_ONCE]), minlength=len(counts))
+    found = counts[:-1]  # what stands where no label is, comes last
+    return {spec.answers[i]: int(found[i]) for i in np.argsort(-found, kind="stable") if found[i]}
 
 
 def _lengths(rows: Rows, spec: SequenceSpec) -> dict[int, int]:

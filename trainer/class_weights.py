@@ -1,4 +1,4 @@
-"""How much a row counts in the loss, by its class. Plain numpy; no TensorFlow."""
+"""How much a row, or a label of its ids, counts in the loss, by its class. Plain numpy; no TensorFlow."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,8 @@ def class_weights(
     """The weight of each class.
 
     Args:
-      labels: [rows] ids of the classes of the training rows.
+      labels: [rows] ids of the classes of the training rows, or [rows, positions] where each id of a row has
+        one; see `SequenceSpec.no_label`.
       spec: with the classes.
       chosen: `none`; `balanced`, by which rows / (classes with rows * rows of the class) makes all classes
         count the same (King and Zeng, 2001, "Logistic Regression in Rare Events Data"); or weights by class,
@@ -29,9 +30,11 @@ def class_weights(
         return None
     if isinstance(chosen, Mapping):
         return np.array([chosen.get(name, 1.0) for name in spec.answers], np.float32)
-    rows = np.zeros(len(spec.answers), np.int64)
-    for start in range(0, len(labels), _AT_ONCE):
-        rows += np.bincount(labels[start : start + _AT_ONCE], minlength=len(rows))
-    return np.where(rows > 0, len(labels) / (max(1, (rows > 0).sum()) * np.maximum(rows, 1)), 1.0).astype(
+    counted = np.zeros(len(spec.answers) + 1, np.int64)
+    step = max(1, _AT_ONCE // spec.positions)
+    for start in range(0, len(labels), step):
+        counted += np.bincount(labels[start : start + step].ravel(), minlength=len(counted))
+    rows = counted[:-1]  # what stands where no label is, comes last
+    return np.where(rows > 0, rows.sum() / (max(1, (rows > 0).sum()) * np.maximum(rows, 1)), 1.0).astype(
         np.float32
     )

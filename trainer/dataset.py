@@ -27,7 +27,7 @@ class Rows(NamedTuple):
 
     Attributes:
       x: [n, length] integer ids.
-      y: [n] integer ids, or [n, positions] where the whole label is predicted.
+      y: [n] integer ids, or [n, positions] where a label has several positions; see `SequenceSpec`.
     """
 
     x: NDArray[np.integer]
@@ -58,8 +58,8 @@ def read_rows(patterns: Sequence[str], spec: SequenceSpec, folder: Path) -> Rows
       all rows, sorted.
     """
     files = sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern))
-    dtype = np.min_scalar_type(max(spec.size, len(spec.answers)) - 1)
-    positions = spec.task.positions
+    dtype = np.min_scalar_type(max(spec.size - 1, len(spec.answers) - 1, spec.no_label or 0))
+    positions = spec.positions
     chunks = _chunks(_tables(files, spec.length, positions, dtype))
     first, second = next(chunks, None), next(chunks, None)
     if first is None:
@@ -69,7 +69,7 @@ def read_rows(patterns: Sequence[str], spec: SequenceSpec, folder: Path) -> Rows
     else:
         table = _sorted_on_disk(chain([first, second], chunks), spec.length + positions, dtype, folder)
     y = table[:, spec.length :]
-    return Rows(table[:, : spec.length], y if spec.task.kind == "whole" else y[:, 0])
+    return Rows(table[:, : spec.length], y if spec.task.has_positions else y[:, 0])
 
 
 def _tables(
@@ -159,6 +159,7 @@ def stacks(
     epoch: Callable[[], int],
     pad_id: int = 0,
     class_weights: ClassWeights | None = None,
+    no_label: int | None = None,
 ) -> tf.data.Dataset:
     """Makes a dataset of stacks of shuffled batches; one iteration is one epoch.
 
@@ -176,14 +177,16 @@ def stacks(
       epoch: returns the current epoch; called at the start of each iteration.
       pad_id: the padding id.
       class_weights: of each id of the label, [ids] float32; by default a row counts 1.
+      no_label: see `SequenceSpec.no_label`.
 
     Returns:
       dataset of (x [steps, batch, length] int32, y [steps, batch] int32, weights [steps, batch] float32,
-      number of batches in the stack: int32). Where the whole label is predicted, `y` and the weights have
-      its positions as a last axis; positions behind its end have weight 0.
+      number of batches in the stack: int32). Where a label has several positions, `y` and the weights have
+      them as a last axis; those behind the end of a whole label, or without a label, have weight 0. Labels of
+      ids are cut as the rows are.
     """
     stack = steps * batch_size
-    weigh = partial(_weights, class_weights=class_weights, pad_id=pad_id)
+    weigh = partial(_weighed, class_weights=class_weights, pad_id=pad_id, no_label=no_label)
 
     def parts() -> Iterator[_Stack]:
         waiting = [_taken(rows, slice(0))] * len(lengths)
@@ -206,10 +209,11 @@ def stacks(
                 yield _stack(part, length, steps, batch_size, weigh)
             left = _taken(left, slice(whole, None))
 
+    positions = rows.y.shape[1:] if no_label is None or len(lengths) == 1 else (None,)
     types = (
         tf.TensorSpec([steps, batch_size, lengths[0] if len(lengths) == 1 else None], tf.int32),
-        tf.TensorSpec([steps, batch_size, *rows.y.shape[1:]], tf.int32),
-        tf.TensorSpec([steps, batch_size, *rows.y.shape[1:]], tf.float32),
+        tf.TensorSpec([steps, batch_size, *positions], tf.int32),
+        tf.TensorSpec([steps, batch_size, *positions], tf.float32),
         tf.TensorSpec([], tf.int32),
     )
     dataset = tf.data.Dataset.from_generator(parts, output_signature=types)
@@ -221,13 +225,27 @@ def stacks(
 _Stack = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32], int]
 
 
-def _weights(
-    y: NDArray[np.integer], *, class_weights: ClassWeights | None, pad_id: int
-) -> NDArray[np.float32]:
-    """How much each label counts in the loss; where it has positions, 0 behind its end."""
+_Weighed = tuple[NDArray[np.int32], NDArray[np.float32]]
+
+
+def _weighed(
+    labels: NDArray[np.integer],
+    length: int,
+    *,
+    class_weights: ClassWeights | None,
+    pad_id: int,
+    no_label: int | None,
+) -> _Weighed:
+    """Labels, and how much each counts in the loss: 0 behind the end of a whole one, and where none is."""
+    y = (labels if no_label is None else labels[:, :length]).astype(np.int32)
+    if no_label is not None:
+        real = y != no_label
+        y = np.where(real, y, 0)  # an id that the loss can look up; its weight is 0
+        weights = np.ones(y.shape, np.float32) if class_weights is None else class_weights[y]
+        return y, np.where(real, weights, np.float32(0))
     if y.ndim > 1:
-        return whole.real_positions(y, pad_id).astype(np.float32)
-    return np.ones(len(y), np.float32) if class_weights is None else class_weights[y]
+        return y, whole.real_positions(y, pad_id).astype(np.float32)
+    return y, np.ones(len(y), np.float32) if class_weights is None else class_weights[y]
 
 
 def _stack(
@@ -235,19 +253,20 @@ def _stack(
     length: int,
     steps: int,
     batch_size: int,
-    weigh: Callable[[NDArray[np.integer]], NDArray[np.float32]],
+    weigh: Callable[[NDArray[np.integer], int], _Weighed],
 ) -> _Stack:
     """Makes one stack of the rows. The batches that they do not fill are zero and not counted."""
     count, real = -(-len(rows.y) // batch_size), len(rows.y)
     # A batch is filled up with real rows of weight 0, as on those every model's outputs are finite.
     full = _taken(rows, np.arange(count * batch_size) % real)
-    positions = rows.y.shape[1:]
+    labels, counting = weigh(full.y, length)
+    positions = labels.shape[1:]
     x = np.zeros((steps, batch_size, length), np.int32)
     y = np.zeros((steps, batch_size, *positions), np.int32)
     weights = np.zeros((steps * batch_size, *positions), np.float32)
     x[:count] = full.x[:, :length].reshape(count, batch_size, length)
-    y[:count] = full.y.reshape(count, batch_size, *positions)
-    weights[:real] = weigh(rows.y)
+    y[:count] = labels.reshape(count, batch_size, *positions)
+    weights[:real] = counting[:real]
     return x, y, weights.reshape(y.shape), count
 
 
@@ -260,7 +279,12 @@ def _joined(some: Rows, more: Rows) -> Rows:
 
 
 def in_order(
-    rows: Rows, *, batch_size: int = 4096, class_weights: ClassWeights | None = None, pad_id: int = 0
+    rows: Rows,
+    *,
+    batch_size: int = 4096,
+    class_weights: ClassWeights | None = None,
+    pad_id: int = 0,
+    no_label: int | None = None,
 ) -> tf.data.Dataset:
     """Makes a dataset of all rows in their order.
 
@@ -271,8 +295,14 @@ def in_order(
     def parts() -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]]:
         for start in range(0, len(rows.y), batch_size):
             part = slice(start, start + batch_size)
-            x, y = rows.x[part].astype(np.int32), rows.y[part].astype(np.int32)
-            yield x, y, _weights(y, class_weights=class_weights, pad_id=pad_id)
+            weighed = _weighed(
+                rows.y[part],
+                rows.x.shape[1],
+                class_weights=class_weights,
+                pad_id=pad_id,
+                no_label=no_label,
+            )
+            yield rows.x[part].astype(np.int32), *weighed
 
     types = (
         tf.TensorSpec([None, rows.x.shape[1]], tf.int32),

@@ -68,7 +68,7 @@ def fit(
     progress = Progress(checkpoints, training)
     first_epoch = progress.restore(stepping)
     weights = class_weights(train.y, spec, training.class_weights)
-    measured_on = in_order(held_out, class_weights=weights, pad_id=spec.pad_id)
+    measured_on = in_order(held_out, class_weights=weights, pad_id=spec.pad_id, no_label=spec.no_label)
     at_first = stepping.evaluate(measured_on, verbose=0, return_dict=True)
     logger.info("before epoch %d: held-out loss %.4f", first_epoch + 1, at_first["loss"])
     stepping.fit(
@@ -81,6 +81,7 @@ def fit(
             epoch=lambda: progress.epoch,
             pad_id=spec.pad_id,
             class_weights=weights,
+            no_label=spec.no_label,
         ),
         epochs=training.epochs,
         initial_epoch=first_epoch,

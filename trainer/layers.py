@@ -10,10 +10,11 @@ import keras
 from keras import ops
 
 from maskline.trainer.masking import MaskedLayer, PaddingMask, lowest_score, zero_masked
-from maskline.trainer.positions import AnswerPositions
+from maskline.trainer.positions import AnswerPositions, EachPosition
 
 __all__ = [
     "AnswerPositions",
+    "EachPosition",
     "FlattenRows",
     "MaskedConvolution",
     "MaskedEmbedding",

@@ -4,6 +4,7 @@ import keras
 
 from maskline.trainer.layers import (
     AnswerPositions,
+    EachPosition,
     FlattenRows,
     MaskedConvolution,
     MaskedEmbedding,
@@ -26,8 +27,9 @@ def build_model(spec: SequenceSpec, settings: ModelSettings) -> keras.Model:
       settings: layers and sizes.
 
     Returns:
-      a model from [batch, length] integer ids to [batch, answers] float32 logits, or to
-      [batch, positions, answers] where the whole label is predicted. With
+      a model from [batch, length] integer ids to [batch, answers] float32 logits; to
+      [batch, positions, answers] where the whole label is predicted; or to [batch, length, answers] where
+      each id of a feature has a label, zero at padding. With
       `settings.any_length`, rows have any length from 1 to `spec.length`.
     """
     ids = keras.Input((None if settings.any_length else spec.length,), dtype="int32", name=ROW)
@@ -61,6 +63,8 @@ def build_model(spec: SequenceSpec, settings: ModelSettings) -> keras.Model:
         length = spec.task.length
         y = MaskedPooling(length * settings.queries, positions=length, name="pool")(y)
         y = AnswerPositions(name="positions")(y)
+    elif spec.task.kind == "each":
+        pass  # each position keeps what is known of it; the layers behind are the same for all
     elif settings.queries:
         y = MaskedPooling(settings.queries, name="pool")(y)
     else:
@@ -70,6 +74,8 @@ def build_model(spec: SequenceSpec, settings: ModelSettings) -> keras.Model:
         y = keras.layers.Dense(units, activation="relu", name=f"dense_{index}" if index else "dense")(y)
     y = _dropped(y, settings.dropout, len(settings.hidden) + 1)
     logits = keras.layers.Dense(len(spec.answers), name=LOGITS, dtype="float32")(y)
+    if spec.task.kind == "each":
+        logits = EachPosition(name="each", dtype="float32")(logits)
     return keras.Model(ids, logits, name="maskline")
 
 

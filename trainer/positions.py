@@ -1,8 +1,10 @@
-"""The layer that tells the positions of a whole answer apart, on any Keras backend."""
+"""Layers for answers of several positions, on any Keras backend."""
 
 from typing import Any
 
 import keras
+
+from maskline.trainer.masking import MaskedLayer
 
 
 @keras.saving.register_keras_serializable("maskline")
@@ -27,3 +29,20 @@ class AnswerPositions(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         """[b, positions, d]."""
         return input_shape
+
+
+@keras.saving.register_keras_serializable("maskline")
+class EachPosition(MaskedLayer):
+    """Gives each real position of a row its logits, zero at padding, and ends the mask on purpose.
+
+    Keras would use a mask of the output as weights in the loss. It is that of the inputs, and not that of the
+    labels: a row has positions without a label, such as separators. Weights of the labels say what counts.
+
+    Input and output: [b, s, answers] floating point.
+    """
+
+    ends_mask = True
+
+    def transform(self, inputs: Any, mask: Any) -> Any:
+        """Returns the inputs, [b, s, answers], which are zero at padding by then."""
+        return inputs

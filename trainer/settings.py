@@ -133,7 +133,8 @@ class TrainingSettings(Section):
     class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(gt=0, le=1e6)]] = setting(
         "none",
         "with `task.kind: class`, how much a row counts in the loss of training and held-out rows, by its "
-        "class; `balanced` gives all classes the same sum; a class that a mapping does not name counts 1",
+        "class, and with `each` how much a label counts; `balanced` gives all classes the same sum; a class "
+        "that a mapping does not name counts 1",
         unit="ratio",
     )
     histograms: bool = setting(False, "write histograms of the weights for TensorBoard")
@@ -201,14 +202,15 @@ def check_queries(model: ModelSettings, spec: SequenceSpec) -> None:
         )
 
 
+def first_units(spec: SequenceSpec, model: ModelSettings) -> int:
+    """The width of what the first dense layer reads: of a position, of what was pooled, or of the row."""
+    return model.width * (1 if spec.task.kind == "each" else model.queries or spec.length)
+
+
 def check_size(model: ModelSettings, spec: SequenceSpec) -> None:
     """Refuses a model whose embedding and dense layers alone have too many weights to train."""
     rows = spec.size + (spec.length if model.any_length else 0)
-    sizes = (
-        model.width * (model.queries or spec.length),
-        *model.hidden,
-        len(spec.answers),
-    )
+    sizes = (first_units(spec, model), *model.hidden, len(spec.answers))
     weights = rows * model.width + sum(a * b for a, b in pairwise(sizes))
     if weights > MAX_WEIGHTS:
         raise refusal(

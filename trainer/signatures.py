@@ -5,9 +5,10 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from maskline.trainer.archive import OrderedArchive
-from maskline.transform import sequences
+from maskline.transform import sequences, status
 from maskline.transform.features import ROW, SequenceSpec
 
+_TOP = 3  # of the answers that are named, if there are as many
 _LEEWAY = 8  # times the longest row: room for spaces between symbols, and for what other checks refuse
 
 
@@ -52,6 +53,8 @@ class ServedModel:
         text = [tf.TensorSpec([None], tf.string, name="text")]
         archive.add_endpoint("serving_default", self.serve_examples, input_signature=examples)
         archive.add_endpoint("serving_text", self.serve_text, input_signature=text)
+        archive.add_endpoint("serving_default_rows", self.answer_examples, input_signature=examples)
+        archive.add_endpoint("serving_text_rows", self.answer_text, input_signature=text)
         archive.add_endpoint("transform_features", self.transform_features, input_signature=examples)
         return archive
 
@@ -67,7 +70,11 @@ class ServedModel:
           classification, `classes` [batch, classes] string has all of them in each row, `scores`
           [batch, classes] float32 their probabilities. Where the whole label is predicted, `logits` is
           [batch, positions, answers], `symbol` the text up to its end, `probability` the product of those of
-          its positions and its end, and `probabilities` [batch, positions] float32 has each of them.
+          its positions and its end, and `probabilities` [batch, positions] float32 has each of them. Where
+          each id of a feature has a label, `logits` is [batch, length, answers], by position of the joined
+          row; `labels` [batch, longest] string has the labels of the feature's ids, and behind them empty
+          strings; `symbol` is these labels with spaces between them, `probability` the product of theirs,
+          `probabilities` [batch, longest] float32 each of them, and `scores` [batch, longest, classes].
 
         Raises:
           InvalidArgumentError: a feature is missing or empty, an id is not allowed, a row is too long, or
@@ -86,6 +93,48 @@ class ServedModel:
         """
         segments = sequences.split_text(sequences.bounded(text, self._longest_text, "a text"), self._spec)
         return self._answer({name: self._tokenize(s, name) for name, s in segments.items()})
+
+    def answer_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Answers the rows of a batch that can be answered; the others spoil none of them.
+
+        Args:
+          examples: [batch] string.
+
+        Returns:
+          what `serve_examples` does; and `status` [batch] string, `answered` or the reason. Where it is a
+          reason, texts are empty and numbers 0. Where a row has one answer, also `classes` and `scores`
+          [batch, answers] as there with classes, and the three best of them, the most probable first:
+          `top_classes` [batch, 3] string and `top_scores` [batch, 3] float32.
+
+        Raises:
+          InvalidArgumentError: a value is not a tf.Example, holds something other than ids, or far more
+            bytes than a row could. TensorFlow's parser reads a batch as a whole.
+        """
+        found, segments = status.of_segments(self._parse(examples, self._spec.features), self._spec)
+        return self._by_row(found, self._answer(segments))
+
+    def answer_text(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Answers those of the texts that can be answered; see `answer_examples`. It refuses none.
+
+        Args:
+          text: [batch] string.
+        """
+        found, good = status.of_texts(text, self._spec, self._ids.lookup, limit=self._longest_text)
+        return self._by_row(found, self.serve_text(good))
+
+    def _by_row(self, found: tf.Tensor, answer: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Answers with their status, and nothing where that is a reason."""
+        if not self._spec.task.has_positions:
+            answer["classes"] = tf.repeat(self._answers[None], tf.size(found), axis=0)
+            answer["scores"] = tf.nn.softmax(answer["logits"])
+            best = tf.math.top_k(answer["scores"], k=min(_TOP, len(self._spec.answers)))
+            answer |= {"top_classes": tf.gather(self._answers, best.indices), "top_scores": best.values}
+        answered = tf.equal(found, status.ANSWERED)
+        kept = {}
+        for name, value in answer.items():
+            of_row = tf.reshape(answered, [-1, *[1] * (len(value.shape) - 1)])
+            kept[name] = tf.where(of_row, value, tf.zeros([], value.dtype))
+        return {"status": found, **kept}
 
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Transforms serialized tf.Examples that carry the label.
@@ -123,9 +172,13 @@ class ServedModel:
     def _answer(self, raw: dict[str, tf.SparseTensor]) -> dict[str, tf.Tensor]:
         # Transform's graph needs every feature of the schema: an id that is allowed stands in for the label.
         rows = raw[self._spec.features[0]].dense_shape[0]
-        stand_in = 0 if self._spec.task.classes else self._spec.separator_id
-        raw = raw | {self._spec.label: sequences.column(stand_in, rows)}
-        logits = self._model(self._cut(self._transform.transform_fn(raw)[ROW]), training=False)
+        raw = raw | {self._spec.label: self._stand_in(raw, rows)}
+        ids = self._transform.transform_fn(raw)[ROW]
+        logits = self._model(self._cut(ids), training=False)
+        if self._spec.task.kind == "each":
+            missing = self._spec.length - tf.shape(logits)[1]
+            logits = tf.pad(logits, [[0, 0], [0, missing], [0, 0]])
+            return {"logits": logits, **self._each(logits, ids)}
         probabilities = tf.nn.softmax(logits)
         best = tf.argmax(logits, axis=-1)
         if self._spec.task.kind == "whole":
@@ -139,6 +192,28 @@ class ServedModel:
             answer["classes"] = tf.repeat(self._answers[None], rows, axis=0)
             answer["scores"] = probabilities
         return answer
+
+    def _stand_in(self, raw: dict[str, tf.SparseTensor], rows: tf.Tensor) -> tf.SparseTensor:
+        if self._spec.task.kind == "each":
+            tagged = raw[self._spec.tagged]
+            return tagged.with_values(tf.zeros_like(tagged.values))
+        return sequences.column(0 if self._spec.task.classes else self._spec.separator_id, rows)
+
+    def _each(self, logits: tf.Tensor, ids: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The labels of the positions that have one, of logits [batch, length, answers]."""
+        where = sequences.tagged_positions(ids, self._spec)
+        scores = tf.ragged.boolean_mask(tf.nn.softmax(logits), where)
+        best = tf.argmax(scores.flat_values, axis=-1)
+        labels = scores.with_values(tf.gather(self._answers, best))
+        probabilities = scores.with_values(tf.reduce_max(scores.flat_values, axis=-1))
+        return {
+            "symbol": tf.strings.reduce_join(labels, axis=-1, separator=" "),
+            "probability": tf.reduce_prod(probabilities, axis=-1),
+            "labels": labels.to_tensor(default_value=""),
+            "probabilities": probabilities.to_tensor(),
+            "classes": tf.repeat(self._answers[None], tf.shape(logits)[0], axis=0),
+            "scores": scores.to_tensor(),
+        }
 
     def _whole(self, probabilities: tf.Tensor, best: tf.Tensor) -> dict[str, tf.Tensor]:
         """The text of the best ids [batch, positions] up to their end, and its probability."""

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from maskline.trainer.settings import TrainerSettings
+from maskline.trainer.settings import TrainerSettings, first_units
 from maskline.transform.features import SequenceSpec
 
 _FLOAT = 4  # bytes
@@ -18,15 +18,16 @@ def parameters(spec: SequenceSpec, settings: TrainerSettings) -> int:
         count += model.kernel * width**2 + width
     count += 2 * width if model.normalize else 0
     count += 3 * width**2
-    count += model.queries * spec.task.positions * width
+    if spec.task.kind != "each":
+        count += model.queries * spec.positions * width
     count += model.queries * spec.task.length * width if spec.task.kind == "whole" else 0
-    units = (width * (model.queries or spec.length), *model.hidden, len(spec.answers))
+    units = (first_units(spec, model), *model.hidden, len(spec.answers))
     return count + sum((inputs + 1) * outputs for inputs, outputs in pairwise(units))
 
 
 def memory(spec: SequenceSpec, settings: TrainerSettings) -> int:
     """Estimates the least bytes that training takes, for the parameters and for one batch's activations."""
     model, rows = settings.model, settings.training.batch_size
-    outputs = (sum(model.hidden) + len(spec.answers)) * spec.task.positions
+    outputs = (sum(model.hidden) + len(spec.answers)) * spec.positions
     row = spec.length * (4 * model.width + spec.length) + outputs
     return _FLOAT * (_COPIES * parameters(spec, settings) + _PASSES * rows * row)

@@ -14,12 +14,17 @@ def counted(weights: Any) -> Any:
 class CountedAccuracy(keras.metrics.SparseCategoricalAccuracy):
     """Accuracy in which all rows count the same that have a weight.
 
-    A weight of 0 says that a row is none. Other weights, such as those of classes, belong to the loss.
+    A weight of 0 says that a row is none. Other weights, such as those of classes, belong to the loss. Where
+    labels have positions, each position counts the same: Keras would take the mean over a row's positions
+    first, so that batches of longer rows counted less.
     """
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """See Keras' metric."""
         weights = None if sample_weight is None else counted(sample_weight)
+        if len(y_pred.shape) > 2:
+            y_true, y_pred = tf.reshape(y_true, [-1]), tf.reshape(y_pred, [-1, y_pred.shape[-1]])
+            weights = None if weights is None else tf.reshape(weights, [-1])
         return super().update_state(y_true, y_pred, sample_weight=weights)
 
 

@@ -83,6 +83,24 @@ class SequenceSpec(SequenceSettings):
         return names[value] if 0 <= value < len(names) else None
 
     @property
+    def positions(self) -> int:
+        """How many answers a row has room for: 1 where it is a symbol or a class.
+
+        With `whole` they are those of the longest label, with its end; with `each` those of the joined row.
+        """
+        return {"whole": self.task.length, "each": self.length}.get(self.task.kind, 1)
+
+    @property
+    def tagged(self) -> str:
+        """The feature whose ids have labels, with the task `each`."""
+        return self.task.feature or self.features[0]
+
+    @property
+    def no_label(self) -> int | None:
+        """With the task `each`, what stands at the positions of a row that have no label."""
+        return len(self.answers) if self.task.kind == "each" else None
+
+    @property
     def size(self) -> int:
         """Number of symbols, and so of ids: 0…size-1."""
         return len(self.vocabulary)
@@ -145,6 +163,16 @@ class RowProblem(NamedTuple):
     text: str
 
 
+def tagged_problem(spec: SequenceSpec) -> str | None:
+    """Says that `task.feature` is missing or no input feature, or None."""
+    there = f"sequence.features has {', '.join(spec.features)}"
+    if spec.task.kind == "each" and not spec.task.feature and len(spec.features) > 1:
+        return f"say whose ids have labels; {there}"
+    if spec.task.feature and spec.task.feature not in spec.features:
+        return f"{shown(spec.task.feature)} is not one of the inputs; {there}"
+    return None
+
+
 def row_problem(
     values: Mapping[str, Sequence[int] | None], names: Sequence[str], spec: SequenceSpec
 ) -> RowProblem | None:
@@ -167,8 +195,8 @@ def row_problem(
         if not ids:
             text = f"feature '{name}' is missing or empty; at least one id is needed"
             return RowProblem(Reason.MISSING, text)
-        if name == spec.label and spec.task.kind == "class":
-            if problem := class_id_problem(ids, spec):
+        if name == spec.label and spec.task.classes:
+            if problem := class_id_problem(ids, spec, len(values.get(spec.tagged) or ())):
                 return problem
             continue
         allowed = spec.allowed if name == spec.label else spec.allowed_in_features
@@ -191,14 +219,24 @@ def row_problem(
     return None
 
 
-def class_id_problem(ids: Sequence[int], spec: SequenceSpec) -> RowProblem | None:
-    """Says what is wrong with a label that holds a class as its id, or None."""
-    if len(ids) > 1:
+def class_id_problem(ids: Sequence[int], spec: SequenceSpec, labelled: int = 0) -> RowProblem | None:
+    """Says what is wrong with a label that holds classes as their ids, or None.
+
+    Args:
+      ids: of the label.
+      spec: with the classes.
+      labelled: how many ids the feature holds that has a label for each.
+    """
+    if spec.task.kind == "each" and len(ids) != labelled:
+        text = f"feature '{spec.label}' holds {len(ids)} labels, and '{spec.tagged}' {labelled} ids"
+        return RowProblem(Reason.LABEL_LENGTH, f"{text}; each id has one label")
+    if spec.task.kind == "class" and len(ids) > 1:
         text = f"feature '{spec.label}' holds {len(ids)} classes ({shown(list(ids[:9]))}); a row has one"
         return RowProblem(Reason.LABEL_LENGTH, text)
-    if not 0 <= ids[0] < len(spec.answers):
-        allowed = f"allowed are 0…{len(spec.answers) - 1}, the places in task.classes"
-        return RowProblem(Reason.NOT_A_CLASS, f"feature '{spec.label}' holds id {ids[0]}; {allowed}")
+    for value in ids:
+        if not 0 <= value < len(spec.answers):
+            allowed = f"allowed are 0…{len(spec.answers) - 1}, the places in task.classes"
+            return RowProblem(Reason.NOT_A_CLASS, f"feature '{spec.label}' holds id {value}; {allowed}")
     return None
 
 
@@ -299,8 +337,8 @@ def make_schema(spec: SequenceSpec) -> schema_pb2.Schema:
         feature.int_domain.min = lowest
         feature.int_domain.max = spec.size - 1
         feature.int_domain.is_categorical = True
-        if name == spec.label and spec.task.kind == "class":
-            feature.value_count.max = 1
+        if name == spec.label and spec.task.classes:
+            feature.value_count.max = longest if spec.task.kind == "each" else 1
             feature.int_domain.min = 0
             feature.int_domain.max = len(spec.answers) - 1
         if name == spec.label and spec.task.kind == "whole":

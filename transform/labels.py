@@ -29,7 +29,7 @@ def class_ids(names: Sequence[bytes], spec: SequenceSpec) -> list[int] | RowProb
 
 def takes_names(spec: SequenceSpec) -> bool:
     """Whether a label may hold names, bytes, instead of ids."""
-    return spec.task.kind == "class"
+    return bool(spec.task.classes)
 
 
 def kinds_of_label(spec: SequenceSpec) -> str:

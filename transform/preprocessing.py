@@ -20,7 +20,8 @@ def preprocessing_fn(
 
     Returns:
       `x` [batch, length] int64 and `y`, the label's first id or its class, [batch] int64, or its ids,
-      padded, [batch, task.length] int64.
+      padded, [batch, task.length] int64. Where each id of a feature has a label, `y` is [batch, length]
+      int64: at the place of the id in `x` its label, and `SequenceSpec.no_label` at all others.
 
     Raises:
       InvalidArgumentError: a feature is missing or empty, an id is not allowed, a row is too long.
@@ -29,6 +30,9 @@ def preprocessing_fn(
     if spec.task.kind == "class":
         segments = sequences.check(inputs, spec.features, spec)
         target = sequences.check_class(inputs[spec.label], spec)
+    elif spec.task.kind == "each":
+        segments = sequences.check(inputs, spec.features, spec)
+        target = sequences.each_label(inputs[spec.label], segments, spec)
     else:
         segments = sequences.check(inputs, (*spec.features, spec.label), spec)
         label = segments[spec.label]

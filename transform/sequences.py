@@ -75,22 +75,70 @@ def check_class(label: tf.SparseTensor, spec: SequenceSpec) -> tf.Tensor:
     """
     counts = _count(label.indices[:, 0], label.dense_shape[0])
     wrong = tf.where(tf.not_equal(counts, 1))[:, 0]
+    refuse = _assert(
+        tf.equal(tf.size(wrong), 0),
+        f"feature '{spec.label}' holds one class in each row; row and its number of classes:",
+        wrong,
+        tf.gather(counts, wrong),
+    )
+    return _after([refuse, _check_classes(label, spec)], label).values
+
+
+def _check_classes(label: tf.SparseTensor, spec: SequenceSpec) -> list[Any]:
+    """Refuses ids that are no classes."""
     last = len(spec.answers) - 1
     bad = tf.boolean_mask(label.values, (label.values < 0) | (label.values > last))
-    checks = [
-        _assert(
-            tf.equal(tf.size(wrong), 0),
-            f"feature '{spec.label}' holds one class in each row; row and its number of classes:",
-            wrong,
-            tf.gather(counts, wrong),
-        ),
-        _assert(
-            tf.equal(tf.size(bad), 0),
-            f"feature '{spec.label}': classes 0…{last} are allowed; found:",
-            bad,
-        ),
-    ]
-    return _after(checks, label).values
+    return _assert(
+        tf.equal(tf.size(bad), 0), f"feature '{spec.label}': classes 0…{last} are allowed; found:", bad
+    )
+
+
+def each_label(
+    label: tf.SparseTensor, segments: Mapping[str, tf.SparseTensor], spec: SequenceSpec
+) -> tf.Tensor:
+    """The labels of a feature's ids, at the places of these ids in the joined row.
+
+    Args:
+      label: sparse [b, None] int64, a class for each id of the feature `spec.tagged`.
+      segments: feature name → sparse [b, None] int64, none of them empty.
+      spec: order of the features, classes, and length of a row.
+
+    Returns:
+      [b, length] int64; `spec.no_label` where no label is.
+
+    Raises:
+      InvalidArgumentError: a row has more or fewer labels than ids, or one that is no class; names the row
+        and how many it has, or the class.
+    """
+    tagged, none = segments[spec.tagged], len(spec.answers)
+    rows = tagged.dense_shape[0]
+    labels, ids = _count(label.indices[:, 0], rows), _count(tagged.indices[:, 0], rows)
+    wrong = tf.where(tf.not_equal(labels, ids))[:, 0]
+    refuse = _assert(
+        tf.equal(tf.size(wrong), 0),
+        f"feature '{spec.label}' holds a label for each id of '{spec.tagged}'; row, labels and ids:",
+        wrong,
+        tf.gather(labels, wrong),
+        tf.gather(ids, wrong),
+    )
+    label = _after([refuse, _check_classes(label, spec)], label)
+    parts: list[tf.SparseTensor] = []
+    for name in spec.features:
+        parts += [column(none, rows)] if parts else []
+        other = segments[name]
+        parts.append(
+            label if name == spec.tagged else other.with_values(tf.fill(tf.shape(other.values), _int64(none)))
+        )
+    joined = tf.sparse.concat(axis=1, sp_inputs=parts)
+    return pad(joined.values, joined.indices[:, 0], rows, length=spec.length, pad_id=none)
+
+
+def tagged_positions(row: tf.Tensor, spec: SequenceSpec) -> tf.Tensor:
+    """Which positions of joined rows [b, length] belong to the feature whose ids have labels; boolean."""
+    is_separator = tf.equal(row, spec.separator_id)
+    before = tf.cumsum(tf.cast(is_separator, tf.int32), axis=1)
+    place = spec.features.index(spec.tagged)
+    return tf.equal(before, place) & ~is_separator & tf.not_equal(row, spec.pad_id)
 
 
 def join(segments: Mapping[str, tf.SparseTensor], spec: SequenceSpec) -> tuple[tf.Tensor, tf.Tensor]:
@@ -212,12 +260,10 @@ def split_text(text: tf.Tensor, spec: SequenceSpec) -> dict[str, tf.SparseTensor
     Raises:
       InvalidArgumentError: a text has not exactly one segment for each feature.
     """
-    if spec.splits_on_spaces:
-        symbols = tf.strings.split(text)
-    else:
-        symbols = tf.strings.unicode_split(text, "UTF-8")
-    is_separator = tf.cast(tf.equal(symbols.flat_values, spec.separator), tf.int64)
-    wrong = tf.reduce_sum(symbols.with_flat_values(is_separator), 1) != len(spec.features) - 1
+    symbols = split_symbols(text, spec)
+    is_separator = tf.equal(symbols.flat_values, spec.separator)
+    separators = tf.reduce_sum(symbols.with_flat_values(tf.cast(is_separator, tf.int64)), 1)
+    wrong = separators != len(spec.features) - 1
     refuse = _assert(
         ~tf.reduce_any(wrong),
         f"a text needs {len(spec.features)} segments ({', '.join(spec.features)}) with "
@@ -225,15 +271,31 @@ def split_text(text: tf.Tensor, spec: SequenceSpec) -> dict[str, tf.SparseTensor
         tf.boolean_mask(text, wrong),
     )
     with tf.control_dependencies(refuse):
-        before = tf.cumsum(tf.identity(is_separator), exclusive=True)
-    # How many separators stand before each symbol in its own row is the number of its segment.
-    before_row = tf.gather(tf.concat([before, [0]], axis=0), symbols.row_starts())
-    segment = before - tf.gather(before_row, symbols.value_rowids())
-    segment = tf.where(tf.equal(is_separator, 1), _int64(-1), segment)
+        segment = segment_of(symbols, tf.identity(is_separator))
     return {
         name: tf.ragged.boolean_mask(symbols, symbols.with_flat_values(tf.equal(segment, index))).to_sparse()
         for index, name in enumerate(spec.features)
     }
+
+
+def split_symbols(text: tf.Tensor, spec: SequenceSpec) -> tf.RaggedTensor:
+    """The symbols of texts [b], separators among them, as ragged [b, None] string."""
+    return tf.strings.split(text) if spec.splits_on_spaces else tf.strings.unicode_split(text, "UTF-8")
+
+
+def segment_of(symbols: tf.RaggedTensor, is_separator: tf.Tensor) -> tf.Tensor:
+    """The number of the segment of each symbol [n] int64, and -1 for separators.
+
+    It is how many separators stand before it in its own row.
+
+    Args:
+      symbols: ragged [b, None].
+      is_separator: [n] which of them are.
+    """
+    before = tf.cumsum(tf.cast(is_separator, tf.int64), exclusive=True)
+    before_row = tf.gather(tf.concat([before, [0]], axis=0), symbols.row_starts())
+    segment = before - tf.gather(before_row, symbols.value_rowids())
+    return tf.where(is_separator, _int64(-1), segment)
 
 
 def _count(row: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:

@@ -48,6 +48,8 @@ class ModelAnswers(NamedTuple):
       right_positions: [rows] how many of them are right.
       first: [rows] whether the first one is, 1 or 0.
       edits: [rows] edit distance between label and answer.
+      classes: [rows, 3, classes] where each id of a row has a label: how many of them have each class, how
+        many got it, and how many are right; else [rows, 3, 0].
     """
 
     answer: Numbers
@@ -61,6 +63,7 @@ class ModelAnswers(NamedTuple):
     right_positions: Numbers
     first: Numbers
     edits: Numbers
+    classes: NDArray[np.int32]
 
     def take(self, rows: NDArray[np.bool_]) -> "ModelAnswers":
         """The answers to some of the rows."""
@@ -70,7 +73,7 @@ class ModelAnswers(NamedTuple):
 class Answered(NamedTuple):
     """Rows and what each model answered: labels [rows], slices by name [rows] str, answers by model.
 
-    Where the whole label is predicted, each label is 1, as a right answer is.
+    Where labels have several positions, each label is 1, as a right answer is.
     """
 
     label: Numbers
@@ -115,7 +118,13 @@ def read_logits(
         right_positions=right,
         first=right,
         edits=1 - right,
+        classes=no_classes(len(label)),
     )
+
+
+def no_classes(rows: int) -> NDArray[np.int32]:
+    """`ModelAnswers.classes` where the ids of a row have no labels."""
+    return np.zeros((rows, 3, 0), np.int32)
 
 
 def together(parts: Iterable[Answered]) -> Answered:
@@ -144,8 +153,8 @@ def measure(
       vocabulary: the symbol or class of each id.
       positive: the rarer of two answers, if training knew two; it does not count where eval has more.
       threshold: probability from which on the positive answer is given, for `at_threshold`.
-      whole: whether the whole label was predicted. Right is then what is right in full; there are as many
-        answers as labels, so nothing is counted by answer.
+      whole: whether labels have several positions. Right is then what is right in full, and pairs are not
+        counted by answer.
     """
     labels = np.unique(answered.label)
     if positive is None or len(labels) > 2:
@@ -155,7 +164,7 @@ def measure(
     for name, values in sorted(answered.slices.items()):
         rows += [(f"{name}={value}", values == value) for value in np.unique(values)]
     slices = [
-        _slice_of_whole(name, which, answered)
+        _slice_of_whole(name, which, answered, vocabulary)
         if whole
         else _slice(name, which, answered, vocabulary, positive=positive, threshold=threshold, top=not few)
         for name, which in rows
@@ -240,7 +249,9 @@ def _slice(
     )
 
 
-def _slice_of_whole(name: str, which: NDArray[np.bool_], answered: Answered) -> SliceReport:
+def _slice_of_whole(
+    name: str, which: NDArray[np.bool_], answered: Answered, vocabulary: Sequence[str]
+) -> SliceReport:
     models = {model: answers.take(which) for model, answers in answered.models.items()}
     figures = {model: _whole_figures(answers) for model, answers in models.items()}
     right = {model: answers.answer == 1 for model, answers in models.items()}
@@ -253,7 +264,20 @@ def _slice_of_whole(name: str, which: NDArray[np.bool_], answered: Answered) -> 
         pairs={model: _pairs(right[CANDIDATE], right[model]) for model in others},
         losses={model: _whole_loss_difference(models[CANDIDATE], models[model]) for model in others},
         unread=_unread(answered, models),
+        classes={
+            model: dict(sorted(_of_ids(answers, vocabulary)))
+            for model, answers in models.items()
+            if answers.classes.shape[-1]
+        },
     )
+
+
+def _of_ids(answers: ModelAnswers, vocabulary: Sequence[str]) -> Iterator[tuple[str, ClassCounts]]:
+    """Counts of labels of ids, for each class that is a label or was given."""
+    rows, answered, right = answers.classes.sum(axis=0).tolist()
+    for name, *counts in zip(vocabulary, rows, answered, right, strict=True):
+        if counts[0] or counts[1]:
+            yield name, ClassCounts(rows=counts[0], answered=counts[1], right=counts[2])
 
 
 def _whole_figures(answers: ModelAnswers) -> tuple[dict[str, float], dict[str, float]]:
@@ -267,16 +291,34 @@ def _whole_figures(answers: ModelAnswers) -> tuple[dict[str, float], dict[str, f
         "loss": loss,
         "accuracy": float(right.mean()),
         "token_accuracy": tokens,
-        "first_accuracy": float(answers.first.mean()),
-        "edit_distance": float(answers.edits.mean()),
         "calibration_error": calibration,
     }
-    return found, {
-        "loss": loss_error,
-        "token_accuracy": tokens_error,
-        "edit_distance": _standard_error(answers.edits.astype(np.float64)),
-        "calibration_error": calibration_error,
-    }
+    errors = {"loss": loss_error, "token_accuracy": tokens_error, "calibration_error": calibration_error}
+    if answers.classes.shape[-1]:
+        found["macro_f1"], errors["macro_f1"] = _macro_f1_of_ids(answers.classes)
+    else:
+        found["first_accuracy"] = float(answers.first.mean())
+        found["edit_distance"] = float(answers.edits.mean())
+        errors["edit_distance"] = _standard_error(answers.edits.astype(np.float64))
+    return found, errors
+
+
+def _macro_f1_of_ids(classes: NDArray[np.int32]) -> tuple[float, float]:
+    """Mean F1 of all classes that are a label or were given, and its standard error.
+
+    Rows are drawn, and not labels, because those of one row go together: each row counts in a draw as often
+    as Poisson's distribution with mean 1 says (Hanley and MacGibbon, 2006, "Creating non-parametric
+    bootstrap samples using Poisson frequencies").
+    """
+    rng, rows = np.random.default_rng(0), len(classes)
+    flat = classes.reshape(rows, -1).astype(np.float64)
+    draws = [np.ones(rows), *(rng.poisson(1.0, rows) for _ in range(_RESAMPLES))]
+    values = []
+    for draw in draws:
+        labels, answers, right = (draw @ flat).reshape(classes.shape[1:])
+        both = labels + answers
+        values.append(float((2 * right / np.maximum(both, 1)).sum() / max(1, int((both > 0).sum()))))
+    return values[0], float(np.std(values[1:]))
 
 
 def _by_position(sums: Floats, positions: Numbers) -> tuple[float, float]:

@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 class Batch(NamedTuple):
     """Rows as counts: [rows, features · vocabulary] how often a feature holds an id; labels [rows].
 
-    Where the whole label is predicted, labels are [rows, positions].
+    Where labels have several positions, they are [rows, positions]. Where each id of a feature has one, each
+    label has its own counts, [labels, 3 · vocabulary]; see `neighbours`.
     """
 
     counts: scipy.sparse.csr_matrix

@@ -24,6 +24,7 @@ from tfx.dsl.io import fileio
 from maskline.components.evaluation import rows, translation
 from maskline.components.evaluation.answers import Answered, ModelAnswers, measure, read_logits, together
 from maskline.components.evaluation.baselines import Baselines
+from maskline.components.evaluation.each import EachBaselines, read_each
 from maskline.components.evaluation.report import CANDIDATE, OVERALL, EvaluationReport
 from maskline.components.evaluation.slices import SliceSpec
 from maskline.components.evaluation.whole import WholeBaselines, read_whole
@@ -31,13 +32,14 @@ from maskline.components.ingest.shards import read_blocks
 from maskline.transform.features import SequenceSpec
 from maskline.transform.names import EVALUATION_FILE
 
+AnyBaselines = Baselines | EachBaselines | WholeBaselines
 _BATCH = 4096  # rows that the models are asked at once
 
 
 def evaluator(
     models: Sequence[str],
     translated: Sequence[str],
-    baselines: Baselines | WholeBaselines,
+    baselines: AnyBaselines,
     slices: Sequence[SliceSpec],
     spec: SequenceSpec,
     *,
@@ -103,7 +105,7 @@ class _Answer(beam.DoFn):
         self,
         models: Sequence[str],
         translated: Sequence[str],
-        baselines: Baselines | WholeBaselines,
+        baselines: AnyBaselines,
         slices: Sequence[SliceSpec],
         spec: SequenceSpec,
         compared: Sequence[str],
@@ -123,8 +125,7 @@ class _Answer(beam.DoFn):
         for name, logits in self._baselines.logits(batch.counts).items():
             if name in self._compared:
                 found[name] = self._answers(logits, batch.label)
-        whole = self._spec.task.kind == "whole"
-        label = np.ones(len(batch.label), np.int64) if whole else batch.label
+        label = np.ones(len(batch.label), np.int64) if self._spec.task.has_positions else batch.label
         yield Answered(label, rows.slices_of(parsed, self._slices, self._spec), found)
 
     def _read(self, name: str, prediction: dict[str, Any], label: NDArray[np.int64]) -> ModelAnswers:
@@ -140,6 +141,8 @@ class _Answer(beam.DoFn):
     ) -> ModelAnswers:
         if self._spec.task.kind == "whole":
             return read_whole(logits, label, self._spec.pad_id, **flags)
+        if self._spec.no_label is not None:
+            return read_each(logits, label, self._spec.no_label, **flags)
         return read_logits(logits, label, self._baselines.positive, **flags)
 
 
@@ -171,7 +174,7 @@ class _Measure:
             self._spec.answers,
             positive=self._positive,
             threshold=self._threshold,
-            whole=self._spec.task.kind == "whole",
+            whole=self._spec.task.has_positions,
         )
         return report.model_copy(update=self._more)
 

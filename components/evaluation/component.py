@@ -19,6 +19,7 @@ from tfx.utils import path_utils
 
 from maskline.components.evaluation import batched, rows, translation
 from maskline.components.evaluation.baselines import Baselines, Batch
+from maskline.components.evaluation.each import EachBaselines
 from maskline.components.evaluation.report import BEST, CANDIDATE, LINEAR, LIVE
 from maskline.components.evaluation.settings import EvaluationSettings
 from maskline.components.evaluation.slices import SliceSpec
@@ -136,8 +137,10 @@ class Executor(ReadsPart, base_beam_executor.BaseBeamExecutor):
             )
 
 
-def _baselines(batches: Iterable[Batch], spec: SequenceSpec, *, linear: bool) -> Baselines | WholeBaselines:
+def _baselines(batches: Iterable[Batch], spec: SequenceSpec, *, linear: bool) -> batched.AnyBaselines:
     size = len(spec.answers)
+    if spec.no_label is not None:
+        return EachBaselines(batches, size, no_label=spec.no_label, linear=linear)
     if spec.task.kind == "whole":
         return WholeBaselines(batches, size, positions=spec.task.length, pad_id=spec.pad_id, linear=linear)
     return Baselines(batches, size, linear=linear)

@@ -11,6 +11,7 @@ from tfx import types
 from tfx.types import artifact_utils
 
 from maskline.components.evaluation.baselines import Batch
+from maskline.components.evaluation.each import neighbours
 from maskline.components.evaluation.slices import SliceSpec
 from maskline.transform.features import SequenceSpec
 from maskline.transform.names import EVAL, TEST
@@ -36,13 +37,27 @@ def parse(examples: Any, spec: SequenceSpec) -> dict[str, Lists]:
 
 
 def counted(rows: dict[str, Lists], spec: SequenceSpec) -> Batch:
-    """Counts each feature's ids in each row; the label is its feature's first id, or all of them, padded."""
+    """Counts each feature's ids in each row; the label is its feature's first id, or all of them, padded.
+
+    Where each id of a feature has a label, they are at the places of these ids in the joined row, and what is
+    counted is around each of them.
+    """
     starts = np.concatenate([[0], rows[spec.label].ends[:-1]])
     if spec.task.kind == "whole":
         ends, ids = rows[spec.label]
         row = np.repeat(np.arange(len(ends)), ends - starts)
         label = np.full((len(ends), spec.task.length), spec.pad_id, np.int64)
         label[row, np.arange(len(ids)) - starts[row]] = ids
+    elif spec.no_label is not None:
+        ends, ids = rows[spec.label]
+        row = np.repeat(np.arange(len(ends)), ends - starts)
+        earlier = spec.features[: spec.features.index(spec.tagged)]
+        before = np.array([np.diff(rows[name].ends, prepend=0) + 1 for name in earlier]).sum(
+            axis=0, dtype=int
+        )
+        label = np.full((len(ends), spec.length), spec.no_label, np.int64)
+        label[row, np.arange(len(ids)) - starts[row] + (before[row] if earlier else 0)] = ids
+        return Batch(neighbours(*rows[spec.tagged], spec.size), label)
     else:
         label = rows[spec.label].ids[starts]
     columns = []

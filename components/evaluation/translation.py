@@ -65,6 +65,10 @@ class _Translated(tf.Module):
     def labels(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """The target, as Transform makes it, of serialized tf.Examples, [batch] string."""
         name = self._ours.label
+        if self._ours.task.kind == "each":
+            wanted = {n: tf.io.VarLenFeature(tf.int64) for n in (*self._ours.features, name)}
+            parsed = tf.io.parse_example(examples, wanted)
+            return {TARGET: sequences.each_label(parsed[name], parsed, self._ours)}
         label = tf.io.parse_example(examples, {name: tf.io.VarLenFeature(tf.int64)})[name]
         if self._ours.task.kind == "whole":
             return {TARGET: sequences.whole_label(label, self._ours)}
@@ -91,7 +95,8 @@ class _Translated(tf.Module):
         known = [s for s in theirs.vocabulary if s not in (theirs.padding, theirs.separator)]
         gap = " " if theirs.splits_on_spaces else ""
         anything = gap.join([known[0], *[theirs.separator, known[0]] * (len(theirs.features) - 1)])
-        if not set(theirs.features) <= set(ours.features) or theirs.label != ours.label:
+        same = theirs.features == ours.features or ours.task.kind != "each"  # labels have places in the row
+        if not set(theirs.features) <= set(ours.features) or theirs.label != ours.label or not same:
             return tf.fill(tf.shape(examples), anything), tf.zeros(tf.shape(examples), tf.bool)
         wanted = {name: tf.io.RaggedFeature(tf.int64) for name in theirs.features}
         ids = tf.io.parse_example(examples, wanted)
@@ -107,6 +112,9 @@ class _Translated(tf.Module):
 
     def _ask(self, text: tf.Tensor) -> tf.Tensor:
         theirs = self._model.signatures["serving_text"](text=text)["logits"]
+        if self._ours.task.kind == "each":
+            missing = max(0, self._ours.length - self._theirs.length)
+            return tf.pad(theirs, [[0, 0], [0, missing], [0, 0]])[:, : self._ours.length]
         if self._ours.task.classes:
             return theirs
         unknown = tf.reduce_min(theirs, axis=-1, keepdims=True) - 1.0

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from maskline.components.evaluation.answers import Floats, ModelAnswers, Numbers
+from maskline.components.evaluation.answers import Floats, ModelAnswers, Numbers, no_classes
 from maskline.components.evaluation.baselines import Baselines, Batch
 from maskline.components.evaluation.report import MAJORITY
 from maskline.transform import whole
@@ -53,6 +53,7 @@ def read_whole(
         right_positions=((ids == label) & real).sum(axis=-1),
         first=(ids[:, 0] == label[:, 0]).astype(np.int64),
         edits=whole.edit_distance(label, ids, pad_id),
+        classes=no_classes(len(label)),
     )
 
 

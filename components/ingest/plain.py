@@ -47,10 +47,15 @@ def good_rows(block: Block, spec: SequenceSpec) -> _Flags:
         walk.go_to(end)
     walk.keep(walk.place == walk.ends)
     joined = np.full(len(walk.rows), len(spec.features) - 1)
+    tagged = np.zeros_like(joined)
     for name, start, end in zip(names, starts, ends, strict=True):
         # As `SequenceSpec.allowed`, but without a Python object for each id.
         if name != spec.label:
-            joined += _count_ids(walk, start, end, [spec.pad_id, spec.separator_id], spec.size)
+            count = _count_ids(walk, start, end, [spec.pad_id, spec.separator_id], spec.size)
+            joined += count
+            tagged = count if name == spec.tagged else tagged
+        elif spec.task.kind == "each":
+            walk.keep(_count_ids(walk, start, end, [], len(spec.answers)) == tagged)
         elif spec.task.kind == "class":
             walk.keep(_count_ids(walk, start, end, [], len(spec.answers)) == 1)
         else:

@@ -110,12 +110,17 @@ def _spec(facts: Facts) -> SequenceSpec:
 def _use(facts: Facts) -> Iterator[str]:
     spec = _spec(facts)
     classes = spec.task.classes
-    what = f"the class in `{spec.label}`" if classes else f"the first symbol of `{spec.label}`"
+    what = (
+        f"the class in `{spec.label}`" if spec.task.kind == "class" else f"the first symbol of `{spec.label}`"
+    )
     if spec.task.kind == "whole":
         what = f"the whole of `{spec.label}`, up to {spec.task.length} symbols,"
+    if spec.task.kind == "each":
+        what = f"a class of `{spec.label}` for each symbol of `{spec.tagged}`"
     answers = {
         "first": "symbol and its probability",
         "class": "class and its probability, and the probabilities of all classes",
+        "each": "class of each symbol with its probability, and the probabilities of all classes",
         "whole": "answer as a text, its probability and that of each position",
     }[spec.task.kind]
     yield (
@@ -145,6 +150,7 @@ def _limits(facts: Facts) -> Iterator[str]:
     predicts = {
         "first": "one symbol, not the whole answer",
         "class": "one class",
+        "each": "the class of each symbol by itself, without knowledge of the other answers",
         "whole": "all positions of the answer at once, each without knowledge of the others",
     }[_spec(facts).task.kind]
     yield f"- It predicts {predicts}. It refuses longer rows and unknown symbols."

@@ -8,12 +8,24 @@ from pydantic import Field, model_validator
 from maskline.components.evaluation.report import OVERALL
 from maskline.transform.settings import Section, refusal, setting
 
-# Of every task, of several answers together, of two answers, of one answer, and of whole labels.
-OfWhole = Literal["token_accuracy", "first_accuracy", "edit_distance"]
+# Of every task, of labels with positions, of whole ones, of several answers together, of one answer; and
+# where a row has one label, of all answers together and of two.
 OfEvery = Literal["accuracy", "loss", "calibration_error"]
-OfAll = Literal["top3_accuracy", "macro_f1", "balanced_accuracy"]
-OfTwo = Literal["roc_auc", "pr_auc"]
+OfPositions = Literal["token_accuracy"]
+OfWhole = Literal["first_accuracy", "edit_distance"]
+OfSeveral = Literal["macro_f1"]
 OfOne = Literal["precision", "recall", "f1"]
+OfAll = Literal["top3_accuracy", "balanced_accuracy"]
+OfTwo = Literal["roc_auc", "pr_auc"]
+_KINDS = ("first", "class", "each", "whole")
+_MEASURED = (
+    (OfPositions, ("each", "whole")),
+    (OfWhole, ("whole",)),
+    (OfSeveral, ("first", "class", "each")),
+    (OfOne, ("first", "class", "each")),
+    (OfAll, ("first", "class")),
+    (OfTwo, ("first", "class")),
+)
 PER_ANSWER = ("precision", "recall", "f1")
 
 
@@ -27,7 +39,9 @@ class Requirement(StrEnum):
 class Threshold(Section):
     """A further bar for one metric, over all rows or in a slice."""
 
-    metric: OfEvery | OfAll | OfTwo | OfOne | OfWhole = setting(..., "the metric that the bar is for")
+    metric: OfEvery | OfSeveral | OfAll | OfTwo | OfOne | OfPositions | OfWhole = setting(
+        ..., "the metric that the bar is for"
+    )
     answer: str = setting("", "the answer whose precision, recall or F1 is meant")
     slice: str = setting(OVERALL, "the slice, as `operator=+`; `operator` means each of its slices")
     min: Annotated[float, Field(ge=0)] | None = setting(
@@ -59,12 +73,10 @@ class Threshold(Section):
             raise refusal("min", f"{self.min:g} is above max, which is {self.max:g}; no model could pass")
         return self
 
-    def problem(self, *, whole: bool) -> str | None:
-        """Says that the metric is not measured where whole labels are predicted, or where not; or None."""
-        if self.metric in get_args(OfEvery) or whole == (self.metric in get_args(OfWhole)):
-            return None
-        kinds = "first and class" if whole else "whole"
-        return f"{self.metric} is measured where task.kind is {kinds}"
+    def problem(self, kind: str) -> str | None:
+        """Says that the metric is not measured for a kind of task, or None."""
+        kinds = next((kinds for metrics, kinds in _MEASURED if self.metric in get_args(metrics)), _KINDS)
+        return None if kind in kinds else f"{self.metric} is measured where task.kind is {' or '.join(kinds)}"
 
     def applies_to(self, name: str) -> bool:
         """Whether a slice is meant."""

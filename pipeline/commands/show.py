@@ -45,6 +45,6 @@ def show(
         return
     console = Console(settings)
     console.show(found, log, working=working, epoch=checkpointed_epoch(settings))
-    if settings.task.kind == "whole" and found.evaluation:
+    if settings.task.has_positions and found.evaluation:
         with suppress(InputError):  # of an earlier version, or removed by `maskline gc`
             console.some_answers(read_answers(found))

@@ -65,6 +65,8 @@ def score(folder: Path, question: Question) -> Score:
 
 def _label(ids: list[int], spec: SequenceSpec) -> str:
     """The answer that is right."""
+    if spec.task.kind == "each":
+        return " ".join(spec.answers[i] for i in ids)
     return spec.text_of(ids) if spec.task.kind == "whole" else spec.answers[ids[0]]
 
 

@@ -26,7 +26,7 @@ from maskline.trainer.settings import (
     check_size,
 )
 from maskline.transform.errors import InputError
-from maskline.transform.features import SequenceSpec
+from maskline.transform.features import SequenceSpec, tagged_problem
 from maskline.transform.sequence_settings import SequenceSettings
 from maskline.transform.settings import Section, refusal, setting
 from maskline.transform.shown import escaped, shown
@@ -138,6 +138,8 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
+        if problem := tagged_problem(self.sequence):
+            raise refusal("task.feature", problem)
         check_buckets(self.model, self.training, self.sequence)
         check_size(self.model, self.sequence)
         check_queries(self.model, self.sequence)
@@ -152,7 +154,7 @@ class Settings(Section):
 
     def _problem(self, bar: Threshold) -> str | None:
         """Says where a bar is for what no row can ever be, or None."""
-        if problem := bar.problem(whole=self.task.kind == "whole"):
+        if problem := bar.problem(self.task.kind):
             return problem
         if bar.answer and bar.answer not in self.sequence.answer_ids:
             where = "one of task.classes" if self.task.classes else "in the vocabulary"

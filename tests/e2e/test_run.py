@@ -205,9 +205,16 @@ def test_all_signatures_are_served_without_our_packages(ask):
         ["serving_default", serialized(**ids, res=[0, 77])],
         ["transform_features", serialized(**ids, res=[11, 12])],
         ["serving_text"],
+        ["serving_text_rows", text, "x=?:y", long],
+        ["serving_default_rows", serialized(defs=[3]), serialized(**ids)],
     )
-    assert names == ["serving_default", "serving_text", "transform_features"]
-    by_text, by_example, with_label, transformed, nothing = answers
+    by_row = ["serving_default", "serving_default_rows", "serving_text", "serving_text_rows"]
+    assert names == [*by_row, "transform_features"]
+    by_text, by_example, with_label, transformed, nothing, texts, examples = answers
+    assert texts["status"] == ["answered", "outside vocabulary", "answered"]
+    assert examples["status"] == ["missing", "answered"]
+    assert texts["symbol"] == [by_text["symbol"][0], "", by_text["symbol"][1]]
+    assert texts["top_classes"][0][0] == examples["symbol"][1] == by_example["symbol"][0]
     assert len(by_text["symbol"]) == 2
     assert by_text["logits"][0] == pytest.approx(by_example["logits"][0], rel=1e-5, abs=1e-6)
     assert (

@@ -25,3 +25,11 @@ def test_balanced_weights_are_those_of_scikit_learn():
 def test_weights_as_chosen(chosen, expected):
     found = class_weights(LABELS, SPEC, chosen)
     assert (None if found is None else found.tolist()) == expected
+
+
+def test_labels_of_ids_are_counted_and_places_without_one_are_not():
+    spec = SPEC.model_copy(update={"task": TaskSpec(kind="each", feature="op", classes=("a", "b", "c", "d"))})
+    of_ids = np.concatenate([LABELS, np.full(40, spec.no_label, np.uint8)]).reshape(-1, 20)
+    np.testing.assert_array_equal(
+        class_weights(of_ids, spec, "balanced"), class_weights(LABELS, SPEC, "balanced")
+    )

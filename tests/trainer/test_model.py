@@ -14,6 +14,7 @@ from maskline.transform.features import SequenceSpec
 from maskline.transform.task import TaskSpec
 
 SPEC = SequenceSpec()
+EACH = SequenceSpec(task=TaskSpec(kind="each", feature="defs", classes=("a", "b", "c")))
 WHOLE = SequenceSpec(task=TaskSpec(kind="whole", length=5))
 
 
@@ -116,5 +117,23 @@ def test_whole_answers_have_positions_that_no_padding_reaches(preset, tmp_path):
     [of_one] = whole.predict(np.array([[7] * 5 + [0] * 15]), verbose=0)
     assert len(np.unique(of_one, axis=0)) == 5
     whole.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again.predict(x, verbose=0), logits)
+
+
+@pytest.mark.parametrize("preset", ["default", "length-free"])
+def test_each_position_has_an_answer_that_no_padding_reaches(preset, tmp_path):
+    keras.utils.set_random_seed(0)
+    settings = TrainerSettings.model_validate({"model": {"preset": preset}})
+    each = build_model(EACH, settings.model)
+    assert each.count_params() == parameters(EACH, settings)
+    rng = np.random.default_rng(0)
+    x = np.where(np.arange(20) < rng.integers(1, 20, (8, 1)), rng.integers(2, 20, (8, 20)), 0)
+    logits = each.predict(x, verbose=0)
+    assert logits.shape == (8, 20, 3)
+    assert not mask_findings(each, x)
+    np.testing.assert_array_equal(logits[x == 0], 0)
+    assert logits[x != 0].any(axis=-1).all()
+    each.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(again.predict(x, verbose=0), logits)

@@ -187,3 +187,28 @@ def test_a_whole_label_has_a_longest_length():
     assert too_long.text == "feature 'res' holds 3 ids; allowed are 2 (task.length)"
     [label] = [feature for feature in make_schema(spec).feature if feature.name == "res"]
     assert label.value_count.max == 2
+
+
+TAGS = SequenceSpec(task=TaskSpec(kind="each", feature="op", classes=("name", "sign")))
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [
+        ([0, 1, 0], None),
+        ([0, 1], "feature 'res' holds 2 labels, and 'op' 3 ids; each id has one label"),
+        ([0, 1, 0, 1], "feature 'res' holds 4 labels, and 'op' 3 ids; each id has one label"),
+        ([0, 1, 2], "feature 'res' holds id 2; allowed are 0…1, the places in task.classes"),
+        ([], "feature 'res' is missing or empty; at least one id is needed"),
+    ],
+)
+def test_each_id_of_a_feature_has_a_label(label, text):
+    problem = row_problem({"defs": [3, 5, 11], "op": [3, 7, 4], "res": label}, ALL, TAGS)
+    assert (problem.text if problem else None) == text
+
+
+def test_the_schema_of_labels_of_ids_allows_as_many_as_ids():
+    features = {feature.name: feature for feature in make_schema(TAGS).feature}
+    assert features["res"].value_count.max == features["op"].value_count.max
+    assert features["res"].int_domain.max == 1
+    assert schema_problem(make_schema(TAGS), TAGS) is None

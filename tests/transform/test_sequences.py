@@ -9,6 +9,7 @@ import tensorflow as tf
 from maskline.transform import sequences
 from maskline.transform.features import SequenceSpec
 from maskline.transform.preprocessing import preprocessing_fn
+from maskline.transform.task import TaskSpec
 
 SPEC = SequenceSpec(length=6)
 CONFIG = {"sequence": SPEC.model_dump(mode="json")}
@@ -48,6 +49,41 @@ def test_three_features_have_two_separators():
         {n: sparse([[i + 3]]) for i, n in enumerate(names)}, {"sequence": spec.model_dump(mode="json")}
     )
     np.testing.assert_array_equal(out["x"], [[3, 1, 4, 1, 5, 0]])
+
+
+NONE = 2
+TAGS = SequenceSpec(
+    features=("a", "b", "c"), length=8, task=TaskSpec(kind="each", feature="b", classes=("name", "sign"))
+)
+
+
+def labelled(labels):
+    inputs = {"a": sparse([[3], [4, 5]]), "b": sparse([[6, 7], [8]]), "c": sparse([[9], [9]])}
+    config = {"sequence": TAGS.model_dump(mode="json")}
+    return preprocessing_fn(inputs | {"res": sparse(labels)}, config)
+
+
+def test_labels_of_ids_stand_where_the_ids_do():
+    out = labelled([[0, 1], [1]])
+    np.testing.assert_array_equal(out["x"], [[3, 1, 6, 7, 1, 9, 0, 0], [4, 5, 1, 8, 1, 9, 0, 0]])
+    none = [NONE] * 3
+    np.testing.assert_array_equal(out["y"], [[NONE, NONE, 0, 1, NONE, *none], [*none, 1, NONE, *none]])
+    where = sequences.tagged_positions(out["x"], TAGS)
+    np.testing.assert_array_equal(where, np.not_equal(out["y"], NONE))
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        ([[0, 1], []], r"a label for each id of .*b.*; row, labels and ids:\] \[1\] \[0\] \[1\]"),
+        ([[0, 1, 1], [1]], r"a label for each id of .*b.*; row, labels and ids:\] \[0\] \[3\] \[2\]"),
+        ([[0, 2], [1]], r"classes 0…1 are allowed; found:\] \[2\]"),
+    ],
+)
+def test_labels_that_do_not_fit_their_ids_are_refused(labels, text):
+    with pytest.raises(tf.errors.InvalidArgumentError) as refused:
+        labelled(labels)
+    assert re.search(text, str(refused.value), re.DOTALL), refused.value
 
 
 @pytest.mark.parametrize("mode", [call, tf.function(call)], ids=["eager", "graph"])

@@ -69,6 +69,17 @@ def test_a_whole_label_is_as_long_as_allowed(labels):
     assert good(data, WHOLE) == [1 <= len(label) <= 3 and not {9, 70_000} & set(label) for label in labels]
 
 
+EACH = LARGE.model_copy(update={"task": TaskSpec(kind="each", feature="b", classes=("x", "y", "z"))})
+
+
+@cases(60)
+@given(labels=st.lists(st.lists(st.sampled_from([0, 2, 3, 70_000]), max_size=4), max_size=6))
+def test_there_are_as_many_labels_as_ids_of_the_feature_that_has_them(labels):
+    data = [example(a=[5], b=[6, 7], a_b=label) for label in labels]
+    assert good(data, EACH) == by_row(data, EACH)
+    assert good(data, EACH) == [len(label) == 2 and max(label) < 3 for label in labels]
+
+
 def row(packed):
     """A row whose label is this packed chunk."""
     lists = {b"defs": b"\x03", b"op": b"\x04", b"res": packed}

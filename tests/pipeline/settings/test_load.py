@@ -97,7 +97,26 @@ def test_preset_sets_what_is_not_given(elsewhere):
             ["cluster.node.tolerations=[{operator: Equal, value: a100}]"],
             "--set: cluster.node.tolerations.0.key: operator Equal needs the key of the taint",
         ),
-        (["task.kind=each"], "--set: task.kind: 'each' is not allowed; it must be first, class or whole"),
+        (["task.kind=all"], "--set: task.kind: 'all' is not allowed; it must be first, class, each or whole"),
+        (
+            ["task={kind: each, classes: [a, b]}"],
+            "--set: task.feature: say whose ids have labels; sequence.features has defs, op",
+        ),
+        (
+            ["task={kind: each, feature: res, classes: [a, b]}"],
+            "--set: task.feature: 'res' is not one of the inputs; sequence.features has defs, op",
+        ),
+        (
+            ["task.feature=op"],
+            "--set: task.feature: task.kind is first; only `each` labels the ids of a feature",
+        ),
+        (
+            [
+                "task={kind: each, feature: op, classes: [a, b]}",
+                "release_gate.thresholds=[{metric: edit_distance, max: 1}]",
+            ],
+            "--set: release_gate.thresholds.0: edit_distance is measured where task.kind is whole",
+        ),
         (["task.length=5"], "--set: task.length: task.kind is first; only `whole` has a length"),
         (
             ["task.kind=whole", "model.queries=0"],
@@ -105,7 +124,7 @@ def test_preset_sets_what_is_not_given(elsewhere):
         ),
         (
             ["task.kind=whole", "release_gate.thresholds=[{metric: macro_f1, min: 0.5}]"],
-            "release_gate.thresholds.0: macro_f1 is measured where task.kind is first and class",
+            "release_gate.thresholds.0: macro_f1 is measured where task.kind is first or class or each",
         ),
         (
             ["release_gate.thresholds=[{metric: edit_distance, max: 2}]"],

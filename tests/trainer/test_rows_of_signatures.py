@@ -1,0 +1,124 @@
+"""A row that cannot be answered says why, and its neighbours are answered as without it."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from maskline.trainer.model import build_model
+from maskline.trainer.settings import ModelSettings
+from maskline.trainer.signatures import ServedModel
+from maskline.transform.features import ROW, SequenceSpec, text_problem
+from maskline.transform.preprocessing import preprocessing_fn
+from maskline.transform.task import TaskSpec
+from tests.support import example
+
+WORDS = {
+    "features": ("a", "b"), "label": "c", "length": 6, "separator": "|", "padding": "<pad>",
+    "vocabulary": ("<pad>", "|", "red", "green", "blue"),
+}  # fmt: skip
+SPECS = {
+    "first": SequenceSpec(),
+    "class": SequenceSpec(**WORDS, task=TaskSpec(kind="class", classes=("no", "yes"))),
+    "each": SequenceSpec(**WORDS, task=TaskSpec(kind="each", feature="b", classes=("no", "yes", "maybe"))),
+    "whole": SequenceSpec(**WORDS, task=TaskSpec(kind="whole", length=3)),
+}
+GOOD = {"first": ["x=1,y=2:x+y", "y=4,x=-1:y-x"], "words": ["red | green", "blue red | blue green"]}
+BAD = {
+    "first": ["x=1", "x=1:y:", "x=?:y", "x= :y", ":y", "x=1:", "", "x=1,y=2:" + "y" * 13,
+              "7" * 10_000 + ":x"],
+    "words": ["red", "red | green | blue", "red | violet", "red | <pad>", "| red", "red |", "",
+              "red red red red | green red", "red " * 5_000 + "| red"],
+}  # fmt: skip
+
+
+class Graph:
+    """Transform's graph, as it would be saved."""
+
+    def __init__(self, spec):
+        self.spec = spec
+
+    def transform_fn(self, raw):
+        return preprocessing_fn(raw, {"sequence": self.spec.model_dump(mode="json")})
+
+
+@pytest.fixture(params=SPECS)
+def served(request, monkeypatch):
+    spec = SPECS[request.param]
+    monkeypatch.setattr(tf.saved_model, "load", lambda folder: Graph(spec))
+    model = build_model(spec, ModelSettings(any_length=True, width=4, hidden=(4,), kernel=3))
+    places = type("Output", (), {"transform_savedmodel_dir": ""})()
+    return ServedModel(model, places, spec)
+
+
+def texts_of(served, kinds):
+    return kinds["first" if served._spec.task.kind == "first" else "words"]
+
+
+def test_texts_are_answered_row_by_row(served):
+    good, bad = texts_of(served, GOOD), texts_of(served, BAD)
+    mixed = [good[0], *bad, good[1]]
+    answers = tf.function(served.answer_text)(tf.constant(mixed))
+    expected = ["answered", *(str(text_problem(text, served._spec).reason) for text in bad), "answered"]
+    assert [status.decode() for status in answers["status"].numpy()] == expected
+    assert "answered" not in expected[1:-1]
+    strict = served.serve_text(tf.constant(good))
+    for name, value in answers.items():
+        if name in strict:
+            width = strict[name].shape[1:]
+            found = value.numpy()[[0, -1]][(slice(None), *map(slice, width))]
+            if value.dtype == tf.string:
+                assert found.tolist() == strict[name].numpy().tolist()
+            else:
+                np.testing.assert_allclose(found, strict[name], rtol=1e-5, atol=1e-6)
+        if name != "status":
+            assert not value.numpy()[1:-1].any()
+    for text in bad:
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            served.serve_text(tf.constant([good[0], text]))
+
+
+def test_ids_are_answered_row_by_row(served):
+    a, b = served._spec.features
+    bad = [
+        ({a: [], b: [4]}, "missing"),
+        ({b: [4]}, "missing"),
+        ({a: [4], b: [99]}, "outside vocabulary"),
+        ({a: [-1], b: [4]}, "outside vocabulary"),
+        ({a: [served._spec.pad_id], b: [4]}, "outside vocabulary"),
+        ({a: [4, served._spec.separator_id], b: [4]}, "holds the separator"),
+        ({a: [4] * served._spec.length, b: [4]}, "too long"),
+    ]
+    rows = [example(**{a: [3, 4], b: [4]}), *(example(**row) for row, _ in bad), example(**{a: [3], b: [3]})]
+    answers = tf.function(served.answer_examples)(tf.constant(rows))
+    assert [s.decode() for s in answers["status"].numpy()] == [
+        "answered",
+        *(why for _, why in bad),
+        "answered",
+    ]
+    strict = served.serve_examples(tf.constant([rows[0], rows[-1]]))
+    np.testing.assert_allclose(answers["logits"].numpy()[[0, -1]], strict["logits"], rtol=1e-5, atol=1e-6)
+    assert answers["symbol"].numpy()[[0, -1]].tolist() == strict["symbol"].numpy().tolist()
+    assert not answers["logits"].numpy()[1:-1].any()
+
+
+def test_a_batch_of_bad_rows_alone_is_answered_with_reasons(served):
+    bad = texts_of(served, BAD)
+    status = served.answer_text(tf.constant(bad))["status"].numpy()
+    assert len(status) == len(bad)
+    assert b"answered" not in status
+    assert len(tf.function(served.answer_text)(tf.constant([], tf.string))["status"]) == 0
+
+
+def test_classes_have_their_scores_and_the_best_come_first(served):
+    if served._spec.task.has_positions:
+        pytest.skip("a row has several answers")
+    answers = {
+        name: value.numpy() for name, value in served.answer_text(tf.constant(texts_of(served, GOOD))).items()
+    }
+    assert answers["classes"].tolist() == [[name.encode() for name in served._spec.answers]] * 2
+    np.testing.assert_allclose(answers["scores"].sum(-1), 1, rtol=1e-5)
+    order = np.argsort(-answers["scores"], axis=-1)[:, :3]
+    assert answers["top_classes"].tolist() == np.take_along_axis(answers["classes"], order, 1).tolist()
+    np.testing.assert_array_equal(answers["top_scores"], np.take_along_axis(answers["scores"], order, 1))
+    assert answers["top_classes"][:, 0].tolist() == answers["symbol"].tolist()
+    assert ROW not in answers
