@@ -6,6 +6,7 @@ cannot write to is found here, and not by the first run.
 """
 
 import os
+import stat
 import sys
 import tempfile
 from pathlib import Path
@@ -35,10 +36,11 @@ def _owner(folder: Path) -> str:
         found = folder.stat()
     except OSError:
         return f"{asked}. Is the volume mounted?"
-    mode = f"{found.st_mode & 0o7777:o}"
+    belongs = f"the folder belongs to {found.st_uid}:{found.st_gid} with mode {found.st_mode & 0o7777:o}"
+    if found.st_mode & stat.S_IWGRP:
+        return f"{asked}, and {belongs}. Run this pod, and nodes by cluster.group, in group {found.st_gid}"
     return (
-        f"{asked}, and the folder belongs to {found.st_uid}:{found.st_gid} with mode {mode}. "
-        "Kubernetes applies fsGroup to no hostPath or NFS volume: there, run "
+        f"{asked}, and {belongs}. Kubernetes applies fsGroup to no hostPath or NFS volume: there, run "
         f"`chown :10001 {folder} && chmod 2775 {folder}` where the volume lies"
     )
 

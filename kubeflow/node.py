@@ -47,7 +47,7 @@ def main() -> int:
     os.environ.setdefault("GLOG_minloglevel", "1")
     if len(options.nodes) == 1:
         return one(options, options.nodes[0])
-    load()
+    load_ahead(options)
     node, status = stage.run_in_turn(options.nodes, lambda node: one(options, node))
     if status >= 0:
         return status
@@ -133,6 +133,17 @@ def run(options: argparse.Namespace, node_id: str) -> tuple[int, str, str]:
         launch.close(str(error))
         raise
     return launch.outcome()
+
+
+def load_ahead(options: argparse.Namespace) -> None:
+    """Imports before processes are forked. What that writes becomes JSON too, by a thread that ends here."""
+    saved = os.dup(1), os.dup(2)
+    lines = JsonLines({"node": options.nodes[0], "run": options.run_id}, secrets=SECRETS + options.secret)
+    load()
+    lines.close()
+    for there, here in zip(saved, (1, 2), strict=True):
+        os.dup2(there, here)
+        os.close(there)
 
 
 def load() -> None:

@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$KFP"
 root() {  # root NAME [FILE…]: a root file system of busybox and of our binaries
   rm -rf "$1"; mkdir -p "$1"/{bin,tmp,etc}; chmod 1777 "$1/tmp"
-  cp /bin/busybox "$1/bin/"; for name in $(/bin/busybox --list); do ln -sf busybox "$1/bin/$name"; done
+  for name in $(/bin/busybox --list); do ln -sf busybox "$1/bin/$name"; done
+  rm "$1/bin/busybox"; cp /bin/busybox "$1/bin/"  # it lists itself
   for file in "${@:2}"; do cp "$BIN/$file" "$1/bin/"; done
 }
 root pause; "$PY" "$NODE/oci_image.py" pause docker.io/x/pause:1 pause.tar sleep 1000000

@@ -171,8 +171,12 @@ def test_pod_that_cannot_start_ends_the_run_as_wrong_input(server, message):
     run.join()
     run.state, run.tasks = "RUNNING", {"trainer": TaskRun("RUNNING", began=ENDED)}
     server.more_nodes = [pending(message)]
+    end = threading.Timer(300, setattr, [run, "state", "FAILED"])  # so that no mistake waits for ever
+    end.daemon = True
+    end.start()
     with pytest.raises(InputError) as refused:
         follow(client, "r", said.append, seconds=0.05, waiting=WaitingPods(factor=0.001))
+    end.cancel()
     assert str(refused.value) == f"trainer: pod r-impl-17: {message}; run r was terminated"
     assert server.terminated == ["r"]
     assert said == ["  trainer …", f"trainer: waits: {message}"]

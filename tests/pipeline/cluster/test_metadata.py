@@ -116,6 +116,12 @@ def test_init_job_says_why_nodes_cannot_write_to_the_volume(open_folder):
     assert f"{closed}: nodes cannot write there (Permission denied); this pod runs as user 10001" in refused
     assert "belongs to 0:0 with mode 755" in refused
     assert f"`chown :10001 {closed} && chmod 2775 {closed}`" in refused
+    other = open_folder / "other"
+    other.mkdir()
+    os.chown(other, 0, 4711)
+    other.chmod(0o2775)
+    told = "belongs to 0:4711 with mode 2775. Run this pod, and nodes by cluster.group, in group 4711"
+    assert told in check(other).stderr
     assert "Is the volume mounted?" in check(missing).stderr
 
 
