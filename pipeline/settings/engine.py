@@ -21,9 +21,10 @@ LOCAL_ARGS = (
     "--sdk_container_image=none",
     "--no_pipeline_type_check",
 )
-# What was tried and gave other answers than this machine.
+# What was tried and gave other answers than this machine, or cannot be installed beside this Beam.
 _REFUSED = {
     "dask": "Beam's Dask runner drops rows without a word with these versions",
+    "pyspark": "the runner on PySpark asks for Beam 2.53 or 2.48; `spark` is Beam's own, with a job server",
     "ray": "Beam's Ray runner drops rows without a word with these versions",
 }
 _PORTABLE = ("job_endpoint", "environment", "shared_storage")

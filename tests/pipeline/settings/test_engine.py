@@ -101,9 +101,13 @@ def test_what_does_not_fit_is_refused(engine, value, problem):
     assert len(str(refused.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("engine", ["dask", "ray", "Dask"])
-def test_engines_that_drop_rows_are_refused_by_name(engine):
-    with pytest.raises(InputError, match=rf"'{engine}' is not offered: .* drops rows without a word"):
+@pytest.mark.parametrize(
+    ("engine", "why"),
+    [("dask", "drops rows without a word"), ("ray", "drops rows without a word"),
+     ("Dask", "drops rows without a word"), ("pyspark", "asks for Beam 2.53 or 2.48")],
+)  # fmt: skip
+def test_engines_that_do_not_hold_are_refused_by_name(engine, why):
+    with pytest.raises(InputError, match=rf"'{engine}' is not offered: .* {why}"):
         settings(engine)
 
 
