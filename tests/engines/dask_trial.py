@@ -3,7 +3,7 @@
 Usage: python tests/engines/dask_trial.py [ROWS]
 
 The environment has apache-beam and dask[distributed] of its own. Two worker processes and a scheduler run on
-this machine. It prints a line for each shape, because of which `beam.engine: dask` is refused (docs/scale.md).
+this machine. It prints a line for each shape; `beam.engine: dask` is refused because of them (docs/scale.md).
 """
 
 import sys
