@@ -26,6 +26,7 @@ from maskline.pipeline.notify import outbox
 from maskline.pipeline.predict.report import PredictReport
 from maskline.pipeline.registry.history import History
 from maskline.pipeline.registry.model_facts import read_facts
+from maskline.pipeline.registry.store import connect
 from maskline.pipeline.schedule import ledger
 from maskline.pipeline.schedule.incidents import State
 from maskline.pipeline.schedule.intent import Intent
@@ -34,7 +35,7 @@ from maskline.transform.answers import AnswerSummary
 from maskline.transform.attention import AttentionSummary
 from maskline.transform.errors import InputError
 from maskline.transform.features import Reason, SequenceSpec
-from maskline.transform.names import AUDIT_FILE
+from maskline.transform.names import AUDIT_FILE, ROWS_READ
 from maskline.transform.versioned import FORMAT, Versioned
 from tests.support import REPOSITORY, example
 
@@ -183,3 +184,7 @@ def test_every_file_of_a_root_is_listed_and_ours_have_a_number(finished):
     for name in ("golden.tfrecord.gz", "rows-00000-of-00001.tfrecord.gz"):
         for file in finished.root.rglob(name):
             assert all(numbered in record.data for record in read_shard(str(file))), file
+    rows = connect(finished.root / "metadata.sqlite", read_only=True).get_artifacts_by_type("Examples")
+    ingested = [artifact.custom_properties for artifact in rows if ROWS_READ in artifact.custom_properties]
+    assert [properties[FORMAT].int_value for properties in ingested] == [1] * len(ingested)
+    assert ingested
