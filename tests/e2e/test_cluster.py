@@ -32,7 +32,7 @@ IMAGE = "registry.example/maskline@sha256:" + "0" * 64
 
 
 class Site(NamedTuple):
-    """What a platform engineer has set up, and two runs on it that succeed."""
+    """What a platform engineer has set up, and two runs that succeed: a pod a node, and a pod a stage."""
 
     folder: Path
     server: KfpServer
@@ -87,7 +87,7 @@ def site(postgres, finished: Finished, tmp_path_factory) -> Iterator[Site]:
     killer.start()
     first = call("submit", *options)
     killer.join()
-    second = call("submit", *options)
+    second = call("submit", *options, "--set=cluster.grouping=stage")
     yield Site(folder, server, store, postgres.password, options, bundled, first, second)
     server.close()
 
@@ -123,7 +123,7 @@ def test_run_ends_pushed_though_a_node_was_killed(site):
 def test_docs_show_what_bundle_and_submit_print(site):
     assert_documented("bundle", site.bundled.output, replace={f"{site.folder}/home": "kubeflow"})
     host = {site.server.url: "http://localhost:8080"}
-    assert_documented("submit", site.second.output, replace=host, in_order=False)
+    assert_documented("submit", site.first.output, replace=host, in_order=False)
 
 
 def test_killed_node_has_one_execution_record(site):
@@ -149,11 +149,19 @@ def test_independent_nodes_ran_at_the_same_time(site):
     assert max(one.began, other.began) < min(one.ended, other.ended)
 
 
-def test_second_submit_uploads_nothing_new(site):
+def test_document_is_uploaded_once(site):
+    for command in ("schedule", "unschedule"):
+        assert call(command, *site.options).exception is None
     [pipeline] = site.server.pipelines.values()
     assert pipeline["display_name"] == "maskline"
     names = [v["display_name"] for v in site.server.versions.values()]
-    assert len(names) == len(set(names)) == 2, "the pipeline's first, and the one that ran twice"
+    assert len(names) == len(set(names)) == 3, "the pipeline's first, and one for each grouping"
+
+
+def test_stages_have_a_pod_each(site):
+    first, second = (list(run.tasks) for run in site.executions)
+    assert (len(first), second) == (14, ["ingest", "release", "train"])
+    assert re.search(r"^✓ train +\d+ s$", site.second.output, re.M)
 
 
 def test_log_lines_are_json_and_name_node_and_run(site):
