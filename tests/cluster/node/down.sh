@@ -10,5 +10,5 @@ sleep 2
 for name in scheduler manager apiserver etcd containerd; do [ -f run/$name.pid ] && kill "$(cat run/$name.pid)" 2>/dev/null; done
 for file in run/*.pid; do for i in $(seq 30); do kill -0 "$(cat "$file")" 2>/dev/null || break; sleep 1; done; kill -9 "$(cat "$file")" 2>/dev/null; done
 mount | awk -v d="$PWD" 'index($3, d) == 1 {print $3}' | sort -r | xargs -r -n1 umount 2>/dev/null
-ip link del kube0 2>/dev/null
+for bridge in kube0 cni0; do ip link del $bridge 2>/dev/null; done
 true
