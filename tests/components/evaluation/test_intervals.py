@@ -34,6 +34,8 @@ def test_commands_that_only_read_load_no_scipy_stats():
     """Its import takes a second, which each tick and each of these commands would pay."""
     loaded = (
         "import sys, maskline.pipeline.registry.garbage, maskline.components.pusher.serving;"
+        "from maskline.components.evaluation.paired import Pairs, compare;"
+        "compare(Pairs(rows=9, better=4, worse=1), margin=0);"
         "sys.exit('scipy.stats' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0

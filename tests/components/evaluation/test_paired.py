@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap, norm
+from scipy.stats import binomtest, bootstrap, norm
 
 from maskline.components.evaluation.paired import Finding, Pairs, compare, interval, mcnemar, rows_needed
 from maskline.components.release_gate.settings import ReleaseGateSettings
@@ -56,6 +56,14 @@ def test_interval_is_that_of_a_bootstrap_over_rows(better, worse):
     expected = library.confidence_interval
     ours = interval(Pairs(rows=ROWS, better=better, worse=worse))
     assert ours == pytest.approx((expected.low, expected.high), abs=1.2e-3)
+
+
+@pytest.mark.parametrize("alternative", ["two-sided", "less"])
+@pytest.mark.parametrize(("better", "worse"), [(0, 1), (3, 3), (4, 3), (12, 40), (300, 211), (0, 2000)])
+def test_mcnemar_is_scipy_s_binomial_test(better, worse, alternative):
+    expected = binomtest(better, better + worse, alternative=alternative).pvalue
+    found = mcnemar(Pairs(rows=5000, better=better, worse=worse), alternative=alternative)
+    assert found == pytest.approx(expected, rel=1e-9)
 
 
 def test_mcnemar_is_a_coin_on_the_rows_that_differ():
