@@ -87,7 +87,9 @@ def _answered(
         of_answer = np.where(real, probability.max(-1), 1.0).prod(-1)
         return answers, of_answer, np.asarray((answers == labels).all(-1))
     answers = probability.argmax(-1)
-    return answers, probability.max(-1), answers == labels
+    if spec.task.second_from is not None:
+        answers = (probability[:, 1] >= spec.task.second_from).astype(answers.dtype)
+    return answers, np.take_along_axis(probability, answers[:, None], 1)[:, 0], answers == labels
 
 
 def _name(spec: SequenceSpec) -> Callable[[Any], str]:

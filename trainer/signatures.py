@@ -6,7 +6,7 @@ import tensorflow_transform as tft
 
 from maskline.trainer.archive import OrderedArchive
 from maskline.transform import sequences, status
-from maskline.transform.features import ROW, SequenceSpec
+from maskline.transform.features import ROW, Reason, SequenceSpec
 
 _TOP = 3  # of the answers that are named, if there are as many
 _LEEWAY = 8  # times the longest row: room for spaces between symbols, and for what other checks refuse
@@ -102,9 +102,10 @@ class ServedModel:
 
         Returns:
           what `serve_examples` does; and `status` [batch] string, `answered` or the reason. Where it is a
-          reason, texts are empty and numbers 0. Where a row has one answer, also `classes` and `scores`
-          [batch, answers] as there with classes, and the three best of them, the most probable first:
-          `top_classes` [batch, 3] string and `top_scores` [batch, 3] float32.
+          reason, texts are empty and numbers 0; but where the model is not sure enough
+          (`task.abstain_below`), `symbol` alone is empty. Where a row has one answer, also `classes` and
+          `scores` [batch, answers] as there with classes, and the three best of them, the most probable
+          first: `top_classes` [batch, 3] string and `top_scores` [batch, 3] float32.
 
         Raises:
           InvalidArgumentError: a value is not a tf.Example, holds something other than ids, or far more
@@ -130,6 +131,10 @@ class ServedModel:
             best = tf.math.top_k(answer["scores"], k=min(_TOP, len(self._spec.answers)))
             answer |= {"top_classes": tf.gather(self._answers, best.indices), "top_scores": best.values}
         answered = tf.equal(found, status.ANSWERED)
+        if self._spec.task.abstain_below:
+            unsure = answered & (answer["probability"] < self._spec.task.abstain_below)
+            found = tf.where(unsure, str(Reason.UNSURE), found)
+            answer["symbol"] = tf.where(unsure, "", answer["symbol"])
         kept = {}
         for name, value in answer.items():
             of_row = tf.reshape(answered, [-1, *[1] * (len(value.shape) - 1)])
@@ -181,12 +186,14 @@ class ServedModel:
             return {"logits": logits, **self._each(logits, ids)}
         probabilities = tf.nn.softmax(logits)
         best = tf.argmax(logits, axis=-1)
+        if (second_from := self._spec.task.second_from) is not None:
+            best = tf.cast(probabilities[:, 1] >= second_from, tf.int64)
         if self._spec.task.kind == "whole":
             return {"logits": logits, **self._whole(probabilities, best)}
         answer = {
             "logits": logits,
             "symbol": tf.gather(self._answers, best),
-            "probability": tf.reduce_max(probabilities, axis=-1),
+            "probability": tf.gather(probabilities, best, batch_dims=1),
         }
         if self._spec.task.classes:
             answer["classes"] = tf.repeat(self._answers[None], rows, axis=0)

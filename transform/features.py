@@ -51,7 +51,12 @@ class SequenceSpec(SequenceSettings):
     @cached_property
     def digest(self) -> str:
         """A hash; with the same digest, every id has the same meaning."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+        return hashlib.sha256(self.undecided.model_dump_json().encode()).hexdigest()[:16]
+
+    @cached_property
+    def undecided(self) -> Self:
+        """What a row means: without what is decided of an answer, so that it asks for no other rows."""
+        return self.model_copy(update={"task": self.task.undecided})
 
     def vocabulary_digest(self, size: int | None = None) -> str:
         """A hash of the first `size` symbols and of all classes; with equal hashes, ids mean the same."""
@@ -154,6 +159,7 @@ class Reason(StrEnum):
     NOT_JSON = "not a JSON object"
     SEGMENTS = "wrong number of segments"
     REFUSED = "refused by the model"
+    UNSURE = "not sure enough"
 
 
 class RowProblem(NamedTuple):

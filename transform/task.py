@@ -33,6 +33,21 @@ class TaskSpec(Section):
         "a class on each line",
     )
 
+    threshold: float = setting(
+        0.5,
+        "with two `classes`: the second is the answer from this probability on",
+        unit="probability",
+        gt=0,
+        lt=1,
+    )
+    abstain_below: float = setting(
+        0.0,
+        "signatures that answer row by row give no answer that is less probable; 0 gives every one",
+        unit="probability",
+        ge=0,
+        lt=1,
+    )
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.kind in ("class", "each"):
@@ -46,13 +61,28 @@ class TaskSpec(Section):
             )
         if self.kind != "whole" and self.length != TaskSpec.model_fields["length"].default:
             raise refusal("length", f"task.kind is {self.kind}; only `whole` has a length")
+        if self.threshold != TaskSpec.model_fields["threshold"].default and (
+            self.kind != "class" or len(self.classes) != 2
+        ):
+            raise refusal("threshold", "only `class` with two classes has one")
         if self.kind != "each" and self.feature:
             raise refusal("feature", f"task.kind is {self.kind}; only `each` labels the ids of a feature")
         return self
 
     def same_answers(self, other: "TaskSpec") -> bool:
         """Whether models of both tasks answer the same questions, so that they can be compared."""
-        return self == other
+        return self.undecided == other.undecided
+
+    @property
+    def undecided(self) -> "TaskSpec":
+        """Without what is decided of an answer when it is known: threshold and abstaining."""
+        fields = TaskSpec.model_fields
+        return self.model_copy(update={n: fields[n].default for n in ("threshold", "abstain_below")})
+
+    @property
+    def second_from(self) -> float | None:
+        """The probability from which on the second of two classes is the answer, where it is not 0.5."""
+        return None if self.threshold == TaskSpec.model_fields["threshold"].default else self.threshold
 
     @property
     def has_positions(self) -> bool:

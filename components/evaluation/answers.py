@@ -38,7 +38,8 @@ class ModelAnswers(NamedTuple):
     """One model's answers.
 
     Attributes:
-      answer: [rows] the id with the highest logit; of a whole label, 1 where it is right, else 0.
+      answer: [rows] the id with the highest logit, unless a threshold decides; of a whole label, 1 where it
+        is right, else 0.
       probability: [rows] the softmax's probability of it.
       loss: [rows] cross-entropy in nats, the sum over the row's positions.
       rank: [rows] how many ids have a higher logit than the label.
@@ -88,6 +89,7 @@ def read_logits(
     *,
     unreadable: NDArray[np.bool_] | None = None,
     unknown: NDArray[np.bool_] | None = None,
+    second_from: float | None = None,
 ) -> ModelAnswers:
     """Turns logits [rows, ids] into answers.
 
@@ -97,16 +99,21 @@ def read_logits(
       positive: the id of the positive answer, where there are two.
       unreadable: [rows], and
       unknown: [rows], of a model with another vocabulary.
+      second_from: of two ids, the probability from which on the second is the answer; see `TaskSpec`.
     """
     logits = logits.astype(np.float64)
     highest = logits.max(axis=1)
     normalizer = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
     of_label = np.take_along_axis(logits, label[:, None], axis=1)[:, 0]
     none = np.zeros(len(label), np.bool_)
-    right = (logits.argmax(axis=1) == label).astype(np.int64)
+    answer = logits.argmax(axis=1)
+    if second_from is not None:
+        answer = (np.exp(logits[:, 1] - normalizer) >= second_from).astype(np.int64)
+    right = (answer == label).astype(np.int64)
+    of_answer = np.take_along_axis(logits, answer[:, None], axis=1)[:, 0]
     return ModelAnswers(
-        answer=logits.argmax(axis=1),
-        probability=np.exp(highest - normalizer),
+        answer=answer,
+        probability=np.exp(of_answer - normalizer),
         loss=normalizer - of_label,
         rank=(logits > of_label[:, None]).sum(axis=1),
         positive=np.full(len(label), np.nan)
@@ -145,6 +152,7 @@ def measure(
     positive: int | None,
     threshold: float = 0.5,
     whole: bool = False,
+    abstain_below: float = 0.0,
 ) -> EvaluationReport:
     """Computes every figure of every model and slice.
 
@@ -155,6 +163,8 @@ def measure(
       threshold: probability from which on the positive answer is given, for `at_threshold`.
       whole: whether labels have several positions. Right is then what is right in full, and pairs are not
         counted by answer.
+      abstain_below: probability of an answer below which none is given. Where it is not 0, `coverage` is the
+        share of rows that get one, and `answered_accuracy` the share of these answers that is right.
     """
     labels = np.unique(answered.label)
     if positive is None or len(labels) > 2:
@@ -164,9 +174,18 @@ def measure(
     for name, values in sorted(answered.slices.items()):
         rows += [(f"{name}={value}", values == value) for value in np.unique(values)]
     slices = [
-        _slice_of_whole(name, which, answered, vocabulary)
+        _slice_of_whole(name, which, answered, vocabulary, abstain_below)
         if whole
-        else _slice(name, which, answered, vocabulary, positive=positive, threshold=threshold, top=not few)
+        else _slice(
+            name,
+            which,
+            answered,
+            vocabulary,
+            positive=positive,
+            threshold=threshold,
+            top=not few,
+            abstain_below=abstain_below,
+        )
         for name, which in rows
     ]
     symbol = "" if positive is None else vocabulary[positive]
@@ -214,6 +233,7 @@ def _slice(
     positive: int | None,
     threshold: float,
     top: bool,
+    abstain_below: float,
 ) -> SliceReport:
     label = answered.label[which]
     models = {model: answers.take(which) for model, answers in answered.models.items()}
@@ -227,7 +247,10 @@ def _slice(
     return SliceReport(
         name=name,
         rows=len(label),
-        metrics={model: values for model, (values, _) in figures.items()},
+        metrics={
+            model: values | _given(models[model].probability, right[model], abstain_below)
+            for model, (values, _) in figures.items()
+        },
         standard_errors={model: errors for model, (_, errors) in figures.items()},
         pairs={model: _pairs(right[CANDIDATE], right[model]) for model in others},
         answers={
@@ -250,7 +273,11 @@ def _slice(
 
 
 def _slice_of_whole(
-    name: str, which: NDArray[np.bool_], answered: Answered, vocabulary: Sequence[str]
+    name: str,
+    which: NDArray[np.bool_],
+    answered: Answered,
+    vocabulary: Sequence[str],
+    abstain_below: float,
 ) -> SliceReport:
     models = {model: answers.take(which) for model, answers in answered.models.items()}
     figures = {model: _whole_figures(answers) for model, answers in models.items()}
@@ -259,7 +286,10 @@ def _slice_of_whole(
     return SliceReport(
         name=name,
         rows=int(which.sum()),
-        metrics={model: values for model, (values, _) in figures.items()},
+        metrics={
+            model: values | _given(models[model].probability, right[model], abstain_below)
+            for model, (values, _) in figures.items()
+        },
         standard_errors={model: errors for model, (_, errors) in figures.items()},
         pairs={model: _pairs(right[CANDIDATE], right[model]) for model in others},
         losses={model: _whole_loss_difference(models[CANDIDATE], models[model]) for model in others},
@@ -270,6 +300,15 @@ def _slice_of_whole(
             if answers.classes.shape[-1]
         },
     )
+
+
+def _given(probability: Floats, right: NDArray[np.bool_], abstain_below: float) -> dict[str, float]:
+    """What is given of the answers, and right of those; nothing where every answer is given."""
+    if not abstain_below:
+        return {}
+    given = probability >= abstain_below
+    found = {"coverage": float(given.mean())}
+    return found | ({"answered_accuracy": float(right[given].mean())} if given.any() else {})
 
 
 def _of_ids(answers: ModelAnswers, vocabulary: Sequence[str]) -> Iterator[tuple[str, ClassCounts]]:

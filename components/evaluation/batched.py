@@ -136,14 +136,13 @@ class _Answer(beam.DoFn):
         }
         return self._answers(np.asarray(prediction["logits"]), label, **flags)
 
-    def _answers(
-        self, logits: NDArray[Any], label: NDArray[np.int64], **flags: NDArray[np.bool_]
-    ) -> ModelAnswers:
+    def _answers(self, logits: NDArray[Any], label: NDArray[np.int64], **flags: Any) -> ModelAnswers:
         if self._spec.task.kind == "whole":
             return read_whole(logits, label, self._spec.pad_id, **flags)
         if self._spec.no_label is not None:
             return read_each(logits, label, self._spec.no_label, **flags)
-        return read_logits(logits, label, self._baselines.positive, **flags)
+        second_from = self._spec.task.second_from
+        return read_logits(logits, label, self._baselines.positive, second_from=second_from, **flags)
 
 
 class _Together(beam.CombineFn):
@@ -175,6 +174,7 @@ class _Measure:
             positive=self._positive,
             threshold=self._threshold,
             whole=self._spec.task.has_positions,
+            abstain_below=self._spec.task.abstain_below,
         )
         return report.model_copy(update=self._more)
 

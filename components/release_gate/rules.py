@@ -344,6 +344,8 @@ def _why_none(threshold: Threshold) -> str:
         return f"no eval row has the answer '{threshold.answer}', and none was given it"
     if threshold.metric in ("roc_auc", "pr_auc"):
         return "it is defined for two answers, with rows of both"
+    if threshold.metric in ("coverage", "answered_accuracy"):
+        return "it is measured where task.abstain_below is not 0, and some answer is as probable"
     return "it is not defined for so few answers"
 
 

@@ -10,7 +10,7 @@ from maskline.transform.settings import Section, refusal, setting
 
 # Of every task, of labels with positions, of whole ones, of several answers together, of one answer; and
 # where a row has one label, of all answers together and of two.
-OfEvery = Literal["accuracy", "loss", "calibration_error"]
+OfEvery = Literal["accuracy", "loss", "calibration_error", "coverage", "answered_accuracy"]
 OfPositions = Literal["token_accuracy"]
 OfWhole = Literal["first_accuracy", "edit_distance"]
 OfSeveral = Literal["macro_f1"]

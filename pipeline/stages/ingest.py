@@ -36,7 +36,7 @@ def ingest(
     examples = ShardExampleGen(
         str(settings.data.path),
         IngestSettings(
-            sequence=settings.sequence,
+            sequence=settings.sequence.undecided,
             pattern=settings.data.pattern,
             eval_percent=None if settings.data.presplit else settings.data.eval_percent,
             test_share=settings.data.test_share,
@@ -53,7 +53,7 @@ def ingest(
     statistics = StatisticsGen(
         examples=examples.outputs["examples"],
         schema=schema.outputs["schema"],
-        sequence=settings.sequence,
+        sequence=settings.sequence.undecided,
         fingerprint=code,
     )
     validation = ExampleValidator(statistics.outputs["statistics"], schema.outputs["schema"])
@@ -71,7 +71,7 @@ def ingest(
         quarantine=examples.outputs["quarantine"],
         previous=previous.outputs["statistics"],
         settings=settings.data_gate,
-        sequence=settings.sequence,
+        sequence=settings.sequence.undecided,
         presplit=settings.data.presplit,
         root=str(settings.root),
         fingerprint=code,

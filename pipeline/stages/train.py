@@ -43,7 +43,7 @@ def train(
         ingest.schema.outputs["schema"],
         preprocessing_fn="maskline.transform.preprocessing.preprocessing_fn",
         custom_config={
-            "sequence": settings.sequence.model_dump(mode="json"),
+            "sequence": settings.sequence.undecided.model_dump(mode="json"),
             "fingerprint": source.of("transform"),
         },
         # Statistics of padded rows say nothing that those of the raw features do not.

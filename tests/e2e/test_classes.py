@@ -16,12 +16,14 @@ root: here
 data: {path: shards, pattern: "part-*", eval_percent: 30, min_test_rows: 50}
 sequence: {features: [signs], label: state, length: 6, separator: sep, padding: <pad>,
            vocabulary: [<pad>, sep, calm, smoke, fire]}
-task: {kind: class, classes: classes.txt}
+task: {kind: class, classes: classes.txt, abstain_below: 0.4}
 data_gate: {max_bad_rows: 0.05}
 model: {width: 8, hidden: [16]}
 training: {epochs: 12, batch_size: 16, learning_rate: 0.02, class_weights: balanced}
 evaluation: {slices: [{name: state, feature: state, begins: [alarm]}]}
-release_gate: {min_accuracy: 0.9, thresholds: [{metric: f1, answer: alarm, min: 0.8}]}
+release_gate: {min_accuracy: 0.9, thresholds: [{metric: f1, answer: alarm, min: 0.8},
+                                               {metric: coverage, min: 0.9},
+                                               {metric: answered_accuracy, min: 0.9}]}
 """
 
 
@@ -58,6 +60,7 @@ def test_classes_from_shards_to_a_model_that_answers_in_words(tmp_path):
 
     shown = show(tmp_path / "here")
     assert shown["metrics"]["candidate"]["accuracy"] >= 0.9
+    assert shown["metrics"]["candidate"]["coverage"] > 0.9
     [overall] = [part for part in shown["evaluation"]["slices"] if not part["name"]]
     assert set(overall["classes"]["candidate"]) <= set(CLASSES)
     card = (tmp_path / "here/serving/maskline/1/MODEL_CARD.md").read_text()

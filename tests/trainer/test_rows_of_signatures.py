@@ -122,3 +122,29 @@ def test_classes_have_their_scores_and_the_best_come_first(served):
     np.testing.assert_array_equal(answers["top_scores"], np.take_along_axis(answers["scores"], order, 1))
     assert answers["top_classes"][:, 0].tolist() == answers["symbol"].tolist()
     assert ROW not in answers
+
+
+def decided(monkeypatch, **task):
+    spec = SequenceSpec(**WORDS, task=TaskSpec(kind="class", classes=("no", "yes"), **task))
+    monkeypatch.setattr(tf.saved_model, "load", lambda folder: Graph(spec))
+    model = build_model(spec, ModelSettings(any_length=True, width=4, hidden=(4,), kernel=3))
+    served = ServedModel(model, type("Output", (), {"transform_savedmodel_dir": ""})(), spec)
+    return {
+        n: v.numpy() for n, v in served.answer_text(tf.constant(GOOD["words"] + BAD["words"][:1])).items()
+    }
+
+
+@pytest.mark.parametrize(("threshold", "answer"), [(0.001, b"yes"), (0.999, b"no")])
+def test_a_threshold_decides_between_two_classes(threshold, answer, monkeypatch):
+    answers = decided(monkeypatch, threshold=threshold)
+    assert answers["symbol"].tolist() == [answer, answer, b""]
+    place = [b"no", b"yes"].index(answer)
+    np.testing.assert_array_equal(answers["probability"], answers["scores"][:, place])
+
+
+def test_answers_that_are_not_sure_enough_are_not_given(monkeypatch):
+    answers = decided(monkeypatch, abstain_below=0.999)
+    assert answers["status"].tolist() == [b"not sure enough"] * 2 + [b"wrong number of segments"]
+    assert answers["symbol"].tolist() == [b""] * 3
+    assert answers["probability"][:2].all()
+    assert set(decided(monkeypatch, abstain_below=0.001)["status"][:2]) == {b"answered"}

@@ -212,3 +212,16 @@ def test_the_schema_of_labels_of_ids_allows_as_many_as_ids():
     assert features["res"].value_count.max == features["op"].value_count.max
     assert features["res"].int_domain.max == 1
     assert schema_problem(make_schema(TAGS), TAGS) is None
+
+
+def test_what_is_decided_of_an_answer_asks_for_no_other_rows():
+    decided = CLASSES.model_copy(
+        update={"task": CLASSES.task.model_copy(update={"threshold": 0.3, "abstain_below": 0.9})}
+    )
+    assert decided != CLASSES
+    assert decided.undecided == CLASSES
+    assert decided.digest == CLASSES.digest
+    assert decided.task.same_answers(CLASSES.task)
+    unsure = SequenceSpec(task=TaskSpec(abstain_below=0.5))
+    assert "task" not in unsure.undecided.model_dump()
+    assert unsure.digest == SPEC.digest

@@ -160,3 +160,36 @@ def test_confusion_matrix_is_that_of_scikit_learn(many):
     answers = many.logits[CANDIDATE].argmax(-1)
     matrix = sk.confusion_matrix(many.label, answers, labels=range(len(WORDS)))
     assert cells == {(WORDS[a], WORDS[b]): n for (a, b), n in np.ndenumerate(matrix) if n}
+
+
+def test_a_threshold_decides_between_two_and_is_measured():
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 500)
+    logits = rng.normal(size=(500, 2)) + 1.5 * np.eye(2)[label]
+    probability = (np.exp(logits) / np.exp(logits).sum(-1, keepdims=True))[:, 1]
+    at = {threshold: read_logits(logits, label, 1, second_from=threshold) for threshold in (None, 0.5, 0.8)}
+    np.testing.assert_array_equal(at[None].answer, at[0.5].answer)
+    np.testing.assert_array_equal(at[0.8].answer, probability >= 0.8)
+    np.testing.assert_allclose(
+        at[0.8].probability, np.where(probability >= 0.8, probability, 1 - probability)
+    )
+    np.testing.assert_array_equal(at[0.8].loss, at[None].loss)
+    classes = measure(Answered(label, {}, {CANDIDATE: at[0.8]}), ("no", "yes"), positive=1).overall.classes
+    assert classes[CANDIDATE]["yes"].answered == (probability >= 0.8).sum()
+
+
+def test_answers_that_are_not_given_are_measured():
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 3, 500)
+    answers = read_logits(rng.normal(size=(500, 3)) + 2 * np.eye(3)[label], label, None)
+    report = measure(Answered(label, {}, {CANDIDATE: answers}), "abc", positive=None, abstain_below=0.7)
+    metrics = report.overall.metrics[CANDIDATE]
+    given = answers.probability >= 0.7
+    assert metrics["coverage"] == given.mean()
+    assert metrics["answered_accuracy"] == (answers.answer == label)[given].mean() > metrics["accuracy"]
+    every = measure(Answered(label, {}, {CANDIDATE: answers}), "abc", positive=None).overall.metrics[
+        CANDIDATE
+    ]
+    assert {n: v for n, v in metrics.items() if n not in ("coverage", "answered_accuracy")} == every
+    none = measure(Answered(label, {}, {CANDIDATE: answers}), "abc", positive=None, abstain_below=0.9999999)
+    assert none.overall.metrics[CANDIDATE]["coverage"] == 0

@@ -97,6 +97,7 @@ def test_preset_sets_what_is_not_given(elsewhere):
             ["cluster.node.tolerations=[{operator: Equal, value: a100}]"],
             "--set: cluster.node.tolerations.0.key: operator Equal needs the key of the taint",
         ),
+        (["task.threshold=0.4"], "--set: task.threshold: only `class` with two classes has one"),
         (["task.kind=all"], "--set: task.kind: 'all' is not allowed; it must be first, class, each or whole"),
         (
             ["task={kind: each, classes: [a, b]}"],
