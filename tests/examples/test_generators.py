@@ -22,7 +22,7 @@ def test_the_commands_at_the_head_of_the_settings_make_data_that_fit_them(name, 
         shutil.copy(REPOSITORY / "examples" / name / file, tmp_path)
     monkeypatch.chdir(tmp_path)
     first, *lines = (tmp_path / "maskline.yaml").read_text().splitlines()
-    assert 11 <= len(lines) <= 18
+    assert 11 <= len(lines) <= 20
     generate, bring_in = (part.split() for part in first.removeprefix("# ").split(";"))
     monkeypatch.setattr(sys, "argv", generate[1:])
     runpy.run_path(generate[1], run_name="__main__")
