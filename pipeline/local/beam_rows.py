@@ -62,7 +62,12 @@ class BeamRows:
         while not pause.wait(_EACH):
             with self._lock:
                 active = dict(self._active)
-            rows = self._ended + sum(_so_far(worker, name) for name, worker in active.items())
+            try:
+                rows = self._ended + sum(_so_far(worker, name) for name, worker in active.items())
+            except (
+                RuntimeError
+            ):  # a step began to count while Beam went through its counters; the next look is soon
+                continue
             if rows > self._told:
                 self._told = rows
                 self._tell(rows)

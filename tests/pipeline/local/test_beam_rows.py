@@ -9,6 +9,7 @@ from apache_beam.portability import python_urns
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import WorkerHandler
 
 from maskline.components.ingest.framed import rows_counter
+from maskline.pipeline.local import beam_rows
 from maskline.pipeline.local.beam_rows import BeamRows
 from maskline.pipeline.settings.engine import BeamSettings
 from tests.support import GOOD, PATIENCE, write_shard
@@ -54,6 +55,24 @@ def test_rows_are_told_while_a_step_still_reads(counted):
         _ = pipeline | beam.Create([100]) | beam.ParDo(Reads())
     assert SEEN[150].wait(PATIENCE)
     assert counted == [100, 150]
+
+
+def test_a_look_that_fails_is_not_the_last(counted, monkeypatch):
+    looks, real = [], beam_rows._so_far
+
+    def fails_once(*asked):
+        looks.append(asked)
+        if len(looks) == 1:
+            raise RuntimeError("dictionary changed size during iteration")
+        return real(*asked)
+
+    monkeypatch.setattr(beam_rows, "_so_far", fails_once)
+    SEEN.clear()
+    SEEN.update({100: threading.Event(), 150: threading.Event()})
+    with beam.Pipeline(options=PipelineOptions(list(BeamSettings().args))) as pipeline:
+        _ = pipeline | beam.Create([100]) | beam.ParDo(Reads())
+    assert SEEN[150].wait(PATIENCE)
+    assert looks
 
 
 @pytest.mark.slow
