@@ -64,10 +64,8 @@ class BeamRows:
                 active = dict(self._active)
             try:
                 rows = self._ended + sum(_so_far(worker, name) for name, worker in active.items())
-            except (
-                RuntimeError
-            ):  # a step began to count while Beam went through its counters; the next look is soon
-                continue
+            except RuntimeError:
+                continue  # a step began to count while its counters were read; the next look is soon
             if rows > self._told:
                 self._told = rows
                 self._tell(rows)
