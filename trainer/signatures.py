@@ -5,7 +5,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from maskline.trainer.archive import OrderedArchive
-from maskline.transform import sequences, status
+from maskline.transform import fitting_graph, sequences, status
 from maskline.transform.features import ROW, Reason, SequenceSpec
 
 _TOP = 3  # of the answers that are named, if there are as many
@@ -30,6 +30,8 @@ class ServedModel:
         self._answers = tf.constant(spec.answers)
         symbol = max(len(symbol.encode()) for symbol in spec.vocabulary)
         self._longest_text = _LEEWAY * spec.length * (symbol + 1)
+        if spec.unknown or spec.too_long != "refuse":  # symbols, or rows, of any length
+            self._longest_text = max(1 << 20, self._longest_text)
         # An id takes ten bytes at most. Features that are not read may be larger than those that are.
         self._longest_example = max(1 << 20, _LEEWAY * spec.length * 10)
         self._ids = tf.lookup.StaticHashTable(
@@ -165,7 +167,7 @@ class ServedModel:
         return tf.io.parse_example(examples, {name: tf.io.VarLenFeature(tf.int64) for name in names})
 
     def _tokenize(self, symbols: tf.SparseTensor, name: str) -> tf.SparseTensor:
-        ids = self._ids.lookup(symbols.values)
+        ids = fitting_graph.known(self._ids.lookup(symbols.values), self._spec)
         unknown = tf.boolean_mask(symbols.values, ids < 0)
         refuse = tf.raw_ops.Assert(
             condition=tf.equal(tf.size(unknown), 0),

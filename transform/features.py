@@ -20,6 +20,7 @@ from maskline.transform.task import TaskSpec
 # The names of the transformed features: the padded row of ids, and what is to be predicted.
 ROW = "x"
 TARGET = "y"
+_LATER = ("unknown", "too_long")  # settings of `sequence` that came after the first models
 
 
 class SequenceSpec(SequenceSettings):
@@ -32,10 +33,13 @@ class SequenceSpec(SequenceSettings):
 
     @model_serializer(mode="wrap")
     def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves out the task where it is the default, so that hashes of specs are as before tasks."""
+        """Leaves out later settings where they are the default, so that hashes are as before them."""
         values: dict[str, Any] = write(self)
         if self.task == TaskSpec():
             values.pop("task", None)
+        for name in _LATER:
+            if values.get(name) == SequenceSettings.model_fields[name].default:
+                del values[name]
         return values
 
     @classmethod
@@ -116,6 +120,11 @@ class SequenceSpec(SequenceSettings):
         return self.ids[self.padding]
 
     @property
+    def unknown_id(self) -> int | None:
+        """The id that stands for every symbol outside the vocabulary; None where such rows are refused."""
+        return self.ids[self.unknown] if self.unknown else None
+
+    @property
     def separator_id(self) -> int:
         """The id that stands between two joined features."""
         return self.ids[self.separator]
@@ -192,7 +201,9 @@ def row_problem(
       spec: what is allowed.
 
     Returns:
-      reason, and a phrase with feature, value and what is allowed; None for a good record.
+      reason, and a phrase with feature, value and what is allowed; None for a good record. What
+      `maskline.transform.fitting` changes in rows must be changed before and after: ids outside the
+      vocabulary before, where there is an unknown symbol; and a row that may be cut passes in full.
     """
     for name in names:
         ids = values.get(name, ())
@@ -218,7 +229,7 @@ def row_problem(
             return RowProblem(Reason.LABEL_LENGTH, text)
     lengths = {name: len(values[name] or ()) for name in spec.features}
     joined = sum(lengths.values()) + len(lengths) - 1
-    if joined > spec.length:
+    if joined > spec.length and spec.too_long == "refuse":
         parts = ", ".join(f"'{name}' {length}" for name, length in lengths.items())
         text = f"the joined row holds {joined} ids ({parts}, and separators); allowed are {spec.length}"
         return RowProblem(Reason.TOO_LONG, text)
@@ -300,11 +311,12 @@ def _read_text(
         if symbol == spec.padding:
             padding = f"{shown(symbol)} is the padding, which only fills up rows"
             return RowProblem(Reason.OUTSIDE_VOCABULARY, padding)
-        if symbol not in spec.ids:
+        if symbol not in spec.ids and not spec.unknown:
             said = unknown(symbol) if unknown else symbols.not_in_vocabulary(symbol, spec.vocabulary)
             return RowProblem(Reason.OUTSIDE_VOCABULARY, said)
+    unknown_id = spec.ids.get(spec.unknown, -1)
     ids = {
-        name: [spec.ids[symbol] for symbol in segment]
+        name: [spec.ids.get(symbol, unknown_id) for symbol in segment]
         for name, segment in zip(spec.features, segments, strict=True)
     }
     return row_problem(ids, spec.features, spec) or ids

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from maskline.transform import sequences
+from maskline.transform import fitting_graph, sequences
 from maskline.transform.features import ROW, TARGET, SequenceSpec
 
 
@@ -24,7 +24,9 @@ def preprocessing_fn(
       int64: at the place of the id in `x` its label, and `SequenceSpec.no_label` at all others.
 
     Raises:
-      InvalidArgumentError: a feature is missing or empty, an id is not allowed, a row is too long.
+      InvalidArgumentError: a feature is missing or empty, an id is not allowed, a row is too long. With
+        `sequence.unknown` ids outside the vocabulary become its id, and with `sequence.too_long` rows are
+        cut.
     """
     spec = SequenceSpec.model_validate(custom_config["sequence"])
     if spec.task.kind == "class":
@@ -38,6 +40,6 @@ def preprocessing_fn(
         label = segments[spec.label]
         is_whole = spec.task.kind == "whole"
         target = sequences.whole_label(label, spec) if is_whole else sequences.first_token(label)
-    ids, row = sequences.join(segments, spec)
+    ids, row = sequences.join(fitting_graph.cut(segments, spec), spec)
     rows = inputs[spec.label].dense_shape[0]
     return {ROW: sequences.pad(ids, row, rows, length=spec.length, pad_id=spec.pad_id), TARGET: target}

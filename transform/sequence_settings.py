@@ -1,7 +1,7 @@
 """The section `sequence` of the settings: names, order and symbols of the data. No tensors, no files."""
 
 from functools import cached_property
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, StringConstraints, model_validator
 
@@ -41,6 +41,16 @@ class SequenceSettings(Section):
     )
     separator: str = setting(":", "the symbol between two features")
     padding: str = setting(" ", "the symbol that fills up a row; no feature may hold it")
+    unknown: str = setting(
+        "",
+        "the symbol of the vocabulary that stands for every symbol outside it; empty: rows with such symbols "
+        "are refused",
+    )
+    too_long: Literal["refuse", "keep_start", "keep_end"] = setting(
+        "refuse",
+        "what becomes of a row that is longer than `length`: it is refused, or the start or the end of its "
+        "longest features is kept",
+    )
 
     @cached_property
     def splits_on_spaces(self) -> bool:
@@ -67,4 +77,12 @@ class SequenceSettings(Section):
                 raise refusal(role, symbols.not_in_vocabulary(symbol, self.vocabulary))
         if self.separator == self.padding:
             raise refusal("separator", f"separator and padding are both {shown(self.padding)}")
+        if self.unknown and self.unknown not in self.vocabulary:
+            raise refusal("unknown", symbols.not_in_vocabulary(self.unknown, self.vocabulary))
+        if self.unknown in (self.separator, self.padding):
+            role = "separator" if self.unknown == self.separator else "padding"
+            raise refusal("unknown", f"{shown(self.unknown)} is the {role}; give a symbol of its own")
+        if self.too_long != "refuse" and self.length < 2 * len(self.features) - 1:
+            needed = f"{2 * len(self.features) - 1} ids, one of each feature and what stands between them"
+            raise refusal("too_long", f"a row of {self.length} ids cannot be cut to; length must be {needed}")
         return self

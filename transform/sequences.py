@@ -12,6 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from maskline.transform import fitting_graph
 from maskline.transform.features import SequenceSpec
 
 
@@ -20,17 +21,25 @@ def check(
 ) -> dict[str, tf.SparseTensor]:
     """Passes features on, refusing empty ones and ids that are not allowed.
 
+    Where there is an unknown symbol, inputs have its id for each id outside the vocabulary.
+
     Args:
       segments: feature name → sparse [b, None] int64.
       names: which of them: the inputs, in the order of `spec`, and then perhaps a label of symbols.
       spec: what is allowed.
 
     Returns:
-      the named features, unchanged.
+      the named features, otherwise unchanged.
 
     Raises:
       InvalidArgumentError: names the feature, row or id, and what is allowed.
     """
+    segments = {
+        name: segments[name].with_values(fitting_graph.known(segments[name].values, spec))
+        if name in spec.features
+        else segments[name]
+        for name in names
+    }
     chosen = [segments[name] for name in names]
     rows = chosen[0].dense_shape[0]
     counts = tf.stack([_count(s.indices[:, 0], rows) for s in chosen])
@@ -100,7 +109,7 @@ def each_label(
 
     Args:
       label: sparse [b, None] int64, a class for each id of the feature `spec.tagged`.
-      segments: feature name → sparse [b, None] int64, none of them empty.
+      segments: feature name → sparse [b, None] int64, none of them empty, before they are cut.
       spec: order of the features, classes, and length of a row.
 
     Returns:
@@ -122,6 +131,8 @@ def each_label(
         tf.gather(ids, wrong),
     )
     label = _after([refuse, _check_classes(label, spec)], label)
+    segments = fitting_graph.cut({**segments, spec.label: label}, spec)
+    label = segments[spec.label]
     parts: list[tf.SparseTensor] = []
     for name in spec.features:
         parts += [column(none, rows)] if parts else []

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
-from maskline.transform import sequences
+from maskline.transform import fitting_graph, sequences
 from maskline.transform.features import Reason, SequenceSpec
 
 ANSWERED = "answered"
@@ -39,7 +39,9 @@ def of_texts(
     rows = tf.size(text, tf.int64)
     is_separator = tf.equal(symbols.flat_values, spec.separator)
     ids = id_of(symbols.flat_values)
-    unknown = (ids < 0) | tf.equal(ids, spec.pad_id)
+    unknown = tf.equal(ids, spec.pad_id)
+    if not spec.unknown:
+        unknown |= ids < 0
     separators = _of_row(is_separator, row, rows)
     segment = sequences.segment_of(symbols, is_separator)
     parts = len(spec.features)
@@ -52,7 +54,7 @@ def of_texts(
         (tf.not_equal(separators, parts - 1), Reason.SEGMENTS),
         (_of_row(unknown, row, rows) > 0, Reason.OUTSIDE_VOCABULARY),
         (tf.reduce_any(tf.equal(sizes, 0), axis=1), Reason.MISSING),
-        (symbols.row_lengths() > spec.length, Reason.TOO_LONG),
+        (_too_long(symbols.row_lengths(), spec), Reason.TOO_LONG),
     )
     return status, tf.where(tf.equal(status, ANSWERED), text, stand_in)
 
@@ -72,7 +74,7 @@ def of_segments(
     rows = segments[spec.features[0]].dense_shape[0]
     counts, outside, separators = [], [], []
     for name in spec.features:
-        ids, row = segments[name].values, segments[name].indices[:, 0]
+        ids, row = fitting_graph.known(segments[name].values, spec), segments[name].indices[:, 0]
         is_separator = tf.equal(ids, spec.separator_id)
         counts.append(_of_row(tf.ones_like(ids, tf.bool), row, rows))
         outside.append(_of_row((ids < 0) | (ids >= spec.size) | tf.equal(ids, spec.pad_id), row, rows))
@@ -82,7 +84,7 @@ def of_segments(
         (tf.reduce_any(tf.equal(counts, 0), axis=0), Reason.MISSING),
         (tf.add_n(outside) > 0, Reason.OUTSIDE_VOCABULARY),
         (tf.add_n(separators) > 0, Reason.HOLDS_SEPARATOR),
-        (tf.add_n(counts) + len(spec.features) - 1 > spec.length, Reason.TOO_LONG),
+        (_too_long(tf.add_n(counts) + len(spec.features) - 1, spec), Reason.TOO_LONG),
     )
     bad = tf.not_equal(status, ANSWERED)
     order = tf.where(bad, tf.range(rows) + rows, tf.range(rows))
@@ -93,6 +95,11 @@ def of_segments(
         ).to_sparse()
         for name in spec.features
     }
+
+
+def _too_long(lengths: tf.Tensor, spec: SequenceSpec) -> tf.Tensor:
+    """Which rows [b] are refused for the number of their ids."""
+    return (lengths > spec.length) & (spec.too_long == "refuse")
 
 
 def _first(rows: tf.Tensor, *reasons: tuple[tf.Tensor, Reason]) -> tf.Tensor:

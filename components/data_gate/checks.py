@@ -274,6 +274,44 @@ def row_checks(rules: Rules, report: IngestReport, rows: int) -> Iterator[Check]
         )
 
 
+def fitting_checks(rules: Rules, report: IngestReport, statistics: Mapping[str, Dataset]) -> Iterator[Check]:
+    """What the ingest changed so that rows fit.
+
+    Args:
+      rules: what is asked.
+      report: of the ingest.
+      statistics: of the splits, by name; the unknown symbol's ids are counted there, whoever wrote them.
+
+    Yields:
+      a check for each feature where there is an unknown symbol, and one where rows may be cut.
+    """
+    spec, settings = rules.spec, rules.settings
+    for name in spec.features if spec.unknown else ():
+        counts = [_ids(_feature(split, name)) for split in statistics.values()]
+        total = sum(sum(ids.values()) for ids in counts)
+        unknown = sum(ids.get(str(spec.unknown_id), 0) for ids in counts)
+        share = unknown / max(1, total)
+        yield rules.check(
+            "unknown",
+            f"'{name}'",
+            holds=share <= settings.max_unknown,
+            asked=f"at most {settings.max_unknown:.2%} is allowed",
+            measured=f"{unknown:,} of {total:,} ids are {spec.unknown}, {share:.2%}",
+            details=[f"{report.unknown.get(name, 0):,} of them were outside the vocabulary"],
+            scale=Scale(value=share, limit=settings.max_unknown, at_least=False),
+        )
+    if spec.too_long != "refuse":
+        rows, limit = sum(report.splits.values()), settings.max_too_long
+        share = report.cut / max(1, rows)
+        yield rules.check(
+            "too_long",
+            holds=share <= limit,
+            asked=f"at most {limit:.2%} is allowed",
+            measured=f"{report.cut:,} of {rows:,} rows were longer than {spec.length} ids, {share:.2%}",
+            scale=Scale(value=share, limit=limit, at_least=False),
+        )
+
+
 def _feature(statistics: Dataset, name: str) -> Any:
     return next((f for f in statistics.features if list(f.path.step) == [name]), None)
 

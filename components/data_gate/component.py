@@ -27,6 +27,7 @@ from maskline.components.data_gate.checks import (
     Dataset,
     Split,
     divergence_checks,
+    fitting_checks,
     other_vocabulary_check,
     row_checks,
     schema_checks,
@@ -113,6 +114,8 @@ def _checks(rules: Rules, inputs: Mapping[str, list[types.Artifact]]) -> Iterato
     for report in map(_report, inputs["quarantine"]):
         rows = sum(split.statistics.num_examples for split in splits.values())
         yield from row_checks(rules, report, rows)
+        measured = {name: split.statistics for name, split in splits.items()}
+        yield from fitting_checks(rules, report, measured)
     for name, split in splits.items():
         yield from schema_checks(rules, name, split.statistics, _anomalies(inputs["anomalies"], name))
     train, held_out = splits[TRAIN], {name: split for name, split in splits.items() if name != TRAIN}
@@ -189,6 +192,7 @@ def _with_command(check: Check, inputs: Mapping[str, list[types.Artifact]], root
     stats, show = f"maskline data stats {train} --root {root}", f"maskline show --root {root} --json"
     command = {
         "drift": stats, "skew": stats, "shared_rows": stats,
+        "unknown": stats, "too_long": show,
         "bad_rows": show, "lost_rows": show, "corrupt_file": show, "empty_split": show,
     }.get(check.kind, f"maskline schema diff --root {root}")  # fmt: skip
     details = [*check.details, f"more: {command}"]

@@ -49,6 +49,12 @@ class Severities(Section):
     bad_rows: Severity = setting(Severity.BLOCK, "more quarantined rows than `max_bad_rows`")
     corrupt_file: Severity = setting(Severity.WARN, "a shard that was not read to its end")
     lost_rows: Severity = setting(Severity.BLOCK, "rows that are neither ingested nor quarantined")
+    unknown: Severity = setting(
+        Severity.BLOCK, "more unknown symbols than `max_unknown`, with `sequence.unknown`"
+    )
+    too_long: Severity = setting(
+        Severity.BLOCK, "more rows that were cut than `max_too_long`, with `sequence.too_long`"
+    )
     empty_split: Severity = setting(Severity.BLOCK, "a split without rows")
 
 
@@ -56,6 +62,16 @@ class DataGateSettings(Section):
     """What data must be like before a model is trained on them."""
 
     max_bad_rows: float = setting(0.01, "share of the rows that may be quarantined", unit="share", ge=0, le=1)
+    max_unknown: float = setting(
+        0.05,
+        "share of a feature's ids that may be those of `sequence.unknown`",
+        unit="share",
+        ge=0,
+        le=1,
+    )
+    max_too_long: float = setting(
+        0.05, "share of the rows that `sequence.too_long` may cut", unit="share", ge=0, le=1
+    )
     max_drift: float = setting(
         0.005,
         "Jensen-Shannon divergence of a feature's ids between the previous span and this one, beyond chance",

@@ -48,13 +48,20 @@ def translate(saved_model: str, target: str, spec: SequenceSpec) -> None:
     tf.saved_model.save(module, target, signatures=signatures)
 
 
+def _reads(spec: SequenceSpec, symbol: str) -> bool:
+    """Whether a model of the language can be asked about rows with a symbol."""
+    if symbol in (spec.padding, spec.separator):
+        return False
+    is_one = symbol != " " if spec.splits_on_spaces else len(symbol) == 1
+    return symbol in spec.ids or (bool(spec.unknown) and is_one)
+
+
 class _Translated(tf.Module):
     def __init__(self, saved_model: str, theirs: SequenceSpec, ours: SequenceSpec) -> None:
         super().__init__()
         self._theirs, self._ours = theirs, ours
         self._model = tf.saved_model.load(saved_model)
-        readable = [s in theirs.ids and s not in (theirs.padding, theirs.separator) for s in ours.vocabulary]
-        self._readable = tf.constant(readable)
+        self._readable = tf.constant([_reads(theirs, symbol) for symbol in ours.vocabulary])
         self._symbols = tf.constant(ours.vocabulary)
         # The place of each of our symbols among their logits; one past the end where they cannot answer it.
         place = {**theirs.ids, theirs.padding: theirs.size}
@@ -101,7 +108,7 @@ class _Translated(tf.Module):
         wanted = {name: tf.io.RaggedFeature(tf.int64) for name in theirs.features}
         ids = tf.io.parse_example(examples, wanted)
         length = tf.add_n([ids[name].row_lengths() for name in wanted]) + len(wanted) - 1
-        readable = length <= theirs.length
+        readable = (length <= theirs.length) | (theirs.too_long != "refuse")
         parts: list[Any] = []
         for name in theirs.features:
             readable &= tf.reduce_all(tf.ragged.map_flat_values(tf.gather, self._readable, ids[name]), axis=1)

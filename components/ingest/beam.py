@@ -48,13 +48,19 @@ class ShardPart(NamedTuple):
 
 
 class PartResult(NamedTuple):
-    """What was read of a part; `dropped` counts rows by name and kind of a feature that was dropped."""
+    """What was read of a part.
+
+    `dropped` counts rows by name and kind of a feature that was dropped; `unknown` ids outside the vocabulary
+    by feature, and `cut` rows that were too long, both in rows that were kept.
+    """
 
     shard: Shard
     rows: int
     corrupt: CorruptFile | None
     dropped: Mapping[tuple[str, str], int] = {}
     part: Part = WHOLE
+    unknown: Mapping[str, int] = {}
+    cut: int = 0
 
 
 class ReadShard(beam.DoFn):
@@ -105,13 +111,13 @@ class ReadShard(beam.DoFn):
         """Yields the rows, then what was read."""
         shard, part = Shard(*element[0]), Part(*element[1])
         path = os.path.join(self._folder, shard.name)
-        rows, corrupt, dropped = 0, None, Counter[tuple[str, str]]()
+        rows, corrupt, counted = 0, None, _Counts(Counter(), Counter(), Counter())
         check_unchanged(path, shard)
         try:
             for block in read_blocks(path, part):
                 rows += len(block.starts)
                 self._rows.inc(len(block.starts))
-                yield from self._dealt(block, path, shard.split, dropped)
+                yield from self._dealt(block, path, shard.split, counted)
         except CorruptShard as error:
             if not self._keep_readable:
                 # Beam makes a copy of what is raised, from its text alone.
@@ -120,11 +126,12 @@ class ReadShard(beam.DoFn):
                 file=path, offset=error.offset, unread_bytes=error.unread_bytes, reason=error.reason
             )
         check_unchanged(path, shard)
-        yield TaggedOutput(_SHARDS, PartResult(shard, rows, corrupt, dict(dropped), part))
+        dropped, unknown, cut = counted
+        yield TaggedOutput(
+            _SHARDS, PartResult(shard, rows, corrupt, dict(dropped), part, dict(unknown), cut.total())
+        )
 
-    def _dealt(
-        self, block: Block, path: str, split: str, dropped: Counter[tuple[str, str]]
-    ) -> Iterator[TaggedOutput]:
+    def _dealt(self, block: Block, path: str, split: str, counted: "_Counts") -> Iterator[TaggedOutput]:
         frames: dict[str, list[bytes]] = {name: [] for name in SPLITS}
         good = good_rows(block, self._spec)
         for number in np.flatnonzero(good).tolist():
@@ -137,7 +144,10 @@ class ReadShard(beam.DoFn):
                 yield TaggedOutput(_QUARANTINED, QuarantinedRow(data, *row.problem, path, *place))
             else:
                 frames[split or self._split(data)].append(framed(row.data))
+            dropped = counted.dropped
             dropped.update(key for key in row.unnamed if key in dropped or len(dropped) < _DROPPED_NAMES)
+            counted.unknown.update(dict(row.unknown))
+            counted.cut[path] += row.cut
         for name, found in frames.items():
             if found:
                 yield TaggedOutput(name, Framed(len(found), b"".join(found)))
@@ -148,6 +158,14 @@ class ReadShard(beam.DoFn):
             return TRAIN
         # Of the rows that are held out alone: whatever the share, no row that was trained on becomes a test.
         return TEST if rest % _PARTS < self._test_parts else EVAL
+
+
+class _Counts(NamedTuple):
+    """What is counted while a part is read; see `PartResult`."""
+
+    dropped: Counter[tuple[str, str]]
+    unknown: Counter[str]
+    cut: Counter[str]
 
 
 def check_unchanged(path: str, shard: Shard) -> None:
@@ -235,8 +253,9 @@ def _report(
     results = sorted(results, key=lambda result: (result.shard, result.part))
     _check_all_read(listing, results)
     dropped: dict[str, Counter[str]] = {}
-    rows = Counter[Shard]()
+    rows, unknown = Counter[Shard](), Counter[str]()
     for result in results:
+        unknown.update(result.unknown)
         rows[result.shard] += result.rows
         for (name, kind), count in result.dropped.items():
             dropped.setdefault(name, Counter())[kind] += count
@@ -246,6 +265,8 @@ def _report(
         folder=listing.folder,
         shards=tuple(IngestedShard(**shard._asdict(), rows=rows[shard]) for shard in listing.shards),
         dropped=dict(sorted(dropped.items())),
+        unknown=dict(sorted(unknown.items())),
+        cut=sum(result.cut for result in results),
         quarantined=dict(sorted(quarantined)),
         corrupt=tuple(result.corrupt for result in results if result.corrupt),
         examples=tuple(
@@ -272,7 +293,7 @@ def _check_all_read(listing: Listing, results: Sequence[PartResult]) -> None:
     """
     next_part = dict.fromkeys(listing.shards, (0, 0))
     wrong = set[str]()
-    for shard, rows, _, _, part in results:
+    for shard, rows, _, _, part, *_ in results:
         if next_part.pop(shard, None) != (part.offset, part.number):
             wrong.add(shard.name)
         elif part.end:

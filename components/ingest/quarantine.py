@@ -92,7 +92,9 @@ class IngestReport(Versioned, _Form):
     """What became of the rows of one ingest: `rows_in` = all of `splits` + all of `quarantined`.
 
     `shards` below `folder` are what was read. `dropped` counts the rows that held a feature which the
-    settings do not name, by its name and kind.
+    settings do not name, by its name and kind; `unknown` the ids outside the vocabulary that became the
+    unknown symbol, by feature, and `cut` the rows that were too long and lost ids, both in the rows of
+    `splits`.
     """
 
     rows_in: int
@@ -100,6 +102,8 @@ class IngestReport(Versioned, _Form):
     folder: str = ""
     shards: tuple[IngestedShard, ...] = ()
     dropped: Mapping[str, Mapping[str, int]] = {}
+    unknown: Mapping[str, int] = {}
+    cut: int = 0
     quarantined: Mapping[Reason, int] = {}
     corrupt: tuple[CorruptFile, ...] = ()
     examples: tuple[NamedRow, ...] = ()

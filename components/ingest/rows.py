@@ -7,6 +7,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from maskline.components.ingest.encoding import is_sequence_example, oddity
+from maskline.transform import fitting
 from maskline.transform.features import Reason, RowProblem, SequenceSpec, row_problem
 from maskline.transform.labels import class_ids, takes_names
 
@@ -19,13 +20,18 @@ class Row(NamedTuple):
     Attributes:
       problem: why it cannot be used; None for a good row.
       data: the tf.Example with the features that the settings name, and no others; a class that it held by
-        name is its id there.
+        name is its id there, an id outside the vocabulary that of `sequence.unknown`, and a row that was too
+        long is cut.
+      unknown: how many ids of each feature were outside the vocabulary.
+      cut: whether the row was too long.
       unnamed: name and kind (`int64`, `float`, `bytes`, `empty`) of the features that were dropped.
     """
 
     problem: RowProblem | None
     data: bytes
     unnamed: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[tuple[str, int], ...] = ()
+    cut: bool = False
 
 
 def read_row(data: bytes, spec: SequenceSpec, names: Sequence[str] = ()) -> Row:
@@ -55,19 +61,30 @@ def read_row(data: bytes, spec: SequenceSpec, names: Sequence[str] = ()) -> Row:
     named = _class_by_name(features, names, spec)
     if isinstance(named, RowProblem):
         return Row(named, data)
-    values |= {spec.label: named} if named else {}
-    problem = row_problem(values, names, spec)
-    if problem or (len(values) == len(features) and not named):
+    changed: dict[str, Sequence[int]] = {spec.label: named} if named else {}
+    unknown = []
+    for name in spec.features:
+        ids = values.get(name) or ()
+        if (known := fitting.known(ids, spec)) is not ids:
+            changed[name] = known
+            unknown.append((name, sum(not 0 <= value < spec.size for value in ids)))
+    values |= changed
+    if problem := row_problem(values, names, spec):
         return Row(problem, data)
-    if named:  # all that comes behind the ingest reads ids
-        features[spec.label].Clear()
-        features[spec.label].int64_list.value.extend(named)
+    shorter = fitting.cut({name: values[name] or () for name in names}, spec)
+    changed |= shorter
+    if len(values) == len(features) and not changed:
+        return Row(None, data)
+    for name, ids in changed.items():  # all that comes behind the ingest reads ids that are allowed
+        features[name].Clear()
+        features[name].int64_list.value.extend(ids)
     unnamed = tuple(
         (name, _KINDS[features[name].WhichOneof("kind")]) for name in sorted(features) if name not in values
     )
     for name, _ in unnamed:
         del features[name]
-    return Row(None, example.SerializeToString(deterministic=True), unnamed)
+    written = example.SerializeToString(deterministic=True)
+    return Row(None, written, unnamed, tuple(unknown), bool(shorter))
 
 
 def _class_by_name(

@@ -1,5 +1,6 @@
 """Says which texts a model would refuse, and why. Thousands of good ones a second; no TensorFlow."""
 
+import math
 import re
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -35,8 +36,10 @@ def _characters(spec: SequenceSpec) -> Callable[[str], object]:
     """Where each symbol is a character: one expression, and the length."""
     known = "".join(re.escape(s) for s in spec.vocabulary if s not in (spec.separator, spec.padding))
     part, between = f"[{known}]+" if known else "(?!)", re.escape(spec.separator)
+    if spec.unknown:
+        part = f"[^{re.escape(spec.separator)}{re.escape(spec.padding)}]+"
     pattern = re.compile(between.join([part] * len(spec.features)))
-    length = spec.length
+    length = _longest(spec)
     return lambda text: len(text) <= length and pattern.fullmatch(text)
 
 
@@ -44,15 +47,20 @@ def _spaced(spec: SequenceSpec) -> Callable[[str], object]:
     """Where symbols stand between spaces: the vocabulary as a set."""
     known = frozenset(spec.vocabulary) - {spec.padding}
     separator, separators = spec.separator, len(spec.features) - 1
+    length, padding = _longest(spec), spec.padding
 
     def is_good(text: str) -> bool:
         found = _SYMBOLS.findall(text)
         return (
-            0 < len(found) <= spec.length
-            and known.issuperset(found)
+            0 < len(found) <= length
+            and (padding not in found if spec.unknown else known.issuperset(found))
             and found.count(separator) == separators
             and separator not in (found[0], found[-1])
             and (separators < 2 or (separator, separator) not in pairwise(found))
         )
 
     return is_good
+
+
+def _longest(spec: SequenceSpec) -> float:
+    return spec.length if spec.too_long == "refuse" else math.inf

@@ -29,6 +29,7 @@ from maskline.components.ingest.encoding import is_sequence_example, oddity
 from maskline.components.ingest.shards import CorruptShard, read_shard
 from maskline.pipeline.predict.served import EXAMPLES, Signature
 from maskline.pipeline.schedule.scoring import Drift, Question, Score
+from maskline.transform import fitting
 from maskline.transform.features import RowProblem, SequenceSpec, row_problem
 from maskline.transform.labels import class_ids, takes_names
 from maskline.transform.names import IDENTITY_FILE
@@ -142,9 +143,13 @@ def _good(data: bytes, sequence: SequenceSpec) -> _Row | None:
     if takes_names(sequence) and label is not None and label.dtype == object:
         named = class_ids(label.tolist(), sequence)
         ids[sequence.label] = None if isinstance(named, RowProblem) else named
+    ids |= {
+        name: list(fitting.known(ids[name] or (), sequence)) for name in sequence.features if ids.get(name)
+    }
     if row_problem(ids, names, sequence):
         return None
-    return _Row(data, {name: found for name, found in ids.items() if found is not None})
+    values = {name: found for name, found in ids.items() if found is not None}
+    return _Row(data, values | fitting.cut(values, sequence))
 
 
 def _ids(values: NDArray[Any] | None) -> list[int] | None:

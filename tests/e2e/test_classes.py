@@ -15,7 +15,7 @@ SETTINGS = """
 root: here
 data: {path: shards, pattern: "part-*", eval_percent: 30, min_test_rows: 50}
 sequence: {features: [signs], label: state, length: 6, separator: sep, padding: <pad>,
-           vocabulary: [<pad>, sep, calm, smoke, fire]}
+           vocabulary: [<pad>, sep, calm, smoke, fire, <unk>], unknown: <unk>, too_long: keep_end}
 task: {kind: class, classes: classes.txt, abstain_below: 0.4}
 data_gate: {max_bad_rows: 0.05}
 model: {width: 8, hidden: [16]}
@@ -42,8 +42,9 @@ def test_classes_from_shards_to_a_model_that_answers_in_words(tmp_path):
         {"signs": [2], "state": [3]},
         {"signs": [2], "state": [0, 1]},
     ]
+    fitted: list[dict[str, Any]] = [{"signs": [77, 2, 4], "state": [2]}, {"signs": [2] * 9, "state": [0]}]
     named = [{**one, "state": [CLASSES[one["state"][0]]]} for one in named]
-    write_shard(tmp_path / "shards/part-names", [*named, *bad])
+    write_shard(tmp_path / "shards/part-names", [*named, *bad, *fitted])
     (tmp_path / "classes.txt").write_text("\n".join(CLASSES))
     config = tmp_path / "states.yaml"
     config.write_text(SETTINGS)
@@ -59,6 +60,9 @@ def test_classes_from_shards_to_a_model_that_answers_in_words(tmp_path):
     assert f"{shard}: record 252: feature 'state' holds 2 classes ([0, 1]); a row has one" in done.stdout
 
     shown = show(tmp_path / "here")
+    said = {check["kind"]: check["measured"] for check in shown["verdicts"]["DataGate"]["checks"]}
+    assert said["unknown"].startswith("1 of ")
+    assert said["too_long"].startswith("1 of 502 rows were longer than 6 ids")
     assert shown["metrics"]["candidate"]["accuracy"] >= 0.9
     assert shown["metrics"]["candidate"]["coverage"] > 0.9
     [overall] = [part for part in shown["evaluation"]["slices"] if not part["name"]]
@@ -67,14 +71,20 @@ def test_classes_from_shards_to_a_model_that_answers_in_words(tmp_path):
     assert "The model predicts the class in `state` from `signs`" in card
     assert "The 3 classes: `all clear`, `warning`, `alarm`." in card
 
-    questions = {"calm smoke calm": "warning", "fire": "alarm", "calm calm": "all clear"}
+    questions = {
+        "calm smoke calm": "warning",
+        "fire": "alarm",
+        "calm calm": "all clear",
+        "fire shout": "alarm",
+        "fire" + " calm" * 7: "all clear",
+    }  # the fire is cut off
     asked = maskline("predict", "--config", config, *questions)
     assert [line.split("\t")[1] for line in asked.stdout.splitlines()] == list(questions.values())
 
     both_ways = [[way, "serving_text", *questions] for way in ("python", "session")]
     for answer in ask_alone(tmp_path / "here/serving/maskline/1", both_ways, tmp_path)[1]:
         assert answer["symbol"] == list(questions.values())
-        assert answer["classes"] == [CLASSES] * 3
+        assert answer["classes"] == [CLASSES] * len(questions)
         for scores, probability in zip(answer["scores"], answer["probability"], strict=True):
             assert sum(scores) == pytest.approx(1, abs=1e-5)
             assert max(scores) == pytest.approx(probability)

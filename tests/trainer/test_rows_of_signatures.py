@@ -1,5 +1,7 @@
 """A row that cannot be answered says why, and its neighbours are answered as without it."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -75,6 +77,29 @@ def test_texts_are_answered_row_by_row(served):
     for text in bad:
         with pytest.raises(tf.errors.InvalidArgumentError):
             served.serve_text(tf.constant([good[0], text]))
+
+
+def test_unknown_symbols_and_long_rows_are_answered(served, monkeypatch):
+    spec = served._spec.model_copy(update={"unknown": "|" if served._spec.separator == ":" else "red"})
+    spec = spec.model_copy(update={"too_long": "keep_start"})
+    monkeypatch.setattr(tf.saved_model, "load", lambda folder: Graph(spec))
+    lenient = ServedModel(served._model, type("Output", (), {"transform_savedmodel_dir": ""})(), spec)
+    chars = spec.separator == ":"
+    odd = ["x=?:y", "z" * 5_000 + ":xy"] if chars else ["violet | red", "blue " * 5_000 + "| mauve green"]
+    plain = ["x=|:y", "|" * 17 + ":xy"] if chars else ["red | red", "blue blue blue | red green"]
+    of_text: list[Any] = [lenient.serve_text, lenient.answer_text]
+    for ask in of_text:
+        found, expected = ask(tf.constant(odd)), ask(tf.constant(plain))
+        for name, value in expected.items():
+            assert found[name].numpy().tolist() == value.numpy().tolist(), name
+    a, b = spec.features
+    ids = [example(**{a: [99, 3], b: [4, -1]}), example(**{a: [4] * 30, b: [4]})]
+    fitted = [spec.unknown_id, 3], [4, spec.unknown_id], [4] * (spec.length - 2), [4]
+    same = [example(**{a: fitted[0], b: fitted[1]}), example(**{a: fitted[2], b: fitted[3]})]
+    of_examples: list[Any] = [lenient.serve_examples, lenient.answer_examples]
+    for ask in of_examples:
+        np.testing.assert_array_equal(ask(tf.constant(ids))["logits"], ask(tf.constant(same))["logits"])
+    assert set(lenient.answer_examples(tf.constant(ids))["status"].numpy()) == {b"answered"}
 
 
 def test_ids_are_answered_row_by_row(served):

@@ -15,7 +15,7 @@ from tensorflow_data_validation.statistics.stats_impl import generate_statistics
 
 from maskline.components.artifacts import QuarantineArtifact, VerdictArtifact
 from maskline.components.data_gate import resampling
-from maskline.components.data_gate.checks import Split, divergence_checks
+from maskline.components.data_gate.checks import Split, divergence_checks, fitting_checks
 from maskline.components.data_gate.component import Executor, divergences
 from maskline.components.data_gate.divergence import IdSample, chance, jensen_shannon
 from maskline.components.data_gate.resampling import PARTS, Parts
@@ -115,6 +115,23 @@ def test_most_of_a_large_vocabulary_is_rare_and_its_drift_is_judged_all_the_same
     rules = Rules(DataGateSettings(max_skew=0), make_schema(WORDS), WORDS, presplit=True)
     [check] = divergence_checks(rules, "skew", measured, ours, theirs, "eval")
     assert check.outcome is outcome
+
+
+@pytest.mark.parametrize(("limit", "outcome"), [(0.26, Outcome.PASSED), (0.24, Outcome.BLOCKED)])
+def test_unknown_symbols_and_cut_rows_are_bounded(limit, outcome):
+    spec = SequenceSpec(unknown="|", too_long="keep_end")
+    batch = batch_of([[[2, 4, 5, 6], [4], [5]], [[4, 4, 4, 2], [2, 2, 2], [5]]])
+    found = {"train": statistics(batch, spec).datasets[0]}
+    settings = DataGateSettings(max_unknown=limit, max_too_long=limit)
+    report = IngestReport(rows_in=4, splits={"train": 4}, unknown={"defs": 1}, cut=1)
+    rules = Rules(settings, make_schema(spec), spec)
+    defs, op, cut = fitting_checks(rules, report, found)
+    assert [check.outcome for check in (defs, cut)] == [outcome] * 2
+    assert defs.measured == "2 of 8 ids are |, 25.00%"
+    assert op.measured == "3 of 4 ids are |, 75.00%"
+    assert op.outcome is Outcome.BLOCKED
+    assert cut.measured == "1 of 4 rows were longer than 20 ids, 25.00%"
+    assert list(fitting_checks(Rules(settings, SCHEMA, SPEC), report, found)) == []
 
 
 def test_our_divergence_is_the_one_that_tfdv_measures():

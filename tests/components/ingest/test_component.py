@@ -36,14 +36,14 @@ from tests.support import GOOD, _field, example, tfrecord, write_shard
 SPEC = SequenceSpec()
 
 
-def ingest(folder, *, pattern="*", presplit=False, keep_readable=False):
+def ingest(folder, *, pattern="*", presplit=False, keep_readable=False, spec=SPEC):
     """Ingests `folder`/data; gives the report, the rows of each split and those set aside."""
     out = folder / "out"
     out.mkdir()
     listing = list_shards(folder / "data", pattern, presplit=presplit, span=3, version=1)
     with beam.Pipeline("FnApiRunner") as pipeline:
         _ = pipeline | Ingest(
-            ReadShard(listing.folder, SPEC, keep_readable=keep_readable),
+            ReadShard(listing.folder, spec, keep_readable=keep_readable),
             listing,
             {split: str(out / split) for split in SPLITS},
             str(out),
@@ -105,6 +105,22 @@ def test_bad_rows_are_set_aside_unchanged_with_reason_and_place(tmp_path):
     }
     assert report.rows_in == 8
     assert sum(map(len, splits.values())) == 4
+
+
+def test_rows_are_made_to_fit_and_counted(tmp_path):
+    spec = SequenceSpec(unknown="|", too_long="keep_start")
+    strange = [GOOD | {"op": [77, 3]}, GOOD | {"defs": [-4, 3, 99] * 7}, GOOD | {"op": [77, 1]}]
+    label = GOOD | {"res": [77]}
+    write_shard(tmp_path / "data/a", [*numbered(40), *strange, label])
+    report, splits, bad = ingest(tmp_path, spec=spec)
+    unknown = spec.ids["|"]
+    fitted = [*numbered(40), GOOD | {"op": [unknown, 3]}]
+    fitted.append(GOOD | {"defs": ([unknown, 3, unknown] * 7)[:16]})  # beside three others and a separator
+    written = [tf.train.Example.FromString(row) for row in splits["train"] + splits["eval"]]
+    assert sorted(map(str, written)) == sorted(str(tf.train.Example.FromString(example(**r))) for r in fitted)
+    assert (report.unknown, report.cut) == ({"defs": 14, "op": 1}, 1)
+    assert report.quarantined == {"holds the separator": 1, "outside vocabulary": 1}
+    assert {row.data for row in bad} == {example(**strange[2]), example(**label)}
 
 
 def test_report_names_the_first_five_of_a_kind(tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maskline.components.ingest.plain import good_rows
-from maskline.components.ingest.rows import read_row
+from maskline.components.ingest.rows import Row, read_row
 from maskline.components.ingest.shards import MAX_RECORD, Block, _whole_records
 from maskline.transform.features import SequenceSpec
 from maskline.transform.task import TaskSpec
@@ -27,7 +27,7 @@ def good(rows, spec=SPEC):
 
 
 def by_row(rows, spec=SPEC):
-    return [read_row(row, spec) == (None, row, ()) for row in rows]
+    return [read_row(row, spec) == Row(None, row) for row in rows]
 
 
 def test_features_in_any_order_are_plain():

@@ -82,6 +82,9 @@ def test_good_model_passes_every_check_and_each_reports_its_figure(finished):
     assert measured["alone", ""] == "none of our packages can be imported"
     assert measured["mask", ""] == "nothing does (1 lookup, 2 attentions, 0 reshapes)"
     assert measured["malformed", ""] == "14 of 14 are"
+    assert {subject for name, subject in measured if name == "finite"} == {
+        "serving_default", "serving_text", "transform_features", "serving_default_rows", "serving_text_rows",
+    }  # fmt: skip
     assert float(measured["latency", "p50"].removesuffix(" ms")) > 0
     assert float(measured["memory", ""].removesuffix(" MiB")) > 100
     for signature in ("serving_default", "serving_text"):
