@@ -1,7 +1,7 @@
 """Transform: TFX's own, but it applies the graph to whole blocks of rows and reads each of them once.
 
-TFX reads the rows twice where a `preprocessing_fn` has no analyzers, and hands on each row for itself, both
-when it reads and when it writes.
+TFX reads the train split twice, also where a `preprocessing_fn` has no analyzers but checks what it is given,
+and hands on each row for itself, both when it reads and when it writes.
 """
 
 from collections.abc import Iterator
@@ -12,12 +12,15 @@ import tensorflow as tf
 import tensorflow_transform as tft
 import tfx.components
 from tensorflow_transform.impl_helper import make_tensor_to_arrow_converter
+from tensorflow_transform.tf_metadata.dataset_metadata import DatasetMetadata
 from tfx import types
-from tfx.components.transform import executor, executor_utils
+from tfx.components.transform import executor, executor_utils, labels
 from tfx.dsl.components.base import executor_spec
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import io_utils
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
+from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
 from maskline.components.ingest.framed import Framed, WriteFramed, rows_counter
 from maskline.components.ingest.shards import framed, read_blocks
@@ -27,7 +30,7 @@ _TRANSFORMED = standard_component_specs.TRANSFORMED_EXAMPLES_KEY
 
 
 class Executor(executor.Executor):
-    """Lets TFX make the graph, which takes no rows; then applies it."""
+    """Makes the graph as TFX does, but without reading rows; then applies it."""
 
     def Do(
         self,
@@ -36,13 +39,12 @@ class Executor(executor.Executor):
         exec_properties: dict[str, Any],
     ) -> None:
         """As TFX's."""
-        graph_only = {key: value for key, value in output_dict.items() if key != _TRANSFORMED}
-        super().Do(input_dict, graph_only, exec_properties)
         executor_utils.MatchNumberOfTransformedExamplesArtifacts(input_dict, output_dict)
         examples, transformed = input_dict[_EXAMPLES], output_dict[_TRANSFORMED]
         splits = artifact_utils.decode_split_names(examples[0].split_names)
         executor_utils.SetSplitNames(splits, transformed)
         graph = artifact_utils.get_single_uri(output_dict[standard_component_specs.TRANSFORM_GRAPH_KEY])
+        self._make_graph(input_dict, exec_properties, graph)
         folders = [uri for split in splits for uri in artifact_utils.get_split_uris(examples, split)]
         with self._make_beam_pipeline() as pipeline:
             for number, (folder, prefix) in enumerate(
@@ -56,6 +58,27 @@ class Executor(executor.Executor):
                     | f"Apply {number}" >> beam.ParDo(_Apply(graph))
                     | f"Write {number}" >> WriteFramed(prefix)
                 )
+
+    def _make_graph(
+        self, input_dict: dict[str, list[types.Artifact]], exec_properties: dict[str, Any], target: str
+    ) -> None:
+        """Makes the graph in place, as TFX does where a `preprocessing_fn` checks nothing.
+
+        TFX runs one that does on all rows. But the checks stay in the graph, where they are needed.
+
+        Raises:
+          RuntimeError: the `preprocessing_fn` has analyzers, which need the rows.
+        """
+        schema = artifact_utils.get_single_uri(input_dict[standard_component_specs.SCHEMA_KEY])
+        metadata = DatasetMetadata(io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema)))
+        given = {**dict.fromkeys((labels.MODULE_FILE, labels.MODULE_PATH)), **exec_properties}
+        executor.TransformProcessor()._RunInPlaceImpl(
+            self._GetPreprocessingFn(given, {}),
+            False,
+            metadata,
+            TFExampleBeamRecord("inmem", schema=metadata.schema).TensorAdapter().OriginalTypeSpecs(),
+            target,
+        )
 
 
 class _Apply(beam.DoFn):

@@ -115,3 +115,15 @@ def test_rows_and_graph_are_those_of_tfx(transform, tmp_path):
     assert {name: value.numpy().tolist() for name, value in first.items()} == {
         name: value.numpy().tolist() for name, value in second.items()
     }
+
+
+def test_no_row_is_read_to_make_the_graph(transform, monkeypatch):
+    from tfx.components.transform import executor
+
+    from maskline.components import transform as ours
+
+    read = []
+    monkeypatch.setattr(ours, "read_blocks", lambda file: read.append(file) or shards.read_blocks(file))
+    monkeypatch.setattr(executor.TransformProcessor, "_RunBeamImpl", None)  # TFX's, which reads for itself
+    transform(ours.Executor, "ours")
+    assert len(read) == len(set(read)) == 4
