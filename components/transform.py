@@ -10,11 +10,11 @@ from typing import Any
 import apache_beam as beam
 import tensorflow as tf
 import tensorflow_transform as tft
-import tfx.components
 from tensorflow_transform.impl_helper import make_tensor_to_arrow_converter
 from tensorflow_transform.tf_metadata.dataset_metadata import DatasetMetadata
 from tfx import types
 from tfx.components.transform import executor, executor_utils, labels
+from tfx.components.transform.component import Transform as TfxTransform
 from tfx.dsl.components.base import executor_spec
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_component_specs
@@ -108,7 +108,7 @@ class _Apply(beam.DoFn):
             yield Framed(len(rows), b"".join(map(framed, examples)))
 
 
-class Transform(tfx.components.Transform):
+class Transform(TfxTransform):
     """See TFX's."""
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)

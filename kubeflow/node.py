@@ -10,7 +10,6 @@ metadata store are read from the environment, and never written.
 """
 
 import argparse
-import gc
 import hashlib
 import json
 import logging
@@ -20,10 +19,13 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from maskline.pipeline.cluster import buckets, last_words, stage
+from maskline.pipeline.imports import lean_imports
 from maskline.transform.errors import InputError
 from maskline.transform.names import METADATA_PASSWORD, Exit
 
@@ -117,7 +119,7 @@ def run(options: argparse.Namespace, node_id: str) -> tuple[int, str, str]:
     text = load_ir(Path(options.ir), options.sha256)
     for url in buckets.named_in(text):
         buckets.check(url)
-    load()
+    load(text, [node_id])
     from maskline.pipeline.cluster.metadata import connection
     from maskline.pipeline.cluster.node import Launch, bind
 
@@ -139,19 +141,20 @@ def load_ahead(options: argparse.Namespace) -> None:
     """Imports before processes are forked. What that writes becomes JSON too, by a thread that ends here."""
     saved = os.dup(1), os.dup(2)
     lines = JsonLines({"node": options.nodes[0], "run": options.run_id}, secrets=SECRETS + options.secret)
-    load()
+    with suppress(InputError):  # the first node says so
+        load(load_ir(Path(options.ir), options.sha256), options.nodes)
     lines.close()
     for there, here in zip(saved, (1, 2), strict=True):
         os.dup2(there, here)
         os.close(there)
 
 
-def load() -> None:
-    """Imports what every node needs, once in a process."""
-    gc.disable()  # looking for garbage among millions of imported objects costs seconds
+def load(text: str, nodes: Sequence[str]) -> None:
+    """Imports what these nodes need, in a process that has not imported it yet."""
+    with lean_imports():
+        from maskline.pipeline.cluster.node import import_executors
 
-    gc.freeze()
-    gc.enable()
+        import_executors(text, nodes)
 
 
 def load_ir(file: Path, digest: str) -> str:

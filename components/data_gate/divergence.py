@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import jensenshannon
 
 from maskline.components.data_gate.resampling import FIFTHS, HALVES, PARTS
 
@@ -44,6 +43,9 @@ def jensen_shannon(ours: NDArray[np.number], theirs: NDArray[np.number]) -> NDAr
     Returns:
       [...] the divergence in bits (https://en.wikipedia.org/wiki/Jensen-Shannon_divergence).
     """
+    # Here, because all of scipy.spatial takes longer to import than a gate takes to decide.
+    from scipy.spatial.distance import jensenshannon
+
     # scipy gives the distance, which is the root of the divergence.
     return jensenshannon(ours, theirs, base=2, axis=-1) ** 2
 

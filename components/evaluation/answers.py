@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from maskline.components.evaluation.paired import Pairs
 from maskline.components.evaluation.report import (
@@ -415,6 +414,9 @@ def _figures(
         errors[name] = float(np.std(of_counts(confusion, drawn)))
     is_positive = label == positive
     if positive is not None and 0 < is_positive.sum() < rows:
+        # Here, because scikit-learn takes a second to import, which every run and every node would pay.
+        from sklearn.metrics import average_precision_score, roc_auc_score
+
         auc = float(roc_auc_score(is_positive, answers.positive))
         precision = float(average_precision_score(is_positive, answers.positive))
         found |= {"roc_auc": auc, "pr_auc": precision}

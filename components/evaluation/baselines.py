@@ -3,16 +3,17 @@
 import logging
 import warnings
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import MaxAbsScaler
 
 from maskline.components.evaluation.report import LINEAR, MAJORITY
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import MaxAbsScaler
 
 MOST_ROWS = 50_000  # that the linear model is fitted to; of more, a random sample
 _STEPS = 50  # of the linear model's optimizer; more changes nothing that matters here
@@ -117,7 +118,12 @@ class _Sample:
         self._batches = [(keys[kept], Batch(counts[kept], label[kept]))]
 
 
-def _fit(rows: Batch) -> tuple[MaxAbsScaler, LogisticRegression]:
+def _fit(rows: Batch) -> "tuple[MaxAbsScaler, LogisticRegression]":
+    # Here, because scikit-learn takes a second to import, which every run and every node would pay.
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import MaxAbsScaler
+
     # Counts of 0 to 60 and of 0 to 1 side by side would need many more steps.
     scaler = MaxAbsScaler().fit(rows.counts)
     model = LogisticRegression(max_iter=_STEPS, tol=1e-3)

@@ -10,6 +10,7 @@ from typing import Any
 
 import apache_beam as beam
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
 from tfx.dsl.io import fileio
@@ -146,11 +147,11 @@ def _baselines(batches: Iterable[Batch], spec: SequenceSpec, *, linear: bool) ->
     return Baselines(batches, size, linear=linear)
 
 
-def eval_config(models: Sequence[str]) -> tfma.EvalConfig:
+def eval_config(models: Sequence[str]) -> config_pb2.EvalConfig:
     """How TFMA asks the models."""
-    return tfma.EvalConfig(
+    return config_pb2.EvalConfig(
         model_specs=[
-            tfma.ModelSpec(
+            config_pb2.ModelSpec(
                 name=name if len(models) > 1 else "",
                 is_baseline=name == LIVE,
                 signature_name="serving_default",
@@ -160,7 +161,7 @@ def eval_config(models: Sequence[str]) -> tfma.EvalConfig:
             )
             for name in models
         ],
-        slicing_specs=[tfma.SlicingSpec()],
+        slicing_specs=[config_pb2.SlicingSpec()],
     )
 
 

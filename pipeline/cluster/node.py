@@ -1,7 +1,8 @@
 """One node of a compiled pipeline on a cluster: binds parameters, launches it, reads its state back."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from google.protobuf import json_format
@@ -104,6 +105,18 @@ class Metadata(metadata.Metadata):
             self._store: Any = open_store(self._connection_config, patience=60)
         self._users += 1
         return self
+
+
+def import_executors(text: str, nodes: Sequence[str]) -> None:
+    """Imports the executors of some nodes of the compiled pipeline, an IR as JSON."""
+    deployment = runner_utils.extract_local_deployment_config(
+        json_format.Parse(text, pipeline_pb2.Pipeline())
+    )
+    for node in nodes:
+        spec = runner_utils.extract_executor_spec(deployment, node)
+        if spec is not None:
+            python = getattr(spec, "python_executor_spec", spec)
+            import_module(python.class_path.rpartition(".")[0])
 
 
 class Launch:

@@ -1,6 +1,5 @@
 """Runs the pipeline on this machine. Imports TFX only when there is something to do."""
 
-import gc
 import logging
 import sys
 import traceback
@@ -17,6 +16,7 @@ from maskline.pipeline import machine
 from maskline.pipeline.console import Console
 from maskline.pipeline.engines import check as engines
 from maskline.pipeline.errors import RunError
+from maskline.pipeline.imports import lean_imports
 from maskline.pipeline.local import inputs, lock, memory, scratch
 from maskline.pipeline.local.depends import depends_on, short_digest
 from maskline.pipeline.local.inputs import Delivery
@@ -177,7 +177,7 @@ def _attempt(
     try:
         (settings.root / schema_file).parent.mkdir(parents=True, exist_ok=True)
         (settings.root / schema_file).write_text(schema, encoding="utf-8")
-        with console.working("loading TFX"), _imports_uncollected():
+        with console.working("loading TFX"), lean_imports():
             from maskline.pipeline.dag import create_pipeline
             from maskline.pipeline.local import window
             from maskline.pipeline.local.beam_options import check_beam_options
@@ -210,17 +210,6 @@ def _attempt(
         logger.error("%s", failure)
         return failure
     return None
-
-
-@contextmanager
-def _imports_uncollected() -> Iterator[None]:
-    """Importing makes millions of objects that stay; looking for garbage among them costs seconds."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 @contextmanager

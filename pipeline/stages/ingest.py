@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from tfx.components import ExampleValidator
+from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.types import Channel
