@@ -26,6 +26,7 @@ from typing import Any
 
 from maskline.pipeline.cluster import buckets, last_words, stage
 from maskline.pipeline.imports import lean_imports
+from maskline.transform import own_code
 from maskline.transform.errors import InputError
 from maskline.transform.names import METADATA_PASSWORD, Exit
 
@@ -42,6 +43,8 @@ class Stopped(BaseException):
 def main() -> int:
     """Runs the nodes that the arguments name."""
     options = parse(sys.argv[1:])
+    # Where the bundle has functions of the user's own.
+    own_code.look_in(Path(options.ir).parent / "code")
     # Who works in the volume may be another user tomorrow, as on OpenShift; the group stays.
     os.umask(0o002)
     # C++ reads these once, when it is loaded.

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from maskline import components, pipeline, trainer, transform
+from maskline.transform import own_code
 
 ROOMS: Mapping[str, ModuleType] = {
     "transform": transform,
@@ -38,6 +39,20 @@ class SourceCode:
           the first 16 hexadecimal digits.
         """
         return hashlib.sha256(f"{self._packages}\n{self._parts(rooms)}".encode()).hexdigest()[:16]
+
+    def with_own(self, functions: Mapping[str, str], *rooms: str) -> str:
+        """The same as `of`, and the source of functions of the user's own.
+
+        Args:
+          functions: path of a function by the setting that names it; those that are empty do not count.
+          rooms: names from `ROOMS`.
+
+        Raises:
+          InputError: the source of one cannot be found.
+        """
+        own = [f"{key} {own_code.source(path, key)}" for key, path in sorted(functions.items()) if path]
+        ours = self.of(*rooms)
+        return hashlib.sha256("\n".join([ours, *own]).encode()).hexdigest()[:16] if own else ours
 
     def rooms(self, *rooms: str) -> str:
         """The same of the rooms alone, which a checkout and an installed wheel have in common."""

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from maskline.trainer.building import build_own, check_laws
 from maskline.trainer.class_weights import class_weights
 from maskline.trainer.dataset import Rows, batches_of, in_order, stacks
 from maskline.trainer.mask_lint import mask_findings
@@ -48,8 +49,8 @@ def fit(
       number of rows that the epoch trained on, which is all of them.
 
     Raises:
-      InputError: a split has no rows, the loss is not finite, padding changes an output, or the weights to
-        start from do not fit the model.
+      InputError: a split has no rows, the loss is not finite, padding changes an output, the user's own
+        model breaks another law, or the weights to start from do not fit the model.
     """
     training = settings.training
     lengths = _lengths(spec, training)
@@ -138,7 +139,12 @@ def _built(spec: SequenceSpec, settings: TrainerSettings, xla: bool) -> keras.Mo
         # Parallel reductions may differ in the last bit from run to run; one thread does none. Where this is
         # on, Keras would not compile with XLA, and would only warn.
         tf.config.experimental.enable_op_determinism()
-    return build_model(spec, settings.model)
+    if not settings.model.build:
+        return build_model(spec, settings.model)
+    # Layers that the user does not name get the same names, by which checkpoints know them, in every process.
+    keras.utils.clear_session(free_memory=False)
+    keras.utils.set_random_seed(settings.training.seed)
+    return build_own(spec, settings.model)
 
 
 def _compiled(model: keras.Model, training: TrainingSettings, steps: int, xla: bool) -> SteppingModel:
@@ -162,7 +168,7 @@ def loss_of() -> keras.losses.Loss:
 def _with_xla(settings: TrainerSettings, steps: int) -> bool:
     """Decides whether XLA pays: compiling costs about 1,000 small steps, and its random numbers are slow."""
     if settings.training.xla == "auto":
-        return steps >= 1000 and not settings.model.dropout
+        return steps >= 1000 and not settings.model.dropout and not settings.model.build
     return settings.training.xla == "on"
 
 
@@ -174,6 +180,9 @@ def _lengths(spec: SequenceSpec, training: TrainingSettings) -> tuple[int, ...]:
 def _check_masks(model: keras.Model, train: Rows, spec: SequenceSpec, settings: TrainerSettings) -> None:
     """Refuses a model in which padding changes the output, unless its settings ask for that."""
     sample = train.x[:64].astype("int32")
+    if settings.model.build:
+        check_laws(model, sample, spec, settings.model)
+        return
     padding = sample == spec.pad_id
     if padding.all() or not padding.any():
         return  # nothing to learn from these rows

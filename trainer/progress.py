@@ -59,8 +59,8 @@ class Progress(keras.callbacks.Callback):
         state = json.loads((newest / _STATE).read_text())
         self.history = state["history"]
         model.load_weights(newest / _LATEST)
-        for name, seed in state["seeds"].items():
-            model.get_layer(name).seed_generator.state.assign(seed)
+        for generator, seed in zip(_generators(model), state["seeds"], strict=True):
+            generator.state.assign(seed)
         self._resumed = True
         logger.info("continuing after epoch %d, from a checkpoint", len(self.history))
         return self._training.epochs if self._stopped() else len(self.history)
@@ -140,7 +140,11 @@ class Progress(keras.callbacks.Callback):
         return bool(patience) and len(self.history) - self._best_epoch() >= patience
 
 
-def _seeds(model: keras.Model) -> dict[str, list[int]]:
-    """Returns the state of each layer's random generator, which Keras does not save with the weights."""
-    layers = (layer for layer in model.layers if hasattr(layer, "seed_generator"))
-    return {layer.name: keras.ops.convert_to_numpy(layer.seed_generator.state).tolist() for layer in layers}
+def _generators(model: keras.Model) -> list[Any]:
+    """The random generators of the layers, of those in other layers too, in order. Keras saves none."""
+    layers = (layer for layer in model._flatten_layers() if hasattr(layer, "seed_generator"))
+    return [layer.seed_generator for layer in layers]
+
+
+def _seeds(model: keras.Model) -> list[list[int]]:
+    return [keras.ops.convert_to_numpy(generator.state).tolist() for generator in _generators(model)]

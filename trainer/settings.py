@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from maskline.transform import own_code
 from maskline.transform.features import SequenceSpec
 from maskline.transform.settings import Section, refusal, setting
 from maskline.transform.shown import shown
@@ -48,6 +49,12 @@ class ModelSettings(Section):
     preset: Preset = setting(
         "default", "sets the keys of `model` and of `training` that you do not set yourself"
     )
+    build: str = setting(
+        "",
+        "a function of your own that builds the model, as `package.module:function`, beside the settings "
+        "file or installed; it is given the other keys of `model`, and uses those it wants",
+        pattern=rf"^({own_code.PATTERN})?$",
+    )
     width: int = setting(32, "embedding dimension", unit="numbers", ge=1, le=65_536)
     any_length: bool = setting(False, "the model takes rows of any length up to `sequence.length`")
     kernel: int = setting(
@@ -79,6 +86,8 @@ class ModelSettings(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ModelSettings":
+        if self.build:
+            return self
         if self.kernel and self.kernel % 2 == 0:
             raise refusal("kernel", f"{self.kernel} is even; an odd kernel sees as far ahead as back")
         if self.any_length and not self.queries:
@@ -88,7 +97,7 @@ class ModelSettings(Section):
     @property
     def padding_leaks(self) -> bool:
         """Whether these settings let padding reach the answer, as those published do."""
-        return self.attention_mask != "keys" or not self.rezero
+        return not self.build and (self.attention_mask != "keys" or not self.rezero)
 
 
 class TrainingSettings(Section):
@@ -125,7 +134,8 @@ class TrainingSettings(Section):
         100, "steps that TensorFlow runs in one call", unit="steps", ge=1, le=1_000_000
     )
     xla: Literal["auto", "on", "off"] = setting(
-        "auto", "compile the step with XLA; `auto` does from 1,000 steps on, unless there is dropout"
+        "auto",
+        "compile the step with XLA; `auto` does from 1,000 steps on, without dropout and `model.build`",
     )
     threads: int = setting(
         1, "threads of one TensorFlow operation; 0 means one for each core", unit="threads", ge=0, le=1024
@@ -196,7 +206,7 @@ def check_classes(training: TrainingSettings, spec: SequenceSpec) -> None:
 
 def check_queries(model: ModelSettings, spec: SequenceSpec) -> None:
     """Refuses a model without queries where each position of the answer needs some."""
-    if spec.task.kind == "whole" and not model.queries:
+    if spec.task.kind == "whole" and not model.queries and not model.build:
         raise refusal(
             "model.queries", "0 flattens the row; task.kind=whole needs at least 1 for each position"
         )
@@ -209,6 +219,8 @@ def first_units(spec: SequenceSpec, model: ModelSettings) -> int:
 
 def check_size(model: ModelSettings, spec: SequenceSpec) -> None:
     """Refuses a model whose embedding and dense layers alone have too many weights to train."""
+    if model.build:
+        return  # its size is known once it is built
     rows = spec.size + (spec.length if model.any_length else 0)
     sizes = (first_units(spec, model), *model.hidden, len(spec.answers))
     weights = rows * model.width + sum(a * b for a, b in pairwise(sizes))

@@ -11,7 +11,12 @@ _PASSES = 2  # the activations that the forward pass keeps, and the gradients of
 
 
 def parameters(spec: SequenceSpec, settings: TrainerSettings) -> int:
-    """Counts the parameters of the model that `maskline.trainer.model.build_model` builds."""
+    """Counts the parameters of the model that `maskline.trainer.model.build_model` builds.
+
+    Of a model of the user's own (`model.build`), nothing is known before it is built: 0.
+    """
+    if settings.model.build:
+        return 0
     model, width = settings.model, settings.model.width
     count = width * (spec.size + (spec.length if model.any_length else 0))
     if model.kernel:
@@ -27,6 +32,8 @@ def parameters(spec: SequenceSpec, settings: TrainerSettings) -> int:
 
 def memory(spec: SequenceSpec, settings: TrainerSettings) -> int:
     """Estimates the least bytes that training takes, for the parameters and for one batch's activations."""
+    if settings.model.build:
+        return 0
     model, rows = settings.model, settings.training.batch_size
     outputs = (sum(model.hidden) + len(spec.answers)) * spec.positions
     row = spec.length * (4 * model.width + spec.length) + outputs

@@ -64,6 +64,12 @@ def take_weights(model: keras.Model, predecessor: Predecessor, spec: SequenceSpe
             f"({theirs.task.kind}, now {spec.task.kind}); {_ADVICE}"
         )
     earlier = _load(predecessor.file)
+    names = [name.partition("/")[0] for name in (variable.path for variable in model.weights)]
+    if not {EMBEDDING, LOGITS} <= set(names) and (theirs.ids, theirs.answers) != (spec.ids, spec.answers):
+        raise InputError(
+            "training.warm_start: the symbols or classes are others than those of the live model, and which "
+            f"weights of a model of model.build belong to them is not known; {_ADVICE}"
+        )
     symbols, answers = _Moves(spec.ids, theirs.ids), _Moves(spec.answer_ids, theirs.answer_ids)
     try:
         weights = [

@@ -25,17 +25,21 @@ class ModelChecksSettings(Section):
         "what follows where padding reaches an answer; `auto` blocks, "
         "and warns where the model's own settings let padding through",
     )
+    noise: Literal["auto", "nan", "finite"] = setting(
+        "auto",
+        "what is put in place of padding to see whether it reaches an answer: large numbers and NaN, or "
+        "numbers alone, which a product with a mask of zeros stops too; `auto` leaves NaN to our own layers",
+    )
     latency_p50_ms: float = setting(100, "median latency of one row", unit="ms", gt=0, le=1e9)
     latency_p95_ms: float = setting(500, "95th percentile of the latency of one row", unit="ms", gt=0, le=1e9)
     memory_mb: float = setting(
         2000, "memory of the serving process, TensorFlow included", unit="MiB", gt=0, le=1e9
     )
 
-    def for_model(self, *, padding_leaks: bool) -> "ModelChecksSettings":
-        """With `mask` decided."""
-        if self.mask != "auto":
-            return self
-        return self.model_copy(update={"mask": "warn" if padding_leaks else "block"})
+    def for_model(self, *, padding_leaks: bool, own: bool = False) -> "ModelChecksSettings":
+        """With `mask` and `noise` decided; `own` where the user's own code built the model."""
+        decided = {"mask": "warn" if padding_leaks else "block", "noise": "finite" if own else "nan"}
+        return self.model_copy(update={k: v for k, v in decided.items() if getattr(self, k) == "auto"})
 
 
 def judge_export(answers: Figures, settings: ModelChecksSettings) -> Verdict:

@@ -62,7 +62,7 @@ class Executor(base_executor.BaseExecutor):
         golden = f"{artifact_utils.get_single_uri(input_dict['golden_rows'])}/{GOLDEN_ROWS_FILE}"
         settings = ModelChecksSettings.model_validate_json(exec_properties["settings"])
         checked = manifest.digest(Path(model))
-        verdict = judge_export(ask(model, golden), settings)
+        verdict = judge_export(ask(model, golden, nan=settings.noise != "finite"), settings)
         artifact_utils.get_single_instance(output_dict["verdict"]).write(verdict)
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
         blessing.set_int_custom_property(BLESSED, int(verdict.passed))
@@ -72,12 +72,13 @@ class Executor(base_executor.BaseExecutor):
             file.write("")
 
 
-def ask(model: str, golden: str) -> dict[str, Any]:
+def ask(model: str, golden: str, *, nan: bool = True) -> dict[str, Any]:
     """Runs the probe on a model.
 
     Args:
       model: the SavedModel.
       golden: the trainer's golden rows.
+      nan: put NaN too in place of padding.
 
     Returns:
       the probe's answers, or `error` where its process did not come to its end.
@@ -85,7 +86,14 @@ def ask(model: str, golden: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="maskline-checks-") as folder:
         request, answers = Path(folder, "request.json"), Path(folder, "answers.json")
         request.write_text(
-            json.dumps({"model": os.path.abspath(model), "golden": os.path.abspath(golden), "hidden": OURS})
+            json.dumps(
+                {
+                    "model": os.path.abspath(model),
+                    "golden": os.path.abspath(golden),
+                    "hidden": OURS,
+                    "nan": nan,
+                }
+            )
         )
         # Isolated: neither the working folder nor PYTHONPATH leads to our packages.
         command = [sys.executable, "-I", str(PROBE), str(request), str(answers)]

@@ -3,8 +3,8 @@
     python -I probe.py REQUEST ANSWERS
 
 REQUEST is JSON: `model` (the SavedModel), `golden` (the trainer's golden rows), `hidden` (packages that must
-not be there). ANSWERS is JSON: a figure, or `{"error": …}`, for each function in `QUESTIONS`. It judges
-nothing; that is `checks`.
+not be there), `nan` (whether NaN too is put in place of padding). ANSWERS is JSON: a figure, or
+`{"error": …}`, for each function in `QUESTIONS`. It judges nothing; that is `checks`.
 """
 
 import ctypes
@@ -28,7 +28,7 @@ from tensorflow.python.framework.convert_to_constants import (
 )
 
 ALONE, TIMED, LOOKED_INTO = 32, 200, 64  # rows that are asked one by one, timed, looked into
-NOISE = (1e3, np.nan)
+NOISE = 1e3
 
 
 class Hidden:
@@ -46,7 +46,8 @@ class Hidden:
 class Subject:
     """The loaded model, its own description of its language, and rows to ask it with."""
 
-    def __init__(self, model: str, golden: str) -> None:
+    def __init__(self, model: str, golden: str, *, nan: bool) -> None:
+        self.noise = (NOISE, np.nan) if nan else (NOISE, -NOISE)
         self.loaded = tf.saved_model.load(model)
         self.signatures = self.loaded.signatures
         with tf.io.gfile.GFile(f"{model}/assets.extra/maskline.json") as file:
@@ -172,10 +173,10 @@ def mask(subject: Subject) -> dict[str, float]:
     rows = [*subject.examples[: LOOKED_INTO - 1], subject.row(1)]
     with tf.Graph().as_default() as graph, tf.compat.v1.Session(graph=graph) as session:
         tf.import_graph_def(flat.graph.as_graph_def(), name="")
-        return _look_into(session, {flat.inputs[0].name: rows}, logits, subject.pad_id)
+        return _look_into(session, {flat.inputs[0].name: rows}, logits, subject)
 
 
-def _look_into(session: Any, feed: dict[str, Any], logits: str, pad_id: int) -> dict[str, float]:
+def _look_into(session: Any, feed: dict[str, Any], logits: str, subject: Subject) -> dict[str, float]:
     # All at once: a session prepares the graph again for each set of tensors that it is asked for.
     found = {
         kind: [
@@ -200,11 +201,13 @@ def _look_into(session: Any, feed: dict[str, Any], logits: str, pad_id: int) -> 
         for operation, (ids, looked_up) in zip(found["GatherV2"], values["GatherV2"], strict=True)
         if ids.ndim == 2 and looked_up.ndim == 3
     ]
-    real = lookups[0][1] != pad_id
+    if not lookups:  # as where ids become vectors of zeros and ones: there is nothing to put noise into
+        return dict.fromkeys(("attention", "changed", "flattened", "softmaxes", "lookups", "reshapes"), 0)
+    real = lookups[0][1] != subject.pad_id
     changed = np.zeros(len(real), bool)
     for name, _, looked_up in lookups:
         before = session.run(logits, {**feed, name: looked_up})
-        for noise in NOISE:
+        for noise in subject.noise:
             noisy = np.where(real[..., None], looked_up, looked_up.dtype.type(noise))
             differs = session.run(logits, {**feed, name: noisy}) != before
             changed |= np.any(differs.reshape(len(real), -1), axis=-1)
@@ -316,7 +319,7 @@ def main(request: Mapping[str, Any]) -> dict[str, Any]:
     """Asks all questions; one that fails does not keep the others from being asked."""
     sys.meta_path.insert(0, Hidden(request["hidden"]))
     try:
-        subject = Subject(request["model"], request["golden"])
+        subject = Subject(request["model"], request["golden"], nan=request["nan"])
         answers: dict[str, Any] = {"packages": packages(subject, request["hidden"])}
     except Exception as error:
         return {"error": _in_short(error)}

@@ -1,6 +1,7 @@
 """Compiles the pipeline to TFX's own IR, as the nodes on a cluster read it. Knows nothing of Kubeflow."""
 
 import hashlib
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from maskline.pipeline.engines.check import check_shared
 from maskline.pipeline.local import inputs
 from maskline.pipeline.settings.cluster import ClusterSettings
 from maskline.pipeline.settings.sections import Settings
+from maskline.transform import own_code
 from maskline.transform.errors import InputError
 from maskline.transform.names import RUN_ID_PARAMETER
 
 IR_FILE = "pipeline.ir.json"
+CODE = "code"  # folder of the user's own functions, which node.py lets Python import from
 _RUNS_HERE = ("FnApiRunner", "DirectRunner")
 _TYPES = {
     "string_value": pipeline_pb2.RuntimeParameter.STRING,
@@ -65,7 +68,13 @@ def compile_ir(settings: Settings) -> tuple[str, dict[str, str]]:
     ir = json_format.Parse(text, pipeline_pb2.Pipeline())
     _declare_parameters(ir, cluster)
     _check_conditions(ir)
-    return to_json(ir), {schema_name: schema}
+    return to_json(ir), {schema_name: schema, **_own_code(settings)}
+
+
+def _own_code(settings: Settings) -> dict[str, str]:
+    """The source of the user's own functions, by its place in the bundle."""
+    found = [own_code.files(path, key) for key, path in settings.functions.items()]
+    return {f"{CODE}/{name}": text for source in found for name, text in source.items()}
 
 
 def _check_spans(settings: Settings) -> None:
@@ -104,7 +113,9 @@ def ir_digest(text: str) -> str:
 def write_bundle(folder: Path, ir_text: str, files: dict[str, str]) -> None:
     """Writes what the image holds in its bundle."""
     folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder / CODE, ignore_errors=True)  # that of an earlier bundle
     for name, text in {IR_FILE: ir_text, **files}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
 
 

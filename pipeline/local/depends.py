@@ -20,8 +20,11 @@ def depends_on(settings: Settings, schema: str, versions: Sequence[str]) -> str:
 
     Returns:
       16 hexadecimal digits.
+
+    Raises:
+      InputError: the source of a function of the user's own cannot be found.
     """
-    source = fingerprint.SourceCode().of(*fingerprint.ROOMS)
+    source = fingerprint.SourceCode().with_own(settings.functions, *fingerprint.ROOMS)
     return short_digest(settings.model_dump_json(exclude=_NO_PART), schema, *versions, source)
 
 

@@ -17,7 +17,7 @@ from maskline.pipeline.console import Console
 from maskline.pipeline.engines import check as engines
 from maskline.pipeline.errors import RunError
 from maskline.pipeline.imports import lean_imports
-from maskline.pipeline.local import inputs, lock, memory, scratch
+from maskline.pipeline.local import inputs, lock, memory, own_model, scratch
 from maskline.pipeline.local.depends import depends_on, short_digest
 from maskline.pipeline.local.inputs import Delivery
 from maskline.pipeline.local.space import Need
@@ -182,6 +182,7 @@ def _attempt(
             from maskline.pipeline.local import window
             from maskline.pipeline.local.beam_options import check_beam_options
             from maskline.pipeline.local.runner import ForkingRunner
+        own_model.check(settings)
         check_beam_options(settings.beam.args)
         if only_ingest:
             window.ingest_older(settings, spans[-1:], name, schema_file, console)

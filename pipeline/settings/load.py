@@ -14,6 +14,7 @@ from maskline.pipeline.settings.sections import Settings
 from maskline.pipeline.settings.sources import Given, from_options, nested, read_file
 from maskline.pipeline.settings.values import Origin, YamlNode, merge, tree
 from maskline.trainer.settings import preset_values
+from maskline.transform import own_code
 from maskline.transform.errors import InputError
 from maskline.transform.symbols import class_problem, read_vocabulary, symbol_problem
 
@@ -21,6 +22,8 @@ DEFAULT_FILE = Path("maskline.yaml")
 _DEFAULTS = Origin("default", "the defaults")
 # Lists that may stand in a file of their own, and what says why an entry of it is not allowed.
 _LISTS = {("sequence", "vocabulary"): symbol_problem, ("task", "classes"): class_problem}
+# Settings that name functions of the user's own.
+_FUNCTIONS = (("model", "build"),)
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,9 @@ def validated(base: Given, options: Given, file: Path | None) -> Loaded:
         name = f"preset {values.plain()['model']['preset']}"
         values = merge(tree(preset, Origin("preset", name)), values)
     values = _with_lists(values)
+    for path in _FUNCTIONS:
+        if (node := values.get(path)) and node.value:
+            own_code.look_in(node.source.folder)
     try:
         settings = Settings.model_validate_json(json.dumps(values.plain()), strict=True)
     except ValidationError as error:

@@ -178,6 +178,11 @@ class Settings(Section):
         return values | {"sequence": self.sequence.model_dump(mode="json")}
 
     @property
+    def functions(self) -> dict[str, str]:
+        """The functions of the user's own, as `package.module:function`, by the setting that names them."""
+        return {"model.build": self.model.build} if self.model.build else {}
+
+    @property
     def slices(self) -> tuple[SliceSpec, ...]:
         """How the eval rows are divided."""
         chosen = self.evaluation.slices

@@ -63,7 +63,9 @@ def release(
     model_checks = ModelChecks(
         model=model,
         golden_rows=training.trainer.outputs["golden_rows"],
-        settings=settings.model_checks.for_model(padding_leaks=settings.model.padding_leaks),
+        settings=settings.model_checks.for_model(
+            padding_leaks=settings.model.padding_leaks, own=bool(settings.model.build)
+        ),
         fingerprint=code,
     )
     pusher = Pusher(

@@ -75,7 +75,7 @@ def _recipe(settings: Settings, source: SourceCode) -> TrainingRecipe:
     return TrainingRecipe(
         sequence=settings.sequence,
         settings=TrainerSettings(model=settings.model, training=settings.training),
-        fingerprint=source.of("transform", "trainer"),
+        fingerprint=source.with_own(settings.functions, "transform", "trainer"),
     )
 
 

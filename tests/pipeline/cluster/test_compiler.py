@@ -441,3 +441,14 @@ def container(spec: dict) -> dict:
 @pytest.mark.parametrize("text", ["a: [", "- 1", "", "a: 1\n---\nb: 2"])
 def test_what_is_no_pipeline_is_refused(text):
     assert document_problems(text)
+
+
+def test_the_bundle_holds_the_code_of_a_model_of_ones_own(tmp_path):
+    builders = REPOSITORY / "examples/models/maskline.yaml"
+    compiled = compile_pipeline(load(builders, [f"cluster.image={IMAGE}"]))
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/old.py").write_text("of an earlier bundle")
+    compiled.write_bundle(tmp_path)
+    assert [file.name for file in (tmp_path / "code").iterdir()] == ["builders.py"]
+    assert (tmp_path / "code/builders.py").read_text() == (builders.parent / "builders.py").read_text()
+    assert "builders:bidirectional_gru" in compiled.ir
