@@ -390,8 +390,10 @@ class _Confusion(NamedTuple):
 
 
 def _confusion(label: Numbers, answer: Numbers) -> _Confusion:
-    cells, rows = np.unique(np.stack([label, answer]), axis=1, return_counts=True)
-    return _Confusion(cells[0], cells[1], rows)
+    # One number for each cell: NumPy sorts those many times faster than pairs, and in the same order.
+    width = int(answer.max(initial=0)) + 1
+    cells, rows = np.unique(label * width + answer, return_counts=True)
+    return _Confusion(*np.divmod(cells, width), rows)
 
 
 def _figures(

@@ -29,8 +29,9 @@ from maskline.components.reads import ReadsPart
 from maskline.transform.features import TARGET, SequenceSpec
 from maskline.transform.names import EVAL, TEST, TRAIN
 
-# TFMA would take the rows apart for them.
-_BY_ROW = ("ExtractUnbatchedInputs", tfma.extractors.SLICE_KEY_EXTRACTOR_STAGE_NAME)
+# What asks the models. Labels and slices follow from the rows (`batched`), without another call of a model;
+# for slices TFMA would also take the rows apart.
+_ASKING = ("ExtractFeatures", "ExtractPredictions")
 
 
 class EvaluatorSpec(ComponentSpec):
@@ -131,7 +132,7 @@ class Executor(ReadsPart, base_beam_executor.BaseBeamExecutor):
                 >> tfma.ExtractEvaluateAndWriteResults(
                     eval_shared_model=shared,
                     eval_config=config,
-                    extractors=[e for e in extractors if e.stage_name not in _BY_ROW],
+                    extractors=[e for e in extractors if e.stage_name in _ASKING],
                     evaluators=[evaluator],
                     output_path=target,
                 )
@@ -155,7 +156,6 @@ def eval_config(models: Sequence[str]) -> config_pb2.EvalConfig:
                 name=name if len(models) > 1 else "",
                 is_baseline=name == LIVE,
                 signature_name="serving_default",
-                preprocessing_function_names=["transform_features"],
                 label_key=TARGET,
                 prediction_key="logits",
             )

@@ -1,11 +1,12 @@
 """Measures a whole run at growing numbers of records; prints a Markdown table and draws the curve.
 
 Usage: python -m tests.bench.scale [RECORDS…]   (default 10000 100000 1000000 5000000)
+       python -m tests.bench.scale before ROOT ROOT   (rows/s of two roots' last runs, side by side)
 
 Each size is one `maskline run` from nothing, in two epochs at batch size 512, on sample records in ten
 shards. Seconds, processor time and memory are those of each node's process; a node's memory is its highest
 resident set, with the imports that all nodes share. The figures are kept in docs/scale.json, so that sizes
-can be measured one after the other; the table and docs/speed.png show all that were. An ideal stands beside
+can be measured one after the other; the table and docs/speed.svg show all that were. An ideal stands beside
 them: what reading and parsing cost in TensorFlow's C++, and what an epoch's matrix products cost at the rate
 of one thread of this machine.
 """
@@ -38,7 +39,7 @@ def main(sizes: list[int], folder: Path = Path("docs")) -> None:
         print(f"{size:,} records done", file=sys.stderr)
     ordered = {size: results[size] for size in sorted(results, key=int)}
     print("\n".join(table(ordered)))
-    plot(ordered, folder / "speed.png")
+    plot(ordered, folder / "speed.svg")
 
 
 def measure(records: int, work: Path) -> _Figures:
@@ -52,19 +53,17 @@ def measure(records: int, work: Path) -> _Figures:
     )  # fmt: skip
     whole = time.perf_counter() - began
     [run] = [json.loads(_maskline("show", "--root", root, "--json"))]
-    seconds = {part["name"]: part["seconds"] for part in run["components"]}
+    parts = {part["name"]: part for part in run["components"]}
     log = "\n".join(file.read_text(errors="replace") for file in (root / "logs").iterdir())
     used = {
         name: (float(cpu), int(mib))
         for name, cpu, mib in re.findall(r"(\w+): ([\d.]+) s of processor time, at most (\d+) MiB", log)
     }
-    held_out = _rows(root, "eval")
-    of_node = {"Evaluator": held_out}
     found: _Figures = {
         name: {
-            "seconds": seconds[name],
+            "seconds": parts[name]["seconds"],
             "cpu": used[name][0],
-            "rows": of_node.get(name, records),
+            "rows": sum(parts[name]["records_in"].values()),
             "mib": used[name][1],
         }
         for name in NODES
@@ -186,6 +185,18 @@ def table(results: Mapping[str, _Figures]) -> list[str]:
     return lines
 
 
+def ratios(before: Path, now: Path) -> list[str]:
+    """Rows a second of two runs on the same records, such as of two states of the code, by node."""
+    runs = [json.loads(_maskline("show", "--root", root, "--json")) for root in (before, now)]
+    lines = ["| node | before: s | rows/s | now: s | rows/s | ratio |", "| --- |" + " --- |" * 5]
+    for name in NODES:
+        found = [part for run in runs for part in run["components"] if part["name"] == name]
+        rates = [sum(part["records_in"].values()) / part["seconds"] for part in found]
+        cells = (f"{part['seconds']:.1f} | {rate:,.0f}" for part, rate in zip(found, rates, strict=True))
+        lines.append(f"| {name} | {' | '.join(cells)} | {rates[1] / rates[0]:.1f} |")
+    return lines
+
+
 def _rate(figures: Mapping[str, float]) -> float:
     return figures["rows"] / max(figures["seconds"], 1e-9)
 
@@ -205,8 +216,11 @@ def plot(results: Mapping[str, _Figures], file: Path) -> None:
     axis.set_ylabel("rows per second")
     axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
-    figure.savefig(file, dpi=120)
+    figure.savefig(file, metadata={"Date": None})
 
 
 if __name__ == "__main__":
-    main([int(size) for size in sys.argv[1:]] or list(SIZES))
+    if sys.argv[1:2] == ["before"]:
+        print("\n".join(ratios(*map(Path, sys.argv[2:]))))
+    else:
+        main([int(size) for size in sys.argv[1:]] or list(SIZES))
