@@ -1,7 +1,7 @@
 """Measures a whole run at growing numbers of records; prints a Markdown table and draws the curve.
 
 Usage: python -m tests.bench.scale [RECORDS…]   (default 10000 100000 1000000 5000000)
-       python -m tests.bench.scale before ROOT ROOT   (rows/s of two roots' last runs, side by side)
+       python -m tests.bench.scale before ROOT ROOT   (what the last runs of two roots took)
 
 Each size is one `maskline run` from nothing, in two epochs at batch size 512, on sample records in ten
 shards. Seconds, processor time and memory are those of each node's process; a node's memory is its highest
@@ -54,11 +54,7 @@ def measure(records: int, work: Path) -> _Figures:
     whole = time.perf_counter() - began
     [run] = [json.loads(_maskline("show", "--root", root, "--json"))]
     parts = {part["name"]: part for part in run["components"]}
-    log = "\n".join(file.read_text(errors="replace") for file in (root / "logs").iterdir())
-    used = {
-        name: (float(cpu), int(mib))
-        for name, cpu, mib in re.findall(r"(\w+): ([\d.]+) s of processor time, at most (\d+) MiB", log)
-    }
+    used = _used(root)
     found: _Figures = {
         name: {
             "seconds": parts[name]["seconds"],
@@ -78,6 +74,15 @@ def measure(records: int, work: Path) -> _Figures:
         )  # fmt: skip
         found[name] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def _used(root: Path) -> dict[str, tuple[float, int]]:
+    """Processor time in seconds and the highest memory in MiB of each node, as the log of a run tells."""
+    log = "\n".join(file.read_text(errors="replace") for file in (root / "logs").iterdir())
+    return {
+        name: (float(cpu), int(mib))
+        for name, cpu, mib in re.findall(r"(\w+): ([\d.]+) s of processor time, at most (\d+) MiB", log)
+    }
 
 
 def _maskline(*arguments: Any) -> str:
@@ -136,11 +141,11 @@ def train_ideally(root: str) -> None:
     sides = tf.constant(np.random.default_rng(0).normal(size=(2, 512, 512)), tf.float32)
     product = tf.function(lambda: tf.reduce_sum(sides[0] @ sides[1]))
     product()
-    began, count = time.perf_counter(), 0
-    while time.perf_counter() - began < 1:
+    began, count = time.process_time(), 0
+    while time.process_time() - began < 1:
         product().numpy()
         count += 1
-    rate = count * 2 * 512**3 / (time.perf_counter() - began)
+    rate = count * 2 * 512**3 / (time.process_time() - began)
     spec = SequenceSpec()
     model = build_model(spec, TrainerSettings().model)
     products = 0
@@ -170,7 +175,7 @@ def table(results: Mapping[str, _Figures]) -> list[str]:
     names = list(dict.fromkeys(name for figures in results.values() for name in figures))
     lines = [
         "| node | "
-        + " | ".join(f"{int(size):,} records: s | CPU s | rows/s | MiB" for size in results)
+        + " | ".join(f"{int(size):,} records: s | CPU s | rows/CPU s | MiB" for size in results)
         + " |",
         "| --- |" + " --- | --- | --- | --- |" * len(results),
     ]
@@ -186,19 +191,29 @@ def table(results: Mapping[str, _Figures]) -> list[str]:
 
 
 def ratios(before: Path, now: Path) -> list[str]:
-    """Rows a second of two runs on the same records, such as of two states of the code, by node."""
-    runs = [json.loads(_maskline("show", "--root", root, "--json")) for root in (before, now)]
-    lines = ["| node | before: s | rows/s | now: s | rows/s | ratio |", "| --- |" + " --- |" * 5]
+    """What two runs on the same records cost, such as of two states of the code, by node.
+
+    Rows are those that a node reads; an Evaluator reads the rows that decide.
+    """
+    lines = [
+        "| node | before: rows | CPU s | now: rows | CPU s | rows/s of CPU: ratio |",
+        "| --- |" + " --- |" * 5,
+    ]
     for name in NODES:
-        found = [part for run in runs for part in run["components"] if part["name"] == name]
-        rates = [sum(part["records_in"].values()) / part["seconds"] for part in found]
-        cells = (f"{part['seconds']:.1f} | {rate:,.0f}" for part, rate in zip(found, rates, strict=True))
+        cells, rates = [], []
+        for root in (before, now):
+            run = json.loads(_maskline("show", "--root", root, "--json"))
+            [part] = [part for part in run["components"] if part["name"] == name]
+            rows, cpu = sum(part["records_in"].values()), _used(root)[name][0]
+            cells.append(f"{rows:,} | {cpu:.1f}")
+            rates.append(rows / cpu)
         lines.append(f"| {name} | {' | '.join(cells)} | {rates[1] / rates[0]:.1f} |")
     return lines
 
 
 def _rate(figures: Mapping[str, float]) -> float:
-    return figures["rows"] / max(figures["seconds"], 1e-9)
+    # Of processor time: other work on the machine does not change it.
+    return figures["rows"] / max(figures["cpu"], 1e-9)
 
 
 def plot(results: Mapping[str, _Figures], file: Path) -> None:
@@ -213,7 +228,7 @@ def plot(results: Mapping[str, _Figures], file: Path) -> None:
         rates = [_rate(results[str(size)][name]) for size in sizes]
         axis.loglog(sizes, rates, ":" if "ideal" in name else "-", marker="o", markersize=4, label=name)
     axis.set_xlabel("records")
-    axis.set_ylabel("rows per second")
+    axis.set_ylabel("rows per second of processor time")
     axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(file, metadata={"Date": None})
