@@ -1,4 +1,4 @@
-"""What TFX imports and a run never uses stays out of its process. No TFX.
+"""What TFX imports and a run never uses stays out of its process. No TFX, no TensorFlow.
 
 TFX and its companions import notebooks, plots, cloud clients and statistics beside what a run needs: two
 fifths of the time that importing takes. Three ways keep that out and change none of their files:
