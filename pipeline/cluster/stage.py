@@ -26,8 +26,11 @@ def run_in_turn(nodes: Sequence[str], run: Callable[[str], int]) -> tuple[str, i
 
 
 def _forked(run: Callable[[str], int], node: str) -> int:
+    # A signal that comes between the fork and the handler waits, and is handed on.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     child = os.fork()
     if not child:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         # Tearing TensorFlow down costs seconds and frees what the kernel frees anyway.
         os._exit(run(node))
 
@@ -35,6 +38,7 @@ def _forked(run: Callable[[str], int], node: str) -> int:
         os.kill(child, signal.SIGTERM)
 
     before = signal.signal(signal.SIGTERM, hand_on)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     _, status = os.waitpid(child, 0)
     signal.signal(signal.SIGTERM, before)
     return os.waitstatus_to_exitcode(status)

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from maskline.pipeline.cluster.stage import run_in_turn
 from tests.support import PATIENCE, REPOSITORY, environment
 
@@ -42,9 +44,25 @@ sys.exit(run_in_turn(["a", "b"], run)[1])
 """
 
 
-def test_sigterm_reaches_the_node_that_works():
+# As if the process had been put aside right after the fork, which a busy machine does.
+SLOW_FORK = """
+fork = os.fork
+
+def slow_fork():
+    child = fork()
+    if child:
+        time.sleep(1)
+    return child
+
+os.fork = slow_fork
+"""
+
+
+@pytest.mark.parametrize("before", ["", SLOW_FORK], ids=["at work", "just forked"])
+def test_sigterm_reaches_the_node_that_works(before):
+    program = WAITS.replace("sys.exit", before + "\nsys.exit")
     process = subprocess.Popen(
-        [sys.executable, "-c", WAITS], stdout=subprocess.PIPE, text=True, env=environment(), cwd=REPOSITORY
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment(), cwd=REPOSITORY
     )
     assert process.stdout.readline() == "waits\n"
     process.send_signal(signal.SIGTERM)
