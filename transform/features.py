@@ -163,6 +163,7 @@ class Reason(StrEnum):
     NOT_AN_EXAMPLE = "not a tf.Example"
     SEQUENCE_EXAMPLE = "a tf.SequenceExample"
     AMBIGUOUS = "ambiguous encoding"
+    NO_GROUP = "no key for data.split_by"
     # Of rows that a model is asked about:
     NOT_TEXT = "not UTF-8 text"
     NOT_JSON = "not a JSON object"

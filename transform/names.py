@@ -99,6 +99,10 @@ EVAL: Final = "eval"  # chooses the epoch that is kept, and when a training stop
 TEST: Final = "test"  # decides the release; empty where there are too few rows, and then eval does both
 SPLITS: Final = (TRAIN, EVAL, TEST)
 
+# A feature of the ingest's rows where `data.split_by` is set: one number, the same for what belongs together.
+# `sequence` cannot name it, because of the dot.
+GROUP: Final = "maskline.group"
+
 # The parameter that every TFX pipeline has.
 RUN_ID_PARAMETER: Final = "pipeline-run-id"
 

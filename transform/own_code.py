@@ -25,6 +25,11 @@ def is_path(text: str) -> bool:
     return re.fullmatch(PATTERN, text) is not None
 
 
+def is_of_users(text: str) -> bool:
+    """Whether a text is the import path of a function that does not belong to maskline itself."""
+    return is_path(text) and re.split(r"[.:]", text)[0] != _OURS
+
+
 def look_in(folder: Path) -> None:
     """Lets modules be found in a folder too, after all other places, and in processes that are started."""
     place = str(folder.absolute())

@@ -1,7 +1,8 @@
 """Makes the sample data: arithmetic exercises as TFRecord shards. Not used in training."""
 
+import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,35 @@ _OPERATIONS: Mapping[str, Callable[[int, int], int]] = {
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
 }
+
+_EXERCISE = re.compile(r"[xy]=(-?\d+),[xy]=(-?\d+)")
+
+
+def same_exercise(row: Mapping[str, Sequence[int]]) -> tuple[str, int, int]:
+    """What exercises that ask the same in other words have in common: `data.split_by` of the sample data.
+
+    Args:
+      row: ids of `defs` and of `op`, by the vocabulary that settings have by default.
+
+    Returns:
+      the operation, and both values, the smaller one first: 24-12 and 12-24 belong together.
+
+    Raises:
+      ValueError: the row is no exercise.
+      KeyError, IndexError: it lacks a feature, or holds an id that no symbol has.
+    """
+    symbols = SequenceSpec().vocabulary
+    definitions, operation = ("".join(symbols[i] for i in row[name]) for name in ("defs", "op"))
+    return exercise_key(definitions, operation)
+
+
+def exercise_key(definitions: str, operation: str) -> tuple[str, int, int]:
+    """The same of an exercise as text, such as `x=-12,y=24` and `y+x`."""
+    found = _EXERCISE.fullmatch(definitions)
+    if not found or not operation[1:2] or operation[1] not in _OPERATIONS:
+        raise ValueError(f"{definitions}:{operation} is no exercise")
+    first, second = sorted((int(found[1]), int(found[2])))
+    return operation[1], first, second
 
 
 def exercises(count: int, *, max_value: int, rng: np.random.Generator) -> Iterator[tuple[str, ...]]:

@@ -3,7 +3,8 @@
 A comparison of two samples needs to know how far they differ by chance. Chance does not deal out single
 ids: the ids of a row stay together, and equal rows go to the same split. So each row gets a key from its
 content, and the bits of the key are coin flips that deal out the rows: `PARTS` times, in the one pass that
-makes the statistics anyway. Only counts are kept, never rows.
+makes the statistics anyway. Only counts are kept, never rows. Where the split follows a key of the user's,
+`data.split_by`, the row brings it along, and rows with the same key stay together here, too.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ import pyarrow as pa
 import scipy.sparse
 from numpy.typing import NDArray
 
+from maskline.transform.names import GROUP
 from maskline.transform.versioned import FORMAT
 
 FILE = "parts.npz"  # beside a split's statistics
@@ -53,8 +55,14 @@ class Parts:
         return {name: self._counts[name][: len(places)] for name, places in self._places.items()}
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Counts the rows of a batch; its columns are lists of integers or of text, a row each."""
-        keys = row_keys(batch)
+        """Counts the rows of a batch; its columns are lists of integers or of text, a row each.
+
+        A column `GROUP` says what belongs together, and is not counted.
+        """
+        keys = group_keys(batch)
+        if keys is None:
+            keys = row_keys(batch)
+        batch = without_group(batch)
         self.rows += len(keys)
         self._add_keys(*np.unique(keys, return_counts=True))
         dealt = in_parts(keys)
@@ -131,6 +139,23 @@ def row_keys(batch: pa.RecordBatch) -> Keys:
         own = _mix(sums[ends] - sums[ends - lengths] + lengths.astype(np.uint64))
         keys += np.where(lengths > 0, own, np.uint64(0))
     return _mix(keys)
+
+
+def group_keys(batch: pa.RecordBatch) -> Keys | None:
+    """A key for each row, the same for rows that `data.split_by` keeps together; None where it is not set.
+
+    Returns:
+      [rows] uint64, evenly spread.
+    """
+    if GROUP not in batch.schema.names:
+        return None
+    return _mix(_as_numbers(batch.column(GROUP).flatten().to_numpy(zero_copy_only=False)))
+
+
+def without_group(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch as the user's rows were."""
+    names = [name for name in batch.schema.names if name != GROUP]
+    return batch if len(names) == batch.num_columns else batch.select(names)
 
 
 def in_parts(keys: Keys) -> NDArray[np.int32]:

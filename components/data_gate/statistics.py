@@ -67,6 +67,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 batches = pipeline | f"Read[{split}]" >> source.BeamSource()
                 _ = (
                     batches
+                    | f"Rows[{split}]" >> beam.Map(resampling.without_group)
                     | f"Statistics[{split}]" >> tfdv.GenerateStatistics(options)
                     | f"Write[{split}]" >> tfdv.WriteStatisticsToBinaryFile(f"{target}/{DEFAULT_FILE_NAME}")
                 )

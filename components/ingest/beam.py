@@ -4,7 +4,6 @@ Good rows travel as they are stored, a block at a time: a Python object for each
 time. Only a row that is not surely good (`plain`) is looked at for itself.
 """
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from apache_beam.pvalue import AsIter, AsSingleton, TaggedOutput
 from tfx.dsl.io import fileio
 
 from maskline.components.ingest.framed import Framed, WriteFramed, rows_counter
+from maskline.components.ingest.groups import key_of
 from maskline.components.ingest.listing import Listing, Shard
 from maskline.components.ingest.plain import good_rows
 from maskline.components.ingest.quarantine import (
@@ -27,17 +27,18 @@ from maskline.components.ingest.quarantine import (
     NamedRow,
     QuarantinedRow,
 )
-from maskline.components.ingest.rows import read_row
+from maskline.components.ingest.rows import Row, read_row, values_of, with_key
 from maskline.components.ingest.shards import WHOLE, Block, CorruptShard, Part, framed, parts, read_blocks
 from maskline.transform.errors import InputError
-from maskline.transform.features import Reason, SequenceSpec
-from maskline.transform.names import EVAL, QUARANTINE_REPORT_FILE, SPLITS, TEST, TRAIN
+from maskline.transform.features import Reason, RowProblem, SequenceSpec
+from maskline.transform.names import QUARANTINE_REPORT_FILE, SPLITS, TEST
+from maskline.transform.splits import key_digest, split_of
 
 # As TFX's ExampleGen calls its files.
 _EXAMPLES_PREFIX = "data_tfrecord"
 _QUARANTINED, _SHARDS = "quarantined", "shards"
-_PARTS = 10_000  # of the held-out rows, that a share is counted in
 _DROPPED_NAMES = 100  # of features that are counted in one shard: each row might hold another one
+MOST_GROUPS = 10  # different keys that are counted
 
 
 class ShardPart(NamedTuple):
@@ -51,7 +52,8 @@ class PartResult(NamedTuple):
     """What was read of a part.
 
     `dropped` counts rows by name and kind of a feature that was dropped; `unknown` ids outside the vocabulary
-    by feature, and `cut` rows that were too long, both in rows that were kept.
+    by feature, and `cut` rows that were too long, both in rows that were kept; `groups` are digests of
+    different keys of rows, up to one more than `MOST_GROUPS`.
     """
 
     shard: Shard
@@ -61,6 +63,7 @@ class PartResult(NamedTuple):
     part: Part = WHOLE
     unknown: Mapping[str, int] = {}
     cut: int = 0
+    groups: frozenset[int] = frozenset()
 
 
 class ReadShard(beam.DoFn):
@@ -71,6 +74,7 @@ class ReadShard(beam.DoFn):
       spec: what a row may hold.
       train_percent: share of the rows that becomes the train split, by a hash of the row, as in TFX.
       test_share: share of the other rows that becomes the test split, by the same hash.
+      split_by: what decides the split in place of the whole row; see `groups.key_of`. Rows then carry it.
       keep_readable: of a corrupt shard, keep the rows before the damage.
 
     Input: a `ShardPart`.
@@ -89,13 +93,15 @@ class ReadShard(beam.DoFn):
         *,
         train_percent: int = 80,
         test_share: float = 0.0,
+        split_by: str = "",
         keep_readable: bool = False,
     ) -> None:
         super().__init__()
         self._folder = folder
         self._spec = spec
         self._train_percent = train_percent
-        self._test_parts = round(test_share * _PARTS)
+        self._test_share = test_share
+        self._split_by = split_by
         self._keep_readable = keep_readable
         self._rows = rows_counter()
 
@@ -111,7 +117,7 @@ class ReadShard(beam.DoFn):
         """Yields the rows, then what was read."""
         shard, part = Shard(*element[0]), Part(*element[1])
         path = os.path.join(self._folder, shard.name)
-        rows, corrupt, counted = 0, None, _Counts(Counter(), Counter(), Counter())
+        rows, corrupt, counted = 0, None, _Counts(Counter(), Counter(), Counter(), set())
         check_unchanged(path, shard)
         try:
             for block in read_blocks(path, part):
@@ -126,24 +132,29 @@ class ReadShard(beam.DoFn):
                 file=path, offset=error.offset, unread_bytes=error.unread_bytes, reason=error.reason
             )
         check_unchanged(path, shard)
-        dropped, unknown, cut = counted
-        yield TaggedOutput(
-            _SHARDS, PartResult(shard, rows, corrupt, dict(dropped), part, dict(unknown), cut.total())
-        )
+        dropped, unknown, cut, groups = counted
+        counts = dict(dropped), part, dict(unknown), cut.total(), frozenset(groups)
+        yield TaggedOutput(_SHARDS, PartResult(shard, rows, corrupt, *counts))
 
     def _dealt(self, block: Block, path: str, split: str, counted: "_Counts") -> Iterator[TaggedOutput]:
         frames: dict[str, list[bytes]] = {name: [] for name in SPLITS}
-        good = good_rows(block, self._spec)
+        # With a key, each row is looked at, and written again with it.
+        good = np.zeros(len(block.starts), bool) if self._split_by else good_rows(block, self._spec)
         for number in np.flatnonzero(good).tolist():
-            frames[split or self._split(block.data(number))].append(block.frame(number))
+            frames[split or self._split(key_digest(block.data(number)))].append(block.frame(number))
         for number in np.flatnonzero(~good).tolist():
             data = block.data(number)
             row = read_row(data, self._spec)
+            key = key_digest(data)
+            if self._split_by and not row.problem:
+                row, key = self._grouped(row, data)
+                if len(counted.groups) <= MOST_GROUPS and not row.problem:
+                    counted.groups.add(key)
             if row.problem:
                 place = block.number + number, block.offset_of(number)
                 yield TaggedOutput(_QUARANTINED, QuarantinedRow(data, *row.problem, path, *place))
             else:
-                frames[split or self._split(data)].append(framed(row.data))
+                frames[split or self._split(key)].append(framed(row.data))
             dropped = counted.dropped
             dropped.update(key for key in row.unnamed if key in dropped or len(dropped) < _DROPPED_NAMES)
             counted.unknown.update(dict(row.unknown))
@@ -152,12 +163,16 @@ class ReadShard(beam.DoFn):
             if found:
                 yield TaggedOutput(name, Framed(len(found), b"".join(found)))
 
-    def _split(self, data: bytes) -> str:
-        rest, bucket = divmod(int.from_bytes(hashlib.sha256(data).digest(), "big"), 100)
-        if bucket < self._train_percent:
-            return TRAIN
-        # Of the rows that are held out alone: whatever the share, no row that was trained on becomes a test.
-        return TEST if rest % _PARTS < self._test_parts else EVAL
+    def _grouped(self, row: Row, data: bytes) -> tuple[Row, int]:
+        """A good row with its key in it, and the key; or with the problem that it has none."""
+        key = key_of(values_of(data), self._split_by)
+        if isinstance(key, RowProblem):
+            return row._replace(problem=key), 0
+        unnamed = tuple(each for each in row.unnamed if each[0] != self._split_by)
+        return row._replace(data=with_key(row.data, key), unnamed=unnamed), key
+
+    def _split(self, hashed: int) -> str:
+        return split_of(hashed, train_percent=self._train_percent, test_share=self._test_share)
 
 
 class _Counts(NamedTuple):
@@ -166,6 +181,7 @@ class _Counts(NamedTuple):
     dropped: Counter[tuple[str, str]]
     unknown: Counter[str]
     cut: Counter[str]
+    groups: set[int]
 
 
 def check_unchanged(path: str, shard: Shard) -> None:
@@ -276,6 +292,7 @@ def _report(
         ),
         span=listing.span,
         version=listing.version,
+        groups=len(frozenset[int]().union(*(result.groups for result in results))),
     )
     report.check()
     return report

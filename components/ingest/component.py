@@ -17,8 +17,10 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from maskline.components.artifacts import QuarantineArtifact
 from maskline.components.ingest import spans
 from maskline.components.ingest.beam import Ingest, ReadShard
+from maskline.components.ingest.groups import SETTING, check_parts
 from maskline.components.ingest.listing import Listing, list_shards
 from maskline.components.ingest.quarantine import IngestReport
+from maskline.transform import own_code
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
 from maskline.transform.names import (
@@ -46,6 +48,8 @@ class IngestSettings(BaseModel):
         `train/` and `eval/`.
       test_share: share of the held-out rows that becomes the test split; the others are the eval split.
       min_test_rows: of a test split; fewer are put to the eval split.
+      split_by: what decides the split in place of the whole row; see `groups.key_of`.
+      split_source: the hash of its source where it is a function; see `own_code.source`.
       on_corrupt: whether a damaged shard ends the ingest, or the rows before the damage are used.
       success_marker: see `maskline.components.ingest.spans.find`, as `unchanged_for`.
       unchanged_for: seconds.
@@ -59,6 +63,8 @@ class IngestSettings(BaseModel):
     eval_percent: int | None = 20
     test_share: float = 0.75
     min_test_rows: int = 200
+    split_by: str = ""
+    split_source: str = ""
     on_corrupt: Literal["fail", "quarantine"] = "fail"
     success_marker: str = ""
     unchanged_for: float = 60
@@ -144,7 +150,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
         Raises:
           InputError: a shard cannot be read to its end, and `on_corrupt` is `fail`; or it was written to
-            after it was listed.
+            after it was listed; or `split_by` puts all rows into one part.
           RuntimeError: rows read and rows written do not agree, or a shard was not read.
         """
         [examples], [quarantine] = output_dict["examples"], output_dict["quarantine"]
@@ -153,11 +159,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         # TFX writes custom properties of these names, and reads the properties, which would be 0.
         for artifact in (examples, quarantine):
             artifact.span, artifact.version = listing.span, listing.version
+        _check_source(settings)
         reader = ReadShard(
             listing.folder,
             settings.sequence,
             train_percent=100 - (settings.eval_percent or 0),
             test_share=settings.test_share,
+            split_by=settings.split_by,
             keep_readable=settings.on_corrupt == "quarantine",
         )
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
@@ -167,6 +175,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             _ = pipeline | Ingest(reader, listing, folders, quarantine.uri)
         with fileio.open(f"{quarantine.uri}/{QUARANTINE_REPORT_FILE}") as file:
             report = IngestReport.model_validate_json(file.read())
+        if settings.split_by:
+            check_parts(settings.split_by, report)
         few = report.splits.get(TEST, 0) < settings.min_test_rows and settings.eval_percent is not None
         if few and TEST in report.splits:
             report = _without_test(report, folders, quarantine.uri)
@@ -176,6 +186,17 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples.set_string_custom_property(SEQUENCE_DIGEST, settings.sequence.digest)
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, to_file_format_str(example_gen_pb2.FORMAT_TFRECORDS_GZIP))
+
+
+def _check_source(settings: IngestSettings) -> None:
+    """The function that is here must be the one that the run was made for: its hash names what comes out."""
+    if own_code.is_path(settings.split_by):
+        here = own_code.source(settings.split_by, SETTING)
+        if here != settings.split_source:
+            raise InputError(
+                f"{SETTING}: the source of {settings.split_by} here is not the one that the run was made "
+                "with; build the image again, or compile the pipeline again"
+            )
 
 
 def _without_test(report: IngestReport, folders: dict[str, str], quarantine: str) -> IngestReport:

@@ -94,7 +94,7 @@ class IngestReport(Versioned, _Form):
     `shards` below `folder` are what was read. `dropped` counts the rows that held a feature which the
     settings do not name, by its name and kind; `unknown` the ids outside the vocabulary that became the
     unknown symbol, by feature, and `cut` the rows that were too long and lost ids, both in the rows of
-    `splits`.
+    `splits`. `groups` counts different keys of rows where `data.split_by` is set, up to some number.
     """
 
     rows_in: int
@@ -109,6 +109,7 @@ class IngestReport(Versioned, _Form):
     examples: tuple[NamedRow, ...] = ()
     span: int = 0
     version: int = 0
+    groups: int = 0
 
     @property
     def bad_rows(self) -> int:

@@ -10,8 +10,11 @@ from maskline.components.ingest.encoding import is_sequence_example, oddity
 from maskline.transform import fitting
 from maskline.transform.features import Reason, RowProblem, SequenceSpec, row_problem
 from maskline.transform.labels import class_ids, takes_names
+from maskline.transform.names import GROUP
 
 _KINDS = {"int64_list": "int64", "float_list": "float", "bytes_list": "bytes", None: "empty"}
+
+_KEY_BITS = 63  # that an int64 has room for
 
 
 class Row(NamedTuple):
@@ -85,6 +88,25 @@ def read_row(data: bytes, spec: SequenceSpec, names: Sequence[str] = ()) -> Row:
         del features[name]
     written = example.SerializeToString(deterministic=True)
     return Row(None, written, unnamed, tuple(unknown), bool(shorter))
+
+
+def values_of(data: bytes) -> dict[str, list[int] | list[float] | list[str]]:
+    """What a serialized tf.Example holds; bytes as text, with surrogates where they are not UTF-8."""
+    features = tf.train.Example.FromString(data).features.feature
+    return {name: _values(feature) for name, feature in features.items()}
+
+
+def with_key(data: bytes, key: int) -> bytes:
+    """A row with the digest of its key, so that what comes behind the ingest knows what belongs together."""
+    example = tf.train.Example.FromString(data)
+    example.features.feature[GROUP].int64_list.value.append(key & (1 << _KEY_BITS) - 1)
+    return example.SerializeToString(deterministic=True)
+
+
+def _values(feature: tf.train.Feature) -> list[int] | list[float] | list[str]:
+    if feature.WhichOneof("kind") == "bytes_list":
+        return [value.decode("utf-8", "surrogateescape") for value in feature.bytes_list.value]
+    return list(feature.int64_list.value) or list(feature.float_list.value)
 
 
 def _class_by_name(

@@ -18,6 +18,9 @@ def depends_on(settings: Settings, schema: str, versions: Sequence[str]) -> str:
       schema: the curated schema as text.
       versions: of the shards of each span of the window; see `inputs.Delivery`.
 
+    Raises:
+      InputError: a function that the settings name cannot be imported.
+
     Returns:
       16 hexadecimal digits.
 

@@ -1,20 +1,23 @@
 """Looks whether the settings name what the rows hold, before anything is ingested. No TensorFlow."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any, NoReturn
 
 from tfx_bsl.coders.example_coder import ExampleToNumpyDict
 
+from maskline.components.ingest.groups import Values, key_of
 from maskline.components.ingest.shards import read_shard
 from maskline.pipeline.settings.load import Loaded
+from maskline.transform import own_code
 from maskline.transform.errors import InputError
 from maskline.transform.labels import takes_names
 from maskline.transform.shown import escaped, shown
 
 _SHARDS, _ROWS = 3, 100  # at most, of each of the first shards
-_KINDS = {"int64": "int64", "float32": "float", "object": "bytes"}
+_KINDS = {int: "int64", float: "float", str: "bytes"}
 _MOST_NAMES = 20
 
 Kinds = Mapping[str, frozenset[str]]
@@ -32,13 +35,33 @@ def check(loaded: Loaded, shards: Iterable[Path]) -> None:
     Raises:
       InputError: names the setting, the features that the rows have, and the nearest name.
     """
-    rows, kinds = _kinds(shards)
+    first = list(_first_rows(shards))
+    rows, kinds = len(first), _kinds(first)
     if not rows:
         return
     spec = loaded.settings.sequence
     for index, name in enumerate(spec.features):
         _check(loaded, ("sequence", "features", index), name, kinds, rows)
     _check(loaded, ("sequence", "label"), spec.label, kinds, rows, names=takes_names(spec))
+    _check_split(loaded, first, kinds)
+
+
+def _check_split(loaded: Loaded, first: Sequence[Values], kinds: Kinds) -> None:
+    """Refuses a key of the split that none of the first rows has; a row that lacks it is set aside later."""
+    split_by = loaded.settings.data.split_by
+    if not split_by:
+        return
+    if not own_code.is_path(split_by):
+        if split_by not in kinds:
+            _refuse(
+                loaded, ("data", "split_by"), split_by, f"is in none of the first {len(first):,} rows", kinds
+            )
+        return
+    found = [key_of(values, split_by) for values in first]
+    problems = [key.text for key in found if not isinstance(key, int)]
+    if len(problems) == len(found):
+        problem = f"gives none of the first {len(first):,} rows a key: {problems[0]}"
+        _refuse(loaded, ("data", "split_by"), split_by, problem, kinds, advice="fix it, or name a feature")
 
 
 def _check(
@@ -48,19 +71,25 @@ def _check(
     found = kinds.get(name, frozenset())
     if "int64" in found or found == {"empty"} or (names and "bytes" in found):
         return
+    problem, advice = f"is in none of the first {rows:,} rows", ""
+    if found:
+        problem = f"holds {' or '.join(sorted(found))}, and int64 ids are needed"
+        advice = "write the ids of a vocabulary instead, as `maskline import` does for CSV and JSON Lines"
+        if path[-1] == "label" and "bytes" in found:
+            advice = "set task.kind=class with task.classes, or write ids"
+    _refuse(loaded, path, name, problem, kinds, advice)
+
+
+def _refuse(
+    loaded: Loaded, path: tuple[str | int, ...], name: str, problem: str, kinds: Kinds, advice: str = ""
+) -> NoReturn:
     node = loaded.values.get(path) or loaded.values.get(path[:2])
     origin = node.source if node else "the defaults"
     have = ", ".join(
         f"{escaped(key)} ({' or '.join(sorted(kinds[key]))})" for key in list(kinds)[:_MOST_NAMES]
     )
     have += f" and {len(kinds) - _MOST_NAMES} more" if len(kinds) > _MOST_NAMES else ""
-    if found:
-        problem = f"holds {' or '.join(sorted(found))}, and int64 ids are needed"
-        advice = "write the ids of a vocabulary instead, as `maskline import` does for CSV and JSON Lines"
-        if path[-1] == "label" and "bytes" in found:
-            advice = "set task.kind=class with task.classes, or write ids"
-    else:
-        problem = f"is in none of the first {rows:,} rows"
+    if not advice:
         close = difflib.get_close_matches(name, list(kinds), n=1)
         advice = f"did you mean {escaped(close[0])}?" if close else "describe your data under `sequence`"
     where = ".".join(map(str, path[:2]))
@@ -69,10 +98,18 @@ def _check(
     )
 
 
-def _kinds(shards: Iterable[Path]) -> tuple[int, Kinds]:
-    """How many rows were looked at, and feature → the kinds of values that they hold."""
-    rows = 0
+def _kinds(first: Iterable[Values]) -> Kinds:
+    """Feature → the kinds of values that rows hold."""
     kinds: dict[str, set[str]] = {}
+    for values in first:
+        for name, value in values.items():
+            kind = _KINDS[type(value[0])] if len(value) else "empty"
+            kinds.setdefault(name, set()).add(kind)
+    return {name: frozenset(found - {"empty"} or found) for name, found in sorted(kinds.items())}
+
+
+def _first_rows(shards: Iterable[Path]) -> Iterator[Values]:
+    """What the first rows hold."""
     for shard in islice(shards, _SHARDS):
         try:
             for record in islice(read_shard(str(shard)), _ROWS):
@@ -80,10 +117,16 @@ def _kinds(shards: Iterable[Path]) -> tuple[int, Kinds]:
                     values = ExampleToNumpyDict(record.data)
                 except RuntimeError:  # the ingest sets such a row aside, with its reason
                     continue
-                rows += 1
-                for name, value in values.items():
-                    kind = "empty" if value is None or not len(value) else _KINDS[str(value.dtype)]
-                    kinds.setdefault(name, set()).add(kind)
+                yield {name: _listed(value) for name, value in values.items()}
         except InputError:  # the ingest reports a damaged shard
             continue
-    return rows, {name: frozenset(found - {"empty"} or found) for name, found in sorted(kinds.items())}
+
+
+def _listed(value: Any) -> list[int] | list[float] | list[str]:
+    """As `rows.values_of` has a feature."""
+    values = [] if value is None else value.tolist()
+    return (
+        [v.decode("utf-8", "surrogateescape") for v in values]
+        if values and isinstance(values[0], bytes)
+        else values
+    )

@@ -23,7 +23,7 @@ _DEFAULTS = Origin("default", "the defaults")
 # Lists that may stand in a file of their own, and what says why an entry of it is not allowed.
 _LISTS = {("sequence", "vocabulary"): symbol_problem, ("task", "classes"): class_problem}
 # Settings that name functions of the user's own.
-_FUNCTIONS = (("model", "build"),)
+_FUNCTIONS = (("model", "build"), ("data", "split_by"))
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def validated(base: Given, options: Given, file: Path | None) -> Loaded:
         values = merge(tree(preset, Origin("preset", name)), values)
     values = _with_lists(values)
     for path in _FUNCTIONS:
-        if (node := values.get(path)) and node.value:
+        if (node := values.get(path)) and own_code.is_of_users(str(node.value)):
             own_code.look_in(node.source.folder)
     try:
         settings = Settings.model_validate_json(json.dumps(values.plain()), strict=True)

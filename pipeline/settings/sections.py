@@ -25,6 +25,7 @@ from maskline.trainer.settings import (
     check_queries,
     check_size,
 )
+from maskline.transform import own_code
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec, tagged_problem
 from maskline.transform.sequence_settings import SequenceSettings
@@ -81,6 +82,11 @@ class DataSettings(Section):
     min_test_rows: int = setting(
         200, "with fewer rows in `test`, all held-out rows do both", unit="rows", ge=1, le=10**12
     )
+    split_by: str = setting(
+        "",
+        "what decides the split, so that rows with the same value stay together: a feature, such as a user "
+        "or a document, or a function of the row, `package.module:function`; if empty, the whole row",
+    )
     on_corrupt: Literal["fail", "quarantine"] = setting(
         "fail", "whether a truncated or damaged shard ends the run, or the rows before the damage are used"
     )
@@ -91,6 +97,14 @@ class DataSettings(Section):
             raise refusal("path", f"{escaped(str(self.path))}: {problem}")
         if problem := listing.pattern_problem(self.pattern):
             raise refusal("pattern", problem)
+        if ":" in self.split_by and not own_code.is_path(self.split_by):
+            raise refusal(
+                "split_by", f"{shown(self.split_by)} is neither a feature nor `package.module:function`"
+            )
+        if self.split_by and self.presplit:
+            raise refusal(
+                "split_by", "data.presplit is true, so the splits are made already; set one of them"
+            )
         if "/" in self.success_marker or self.success_marker in (".", ".."):
             raise refusal("success_marker", f"{shown(self.success_marker)} is not a file's name; give a name")
         if not spans.is_pattern(self.path):
@@ -180,7 +194,18 @@ class Settings(Section):
     @property
     def functions(self) -> dict[str, str]:
         """The functions of the user's own, as `package.module:function`, by the setting that names them."""
-        return {"model.build": self.model.build} if self.model.build else {}
+        named = {"model.build": self.model.build, "data.split_by": self.data.split_by}
+        return {setting: path for setting, path in named.items() if own_code.is_of_users(path)}
+
+    @property
+    def split_source(self) -> str:
+        """A hash of the source of the function that decides the split; empty without one of the user's own.
+
+        Raises:
+          InputError: it cannot be found.
+        """
+        path = self.functions.get("data.split_by")
+        return own_code.source(path, "data.split_by") if path else ""
 
     @property
     def slices(self) -> tuple[SliceSpec, ...]:

@@ -41,6 +41,8 @@ def ingest(
             eval_percent=None if settings.data.presplit else settings.data.eval_percent,
             test_share=settings.data.test_share,
             min_test_rows=settings.data.min_test_rows,
+            split_by=settings.data.split_by,
+            split_source=settings.split_source,
             on_corrupt=settings.data.on_corrupt,
             fingerprint=code,
             **settings.data.complete,

@@ -92,7 +92,10 @@ def _provenance(settings: Settings, source: SourceCode) -> Provenance:
     (`AcceptedStrategy`). The gate's verdict says what it asked of the rows.
     """
     sections = {"model", "training", "evaluation", "release_gate", "model_checks"}
-    part = {"pattern", "presplit", "eval_percent", "test_share", "min_test_rows", "on_corrupt", "window"}
+    part = {
+        "pattern", "presplit", "eval_percent", "test_share", "min_test_rows", "split_by", "on_corrupt",
+        "window",
+    }  # fmt: skip
     path = settings.data.path
     return Provenance(
         settings=settings.model_dump(mode="json", include={**dict.fromkeys(sections, True), "data": part})

@@ -7,14 +7,19 @@ import pty
 import shlex
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pytest
 from keras.losses import SparseCategoricalCrossentropy
 
+from maskline.components.ingest.rows import values_of
+from maskline.components.ingest.shards import read_shard
 from maskline.trainer.dataset import read_rows
 from maskline.trainer.loading import load_model
 from maskline.transform.features import SequenceSpec
+from maskline.transform.names import GROUP, SPLITS
+from maskline.transform.samples import same_exercise
 from tests.alone import ask_alone
 from tests.docs.outputs import assert_documented, blocks
 from tests.support import (
@@ -28,6 +33,7 @@ from tests.support import (
     show,
     states,
     versions,
+    write_shard,
 )
 
 pytestmark = pytest.mark.slow
@@ -126,6 +132,37 @@ def test_on_a_terminal_progress_is_live(shards, tmp_path):
     assert "Trainer …" not in text  # live, so no plain lines
     assert "\x1b[" in text
     assert "WARNING" not in text
+
+
+def test_no_exercise_is_in_two_parts_whatever_its_words(finished):
+    keys = {}
+    for split in SPLITS:
+        [folder] = finished.root.glob(f"artifacts/ExampleGen/examples/*/Split-{split}")
+        rows = [values_of(row.data) for file in folder.iterdir() for row in read_shard(str(file))]
+        keys[split] = [same_exercise(row) for row in rows]
+        assert len({row[GROUP][0] for row in rows}) == len(set(keys[split]))
+    assert sum(map(len, keys.values())) == 2000
+    assert sum(len(set(found)) for found in keys.values()) == len(set(chain(*keys.values())))
+    assert all(keys.values())
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        ("no_such:key", "there is no module 'no_such'"),
+        ("constant", "leaves all 40 rows in train: all have the same value"),
+    ],
+)
+def test_key_of_the_split_that_cannot_be_used_is_one_line_before_anything_is_trained(tmp_path, key, problem):
+    write_shard(tmp_path / "data/a.tfrecords", [GOOD | {"constant": [4]}] * 40)
+    options = ("--data", tmp_path / "data", "--root", tmp_path / "root")
+    refused = maskline("run", *options, "--set", f"data.split_by={key}")
+    assert refused.returncode == 2, refused.stderr
+    [line] = [line for line in refused.stderr.splitlines() if line.startswith("maskline: ")]
+    assert "data.split_by" in line
+    assert problem in line
+    assert "Traceback" not in refused.stderr + refused.stdout
+    assert not versions(tmp_path / "root")
 
 
 def test_second_run_has_nothing_to_do(finished):

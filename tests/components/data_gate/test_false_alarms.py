@@ -7,7 +7,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from maskline.components.data_gate.resampling import KEYS, PARTS, Parts, in_parts, row_keys, shared_rows
+from maskline.components.data_gate.divergence import IdSample, chance, jensen_shannon
+from maskline.components.data_gate.resampling import (
+    KEYS,
+    PARTS,
+    Parts,
+    in_parts,
+    row_keys,
+    shared_rows,
+    without_group,
+)
+from maskline.transform.names import GROUP
 from tests.bench.false_alarms import REPEATS, SHAPES, draw, false_alarms
 
 NONE = {"drift": 0, "skew": 0}
@@ -92,3 +102,35 @@ def test_share_of_shared_rows_is_exact_or_estimated_from_a_sample(distinct, with
         parts.add(pa.RecordBatch.from_arrays([lists], ["f"]))
     assert shared_rows(ours, theirs) == pytest.approx(0.75, abs=within)
     assert shared_rows(theirs, ours) == 1
+
+
+def of_users(count, rows_each, generator):
+    """Rows of users, each of whom stays on a few pages: a batch with the group of each row."""
+    group = np.repeat(generator.integers(0, 2**62, count), rows_each)
+    pages = np.repeat(generator.integers(0, 20, (count, 2)), rows_each, axis=0)
+    ids = np.take_along_axis(pages, generator.integers(0, 2, (len(group), 12)), axis=1)
+    lists = {"f": ids, GROUP: group[:, None]}
+    return pa.RecordBatch.from_arrays([pa.array(v.tolist(), pa.list_(pa.int64())) for v in lists.values()],
+                                      names=list(lists))  # fmt: skip
+
+
+@pytest.mark.parametrize("by_group", [True, False])
+def test_chance_is_dealt_out_by_the_key_that_decided_the_split(by_group):
+    """By the key nothing alarms; were rows dealt out alone, as many alarms as would have come are seen."""
+    generator, alarms = np.random.default_rng(0), 0
+    for _ in range(12):
+        samples = []
+        for count in (60, 30):
+            batch, parts = of_users(count, 20, generator), Parts()
+            parts.add(batch if by_group else without_group(batch))
+            counts = {
+                v: int(n)
+                for v, n in zip(*np.unique(batch.column("f").flatten(), return_counts=True), strict=True)
+            }
+            counts = {str(v): n for v, n in counts.items()}
+            dealt = dict(zip(parts.values["f"], parts.counts["f"], strict=True))
+            assert set(parts.counts) == {"f"}
+            samples.append(IdSample(counts, dealt))
+        ours, theirs = ([s.counts.get(str(v), 0) for v in range(20)] for s in samples)
+        alarms += int(jensen_shannon(np.array(ours), np.array(theirs)) > chance(*samples))
+    assert alarms == 0 if by_group else alarms > 6

@@ -10,7 +10,7 @@ from tests.support import GOOD, _field, example, tfrecord, write_shard
 SEQUENCE = "sequence:\n  features: [text]\n  label: {label}\n  vocabulary: [' ', ':', a, b]\n"
 
 
-def with_text(name, text, **features):
+def with_text(name, text, /, **features):
     """A tf.Example with a bytes feature beside int64 lists."""
     entry = _field(1, name.encode()) + _field(2, _field(1, _field(1, text)))
     return example(**features) + _field(1, _field(1, entry))
@@ -103,3 +103,28 @@ def test_many_features_and_odd_names_stay_one_line(given, shard):
     ) as refused:
         fit.check(given(), [shard(record)])
     assert str(refused.value).isprintable()
+
+
+def test_key_of_the_split_that_no_row_has_is_told_with_what_they_have(tmp_path, given, shard):
+    rows = shard(*(with_text("user", b"a", text=[2], intent=[3]) for _ in range(3)))
+    fit.check(given("intent", "data.split_by=user"), [rows])
+    with pytest.raises(InputError) as refused:
+        fit.check(given("intent", "data.split_by=usr"), [rows])
+    assert str(refused.value) == (
+        "--set: data.split_by: 'usr' is in none of the first 3 rows; "
+        "rows have: intent (int64), text (int64), user (bytes); did you mean user?"
+    )
+
+
+def test_function_that_fails_for_every_row_is_told_and_one_that_fails_for_some_is_not(tmp_path, given, shard):
+    (tmp_path / "split_of_fit.py").write_text("def key(row):\n    return row['user'][0]\n")
+    loaded = given("intent", "data.split_by=split_of_fit:key")
+    lacking = example(text=[2], intent=[3])
+    with pytest.raises(InputError) as refused:
+        fit.check(loaded, [shard(lacking, lacking)])
+    assert str(refused.value) == (
+        "--set: data.split_by: 'split_of_fit:key' gives none of the first 2 rows a key: split_of_fit:key "
+        "failed (KeyError: 'user'); data.split_by needs its answer; rows have: intent (int64), text (int64); "
+        "fix it, or name a feature"
+    )
+    fit.check(loaded, [shard(lacking, with_text("user", b"a", text=[2], intent=[3]), name="b.tfrecord")])

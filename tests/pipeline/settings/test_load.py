@@ -17,7 +17,7 @@ CLASSES = ("task.kind=class", "task.classes=[a, b]")
 
 
 def test_file_in_the_repository_holds_the_defaults():
-    fields = {"exclude": {"root": True, "data": {"path": True, "schema_file": True}}}
+    fields = {"exclude": {"root": True, "data": {"path": True, "schema_file": True, "split_by": True}}}
     assert load(REPOSITORY / "maskline.yaml").model_dump(**fields) == Settings().model_dump(**fields)
 
 
@@ -49,6 +49,14 @@ def test_preset_sets_what_is_not_given(elsewhere):
             "--set: model.preset: 'best' is not allowed; it must be default, reference or length-free",
         ),
         (["model.kernel=4"], "--set: model.kernel: 4 is even; an odd kernel sees as far ahead as back"),
+        (
+            ["data.split_by=a:b:c"],
+            "--set: data.split_by: 'a:b:c' is neither a feature nor `package.module:function`",
+        ),
+        (
+            ["data.split_by=user", "data.presplit=true"],
+            "--set: data.split_by: data.presplit is true, so the splits are made already; set one of them",
+        ),
         (
             ["model.preset=length-free", "model.queries=0"],
             "--set: model.queries: 0 flattens the row, which needs rows of one length",
