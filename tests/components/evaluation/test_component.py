@@ -63,6 +63,33 @@ def test_eval_rows_of_all_ingests_are_pooled(finished: Finished, tmp_path):
     )
 
 
+def test_tfma_loads_and_shows_every_figure(finished: Finished):
+    """What TFMA's own loader and viewer give for each model and slice, although our evaluator wrote it."""
+    import tfx.components  # noqa: F401, before TFMA
+
+    # isort: split
+    import tensorflow_model_analysis as tfma
+    from tensorflow_model_analysis.view import util
+
+    from maskline.components.evaluation.report import CANDIDATE, OVERALL, read_evaluation
+
+    [folder] = (finished.root / "artifacts/Evaluator/evaluation").iterdir()
+    report = read_evaluation(folder)
+    for model in (CANDIDATE, "majority", "linear"):
+        loaded = tfma.load_eval_result(str(folder), model_name=model)
+        found = {
+            "=".join(key[0]) if key else OVERALL: {
+                name: value["doubleValue"] for name, value in figures[""][""].items()
+            }
+            for key, figures in loaded.slicing_metrics
+        }
+        assert found == {part.name: part.metrics[model] for part in report.slices}
+        shown = util.get_slicing_metrics(loaded.slicing_metrics, slicing_column="length")
+        assert {row["slice"] for row in shown} == {
+            name.replace("=", ":") for name in found if name.startswith("length")
+        }
+
+
 def _for_classes(model, target):
     """A copy of a model that says it is for classes."""
     shutil.copytree(model, target)
