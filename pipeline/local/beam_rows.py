@@ -19,8 +19,8 @@ from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
 )
 
 _EACH = 0.5  # seconds between two looks
-# Rows that our own steps have read, and those that TFX's statistics have.
-_COUNTERS = re.compile(r"maskline/rows|tfx\.StatisticsGen\.io/.*num_raw_records")
+# Rows that our steps have read; see `rows_counter`.
+_COUNTERS = re.compile(r"maskline/rows")
 
 
 class BeamRows:
