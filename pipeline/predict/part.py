@@ -124,12 +124,13 @@ def answer(source: Source, request: Request, signature: Signature) -> AnsweredPa
 
 def signature_for(kind: FileKind, request: Request) -> Signature:
     """The model's signature for a kind of file, loaded once in a process."""
-    return _loaded(request.model, EXAMPLES if kind is FileKind.EXAMPLES else TEXT, request.logits)
+    name = EXAMPLES if kind is FileKind.EXAMPLES else TEXT
+    return _loaded(request.model, name, request.logits, request.spec.task.abstain_below)
 
 
 @lru_cache(2)
-def _loaded(model: Path, name: str, logits: bool) -> Signature:
-    return Signature(model, name, logits=logits)
+def _loaded(model: Path, name: str, logits: bool, abstain_below: float) -> Signature:
+    return Signature(model, name, logits=logits, abstain_below=abstain_below)
 
 
 def _hidden(place: Path) -> Path:

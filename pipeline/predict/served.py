@@ -96,12 +96,14 @@ class Signature:
       folder: of the SavedModel.
       name: `EXAMPLES` or `TEXT`.
       logits: whether they are asked for as well.
+      abstain_below: an answer that is less probable is not given: its symbol is empty.
 
     Raises:
       InputError: the model has no such signature, or cannot be loaded.
     """
 
-    def __init__(self, folder: Path, name: str, *, logits: bool = False) -> None:
+    def __init__(self, folder: Path, name: str, *, logits: bool = False, abstain_below: float = 0.0) -> None:
+        self._abstain_below = np.float32(abstain_below)
         try:
             self._session = Session(str(folder))
         except (LibraryError, Refused) as error:
@@ -132,7 +134,11 @@ class Signature:
         except Refused as error:
             raise Refused(_in_a_line(error)) from None
         flat = logits[0].reshape(len(symbols), -1) if logits else None
-        return Answers([symbol.decode() for symbol in symbols], probabilities, flat)
+        texts = [
+            symbol.decode() if probability >= self._abstain_below else ""
+            for symbol, probability in zip(symbols, probabilities, strict=True)
+        ]
+        return Answers(texts, probabilities, flat)
 
 
 def _in_a_line(error: Exception) -> str:

@@ -20,7 +20,7 @@ def answer_texts(serving: Path, texts: Sequence[str], number: int | None = None)
       number: of the version to ask; None for the live one.
 
     Returns:
-      symbol and probability for each.
+      symbol and probability for each; the symbol is empty where the model is not sure enough.
 
     Raises:
       InputError: no model was released yet, the version is damaged or gone, or a text is not of the
@@ -33,7 +33,7 @@ def answer_texts(serving: Path, texts: Sequence[str], number: int | None = None)
         tokenize(text, spec)
     with quiet_tensorflow():
         with naming_damage(serving, version):
-            signature = Signature(version.path, TEXT)
+            signature = Signature(version.path, TEXT, abstain_below=spec.task.abstain_below)
         try:
             answers = signature.ask([text.encode() for text in texts])
         except Refused as error:

@@ -37,7 +37,7 @@ def answer_lines(serving: Path, number: int | None = None, descriptor: int = 0) 
     spec = language_of(version)
     check = TextCheck(spec)
     with quiet_tensorflow():
-        signature = Signature(version.path, TEXT)
+        signature = Signature(version.path, TEXT, abstain_below=spec.task.abstain_below)
     bad = 0
     for first, lines in _lines(descriptor, rows_at_once(spec)):
         with quiet_tensorflow():

@@ -62,6 +62,17 @@ def test_the_c_library_answers_as_tensorflow_does(finished):
     np.testing.assert_allclose(answers.logits, expected["logits"].numpy(), rtol=1e-4, atol=1e-5)
 
 
+def test_an_answer_that_is_not_sure_enough_is_not_given(finished):
+    texts = [text.encode() for text in TEXTS]
+    every = Signature(finished.served, TEXT).ask(texts)
+    limit = float(sorted(every.probabilities)[len(texts) // 2])
+    some = Signature(finished.served, TEXT, abstain_below=limit).ask(texts)
+    np.testing.assert_array_equal(some.probabilities, every.probabilities)
+    sure = every.probabilities >= np.float32(limit)
+    assert 0 < sure.sum() < len(texts)
+    assert some.symbols == [s if is_sure else "" for s, is_sure in zip(every.symbols, sure, strict=True)]
+
+
 def test_memory_does_not_grow_with_the_batches(finished):
     """Strings and tensors are given back: a few megabytes would be left of each thousand batches."""
     signature = Signature(finished.served, TEXT, logits=True)
