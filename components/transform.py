@@ -18,19 +18,20 @@ from tfx.components.transform.component import Transform as TfxTransform
 from tfx.dsl.components.base import executor_spec
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import io_utils
+from tfx.utils import io_utils, json_utils
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
 from maskline.components.ingest.framed import Framed, WriteFramed, rows_counter
 from maskline.components.ingest.shards import framed, read_blocks
+from maskline.transform.features import SequenceSpec
 
 _EXAMPLES = standard_component_specs.EXAMPLES_KEY
 _TRANSFORMED = standard_component_specs.TRANSFORMED_EXAMPLES_KEY
 
 
 class Executor(executor.Executor):
-    """Makes the graph as TFX does, but without reading rows; then applies it."""
+    """Makes the graph as TFX does, but without reading rows where it computes nothing; then applies it."""
 
     def Do(
         self,
@@ -44,7 +45,13 @@ class Executor(executor.Executor):
         splits = artifact_utils.decode_split_names(examples[0].split_names)
         executor_utils.SetSplitNames(splits, transformed)
         graph = artifact_utils.get_single_uri(output_dict[standard_component_specs.TRANSFORM_GRAPH_KEY])
-        self._make_graph(input_dict, exec_properties, graph)
+        config = json_utils.loads(exec_properties.get(standard_component_specs.CUSTOM_CONFIG_KEY) or "{}")
+        if "sequence" in config and SequenceSpec.model_validate(config["sequence"]).is_computed:
+            # The vocabulary is computed from the train rows.
+            graph_only = {key: value for key, value in output_dict.items() if key != _TRANSFORMED}
+            super().Do(input_dict, graph_only, exec_properties)
+        else:
+            self._make_graph(input_dict, exec_properties, graph)
         folders = [uri for split in splits for uri in artifact_utils.get_split_uris(examples, split)]
         with self._make_beam_pipeline() as pipeline:
             for number, (folder, prefix) in enumerate(

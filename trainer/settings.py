@@ -221,7 +221,7 @@ def check_size(model: ModelSettings, spec: SequenceSpec) -> None:
     """Refuses a model whose embedding and dense layers alone have too many weights to train."""
     if model.build:
         return  # its size is known once it is built
-    rows = spec.size + (spec.length if model.any_length else 0)
+    rows = spec.size_at_most + (spec.length if model.any_length else 0)
     sizes = (first_units(spec, model), *model.hidden, len(spec.answers))
     weights = rows * model.width + sum(a * b for a, b in pairwise(sizes))
     if weights > MAX_WEIGHTS:

@@ -7,6 +7,7 @@ import tensorflow_transform as tft
 from maskline.trainer.archive import OrderedArchive
 from maskline.transform import fitting_graph, sequences, status
 from maskline.transform.features import ROW, Reason, SequenceSpec
+from maskline.transform.text_graph import TextReader
 
 _TOP = 3  # of the answers that are named, if there are as many
 _LEEWAY = 8  # times the longest row: room for spaces between symbols, and for what other checks refuse
@@ -29,6 +30,7 @@ class ServedModel:
         self._transform = tf.saved_model.load(transform.transform_savedmodel_dir)
         self._answers = tf.constant(spec.answers)
         symbol = max(len(symbol.encode()) for symbol in spec.vocabulary)
+        self._reader = TextReader(spec) if spec.text.reads_text else None
         self._longest_text = _LEEWAY * spec.length * (symbol + 1)
         if spec.unknown or spec.too_long != "refuse":  # symbols, or rows, of any length
             self._longest_text = max(1 << 20, self._longest_text)
@@ -49,7 +51,8 @@ class ServedModel:
         the optimizer's variables.
         """
         archive = OrderedArchive()
-        for resource in (self._model, self._transform, self._ids):
+        tables = self._reader.resources if self._reader else []
+        for resource in (self._model, self._transform, self._ids, *tables):
             archive.track(resource)
         examples = [tf.TensorSpec([None], tf.string, name="examples")]
         text = [tf.TensorSpec([None], tf.string, name="text")]
@@ -93,7 +96,8 @@ class ServedModel:
         Raises:
           InvalidArgumentError: also where a symbol is not in the vocabulary.
         """
-        segments = sequences.split_text(sequences.bounded(text, self._longest_text, "a text"), self._spec)
+        text = sequences.bounded(text, self._longest_text, "a text")
+        segments = sequences.split_text(text, self._spec, self._reader)
         return self._answer({name: self._tokenize(s, name) for name, s in segments.items()})
 
     def answer_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -113,7 +117,8 @@ class ServedModel:
           InvalidArgumentError: a value is not a tf.Example, holds something other than ids, or far more
             bytes than a row could. TensorFlow's parser reads a batch as a whole.
         """
-        found, segments = status.of_segments(self._parse(examples, self._spec.features), self._spec)
+        parsed = self._parse(examples, self._spec.features, refuse=False)
+        found, segments = status.of_segments(parsed, self._spec)
         return self._by_row(found, self._answer(segments))
 
     def answer_text(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -122,7 +127,9 @@ class ServedModel:
         Args:
           text: [batch] string.
         """
-        found, good = status.of_texts(text, self._spec, self._ids.lookup, limit=self._longest_text)
+        found, good = status.of_texts(
+            text, self._spec, self._ids.lookup, limit=self._longest_text, reader=self._reader
+        )
         return self._by_row(found, self.serve_text(good))
 
     def _by_row(self, found: tf.Tensor, answer: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -153,7 +160,7 @@ class ServedModel:
           `x` [batch, length] int64 and `y` [batch] int64.
         """
         names = (*self._spec.features, self._spec.label)
-        return dict(self._transform.transform_fn(self._parse(examples, names)))
+        return dict(self._transformed(self._parse(examples, names)))
 
     def _cut(self, ids: tf.Tensor) -> tf.Tensor:
         """Removes columns that are padding in every row, if the model takes rows of any length."""
@@ -162,9 +169,29 @@ class ServedModel:
         real = tf.reduce_sum(tf.cast(tf.not_equal(ids, self._spec.pad_id), tf.int32), axis=1)
         return ids[:, : tf.maximum(1, tf.reduce_max(real))]
 
-    def _parse(self, examples: tf.Tensor, names: tuple[str, ...]) -> dict[str, tf.SparseTensor]:
+    def _parse(
+        self, examples: tf.Tensor, names: tuple[str, ...], *, refuse: bool = True
+    ) -> dict[str, tf.SparseTensor]:
+        """Ids of features and label; `refuse` unknown symbols of texts, or give negative ids for them."""
         examples = sequences.bounded(examples, self._longest_example, "an example")
-        return tf.io.parse_example(examples, {name: tf.io.VarLenFeature(tf.int64) for name in names})
+        texts = set(self._spec.features if self._reader else ())
+        kinds = {name: tf.string if name in texts else tf.int64 for name in names}
+        found = tf.io.parse_example(examples, {n: tf.io.VarLenFeature(kind) for n, kind in kinds.items()})
+        for name in texts:
+            assert self._reader
+            symbols = self._reader.of_lists(found[name])
+            ids = symbols.with_values(self._ids.lookup(symbols.values))
+            found[name] = self._tokenize(symbols, name) if refuse else ids
+        return found
+
+    def _transformed(self, ids: dict[str, tf.SparseTensor]) -> dict[str, tf.Tensor]:
+        """What Transform's graph makes of ids; where features hold text, of the symbols of these ids."""
+        if self._reader:
+            vocabulary = tf.constant(self._spec.vocabulary)
+            for name in self._spec.features:
+                known = fitting_graph.known(ids[name].values, self._spec)
+                ids = {**ids, name: ids[name].with_values(tf.gather(vocabulary, known))}
+        return self._transform.transform_fn(ids)
 
     def _tokenize(self, symbols: tf.SparseTensor, name: str) -> tf.SparseTensor:
         ids = fitting_graph.known(self._ids.lookup(symbols.values), self._spec)
@@ -180,7 +207,7 @@ class ServedModel:
         # Transform's graph needs every feature of the schema: an id that is allowed stands in for the label.
         rows = raw[self._spec.features[0]].dense_shape[0]
         raw = raw | {self._spec.label: self._stand_in(raw, rows)}
-        ids = self._transform.transform_fn(raw)[ROW]
+        ids = self._transformed(raw)[ROW]
         logits = self._model(self._cut(ids), training=False)
         if self._spec.task.kind == "each":
             missing = self._spec.length - tf.shape(logits)[1]

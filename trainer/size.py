@@ -18,7 +18,7 @@ def parameters(spec: SequenceSpec, settings: TrainerSettings) -> int:
     if settings.model.build:
         return 0
     model, width = settings.model, settings.model.width
-    count = width * (spec.size + (spec.length if model.any_length else 0))
+    count = width * (spec.size_at_most + (spec.length if model.any_length else 0))
     if model.kernel:
         count += model.kernel * width**2 + width
     count += 2 * width if model.normalize else 0

@@ -18,6 +18,7 @@ from maskline.trainer.golden import write_golden_rows
 from maskline.trainer.recipe import TrainingRecipe
 from maskline.trainer.signatures import ServedModel
 from maskline.trainer.warm_start import Predecessor
+from maskline.transform.computed import resolved
 from maskline.transform.names import (
     ANSWERS_FILE,
     ATTENTION_FILE,
@@ -46,7 +47,8 @@ def run_fn(fn_args: FnArgs) -> None:
     """
     recipe = TrainingRecipe.model_validate_json(fn_args.custom_config[RECIPE])
     places, checkpoints = fn_args.custom_config[PLACES], fn_args.custom_config[CHECKPOINTS]
-    spec, settings = recipe.sequence, recipe.settings
+    transform = tft.TFTransformOutput(fn_args.transform_output)
+    spec, settings = resolved(recipe.sequence, transform), recipe.settings
     # For operations this small, handing work to other threads costs more than it gains.
     tf.config.threading.set_intra_op_parallelism_threads(settings.training.threads)
     base = fn_args.base_model
@@ -70,7 +72,7 @@ def run_fn(fn_args: FnArgs) -> None:
         )  # fmt: skip
         answers = note_answers(model, splits, spec)
         attention = note_attention(model, held_out, spec)
-    served = ServedModel(model, tft.TFTransformOutput(fn_args.transform_output), spec)
+    served = ServedModel(model, transform, spec)
     write_golden_rows(model, served, places["raw_held_out"], f"{places['golden_rows']}/{GOLDEN_ROWS_FILE}")
     export(model, served, spec, fn_args.serving_model_dir, identity=identity)
     # They are part of the model, so that an earlier version can be checked before it goes live again.

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
+from itertools import chain
 from typing import Any, NamedTuple, Self
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
@@ -14,13 +15,15 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from maskline.transform import symbols
 from maskline.transform.errors import InputError
 from maskline.transform.sequence_settings import SequenceSettings
+from maskline.transform.settings import Section
 from maskline.transform.shown import shown
 from maskline.transform.task import TaskSpec
+from maskline.transform.text import TextSettings
 
 # The names of the transformed features: the padded row of ids, and what is to be predicted.
 ROW = "x"
 TARGET = "y"
-_LATER = ("unknown", "too_long")  # settings of `sequence` that came after the first models
+_LATER = ("unknown", "too_long", "text")  # settings of `sequence` that came after the first models
 
 
 class SequenceSpec(SequenceSettings):
@@ -38,7 +41,7 @@ class SequenceSpec(SequenceSettings):
         if self.task == TaskSpec():
             values.pop("task", None)
         for name in _LATER:
-            if values.get(name) == SequenceSettings.model_fields[name].default:
+            if name in values and getattr(self, name) == SequenceSettings.model_fields[name].default:
                 del values[name]
         return values
 
@@ -49,13 +52,46 @@ class SequenceSpec(SequenceSettings):
         It is not validated, so that models of earlier releases, which had other rules for names, can be used.
         """
         lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-        task = {"task": TaskSpec.model_validate(values["task"])} if "task" in values else {}
-        return cls.model_construct(**{**values, **lists, **task})  # type: ignore[return-value]
+        sections: dict[str, type[Section]] = {"task": TaskSpec, "text": TextSettings}
+        read = {name: kind.model_validate(values[name]) for name, kind in sections.items() if name in values}
+        return cls.model_construct(**{**values, **lists, **read})  # type: ignore[return-value]
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether Transform computes the vocabulary; `vocabulary` may have no more than special symbols."""
+        return self.text.size > 0
+
+    def resolved(self, computed: Iterable[str]) -> Self:
+        """With the vocabulary that Transform computed, behind the special symbols."""
+        if not self.is_computed:
+            return self
+        return self._with_vocabulary((*self.special, *computed))
+
+    @property
+    def special(self) -> tuple[str, str, str]:
+        """The symbols that a computed vocabulary begins with."""
+        return self.padding, self.separator, self.unknown
+
+    def _with_vocabulary(self, vocabulary: tuple[str, ...]) -> Self:
+        # Not `model_copy`, which keeps what was cached of the other vocabulary.
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self).model_construct(**{**values, "vocabulary": vocabulary})  # type: ignore[return-value]
+
+    @property
+    def as_set(self) -> Self:
+        """As the settings have it, without a computed vocabulary: what rows mean before Transform."""
+        return self._with_vocabulary(self.special) if self.is_computed else self
+
+    @property
+    def size_at_most(self) -> int:
+        """Number of symbols, at most; a vocabulary that is not computed yet may be as large as is set."""
+        unknown_yet = self.is_computed and self.size == len(self.special)
+        return self.size + self.text.size if unknown_yet else self.size
 
     @cached_property
     def digest(self) -> str:
         """A hash; with the same digest, every id has the same meaning."""
-        return hashlib.sha256(self.undecided.model_dump_json().encode()).hexdigest()[:16]
+        return hashlib.sha256(self.undecided.as_set.model_dump_json().encode()).hexdigest()[:16]
 
     @cached_property
     def undecided(self) -> Self:
@@ -88,8 +124,15 @@ class SequenceSpec(SequenceSettings):
 
     def named(self, feature: str, value: int) -> str | None:
         """The symbol, or for the label the answer, that an id stands for; None outside of them."""
-        names = self.answers if feature == self.label else self.vocabulary
+        names: Sequence[str] = self.answers if feature == self.label else self.vocabulary
         return names[value] if 0 <= value < len(names) else None
+
+    def shown_value(self, feature: str, value: str) -> str:
+        """A value as statistics count it, for a person: an id with its symbol, or a symbol of a text."""
+        if self.text.reads_text and feature != self.label:
+            return f"'{value}'"
+        named = self.named(feature, int(value)) if value.isdecimal() else None
+        return f"id {value}" + ("" if named is None else f" '{named}'")
 
     @property
     def positions(self) -> int:
@@ -128,6 +171,11 @@ class SequenceSpec(SequenceSettings):
     def separator_id(self) -> int:
         """The id that stands between two joined features."""
         return self.ids[self.separator]
+
+    @cached_property
+    def encoded_ids(self) -> Mapping[bytes, int]:
+        """Symbol, UTF-8 → id."""
+        return {symbol.encode(): index for symbol, index in self.ids.items()}
 
     @cached_property
     def ids(self) -> Mapping[str, int]:
@@ -177,6 +225,13 @@ class RowProblem(NamedTuple):
 
     reason: Reason
     text: str
+
+
+def text_task_problem(spec: SequenceSpec) -> str | None:
+    """Says that labels are symbols of the vocabulary, which texts have no ids of, or None."""
+    if spec.text.reads_text and not spec.task.classes:
+        return f"{spec.task.kind} predicts ids, and features hold text; set task.kind=class or each"
+    return None
 
 
 def tagged_problem(spec: SequenceSpec) -> str | None:
@@ -294,21 +349,23 @@ def text_problem(
 def _read_text(
     text: str, spec: SequenceSpec, unknown: Callable[[str], str] | None = None
 ) -> dict[str, list[int]] | RowProblem:
-    # As `tf.strings.split` does; `str.split` knows further spaces.
-    found = re.findall(r"[^ \t\n\v\f\r]+", text) if spec.splits_on_spaces else list(text)
     segments: list[list[str]] = [[]]
-    for symbol in found:
-        if symbol == spec.separator:
-            segments.append([])
-        else:
-            segments[-1].append(symbol)
+    if spec.text.reads_text:
+        segments = spec.text.segments(text, spec.separator)
+    else:
+        # As `tf.strings.split` does; `str.split` knows further spaces.
+        for symbol in re.findall(r"[^ \t\n\v\f\r]+", text) if spec.splits_on_spaces else text:
+            if symbol == spec.separator:
+                segments.append([])
+            else:
+                segments[-1].append(symbol)
     if len(segments) != len(spec.features):
         return RowProblem(
             Reason.SEGMENTS,
             f"has {len(segments)} segments; {len(spec.features)} are needed "
             f"({', '.join(spec.features)}), with '{spec.separator}' between them",
         )
-    for symbol in found:
+    for symbol in chain.from_iterable(segments):
         if symbol == spec.padding:
             padding = f"{shown(symbol)} is the padding, which only fills up rows"
             return RowProblem(Reason.OUTSIDE_VOCABULARY, padding)
@@ -327,6 +384,8 @@ def example_text(spec: SequenceSpec) -> str:
     """Returns a short text that `tokenize` accepts, as an example for a person."""
     if spec == SequenceSpec():
         return "x=-12,y=24:y+x"
+    if spec.is_computed:
+        return f" {spec.separator} ".join(f"the {name}" for name in spec.features)
     # On a command line a text that begins with a dash would be an option.
     others = [symbol for symbol in spec.vocabulary if symbol not in (spec.padding, spec.separator)]
     symbols = [symbol for symbol in others if not symbol.startswith("-")] or ["TEXT"]
@@ -352,6 +411,9 @@ def make_schema(spec: SequenceSpec) -> schema_pb2.Schema:
         feature.value_count.min = 1
         if name != spec.label:
             feature.value_count.max = longest
+        if name != spec.label and spec.text.reads_text:
+            feature.type = schema_pb2.BYTES
+            continue
         feature.int_domain.name = f"{name}_ids"
         feature.int_domain.min = lowest
         feature.int_domain.max = spec.size - 1
@@ -378,10 +440,13 @@ def schema_problem(schema: Any, spec: SequenceSpec) -> str | None:
         feature = found.get(name)
         if feature is None:
             return f"it has no feature '{name}'"
-        if feature.type != schema_pb2.INT:
-            return f"feature '{name}' is not of type INT"
+        is_text = spec.text.reads_text and name != spec.label
+        if feature.type != (schema_pb2.BYTES if is_text else schema_pb2.INT):
+            return f"feature '{name}' is not of type {'BYTES' if is_text else 'INT'}"
         if feature.HasField("shape"):
             return f"feature '{name}' has a fixed shape; use value_count"
+        if is_text:
+            continue
         last = len(spec.ids_of(name)) - 1
         if feature.HasField("int_domain") and feature.int_domain.max > last:
             ends = "task.classes end" if name == spec.label and spec.task.classes else "the vocabulary ends"

@@ -14,7 +14,7 @@ def known(ids: tf.Tensor, spec: SequenceSpec) -> tf.Tensor:
     """Ids [n] int64, with that of `sequence.unknown` for each id outside the vocabulary."""
     if spec.unknown_id is None:
         return ids
-    outside = (ids < 0) | (ids >= spec.size)
+    outside = (ids < 0) | (ids >= spec.size_at_most)
     return tf.where(outside, tf.constant(spec.unknown_id, tf.int64), ids)
 
 
@@ -51,7 +51,8 @@ def cut(segments: Mapping[str, tf.SparseTensor], spec: SequenceSpec) -> dict[str
 
 
 def _lengths(segment: tf.SparseTensor, rows: tf.Tensor) -> tf.Tensor:
-    return tf.math.unsorted_segment_sum(tf.ones_like(segment.values), segment.indices[:, 0], rows)
+    row = segment.indices[:, 0]
+    return tf.math.unsorted_segment_sum(tf.ones_like(row), row, rows)
 
 
 def _room(lengths: list[tf.Tensor], length: int) -> list[tf.Tensor]:

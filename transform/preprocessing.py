@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from maskline.transform import fitting_graph, sequences
+from maskline.transform import computed, fitting_graph, sequences
 from maskline.transform.features import ROW, TARGET, SequenceSpec
 
 
@@ -15,7 +15,7 @@ def preprocessing_fn(
     """Joins and pads the inputs; takes of the label what is to be predicted.
 
     Args:
-      inputs: feature name → sparse [batch, None] int64.
+      inputs: feature name → sparse [batch, None] int64; of features that hold text, the symbols, string.
       custom_config: `sequence` is the `SequenceSpec` as a dictionary.
 
     Returns:
@@ -29,6 +29,8 @@ def preprocessing_fn(
         cut.
     """
     spec = SequenceSpec.model_validate(custom_config["sequence"])
+    if spec.text.reads_text:
+        inputs = {**inputs, **computed.ids_of(inputs, spec)}
     if spec.task.kind == "class":
         segments = sequences.check(inputs, spec.features, spec)
         target = sequences.check_class(inputs[spec.label], spec)

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, StringConstraints, model_validator
 from maskline.transform import symbols
 from maskline.transform.settings import Section, refusal, setting
 from maskline.transform.shown import shown
+from maskline.transform.text import TextSettings
 
 # Features carry letters, digits and underscores so that they can name tensors in a graph.
 FeatureName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -15,6 +16,8 @@ FeatureName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*
 # The input of the signature that TFMA asks: it would hand a feature of that name to the model.
 RESERVED_NAMES = ("examples",)
 
+# With a computed vocabulary, where nothing else is set.
+_SPECIAL = {"padding": "<pad>", "separator": "<sep>", "unknown": "<unk>"}
 _EXERCISE_SYMBOLS = (" ", ":", "|", "x", "y", "=", ",", "+", "-", "*", *"0123456789")
 
 
@@ -28,7 +31,10 @@ class SequenceSettings(Section):
     model_config = ConfigDict(ignored_types=(cached_property,))
 
     features: tuple[FeatureName, ...] = setting(
-        ("defs", "op"), "int64 lists, joined in this order with the separator between them", min_length=1
+        ("defs", "op"),
+        "int64 lists, or texts where `text.split` says so; joined in this order with the separator between "
+        "them",
+        min_length=1,
     )
     label: FeatureName = setting("res", "what the model predicts, as `task` says; by default an int64 list")
     length: int = setting(
@@ -52,10 +58,51 @@ class SequenceSettings(Section):
         "longest features is kept",
     )
 
+    text: TextSettings = TextSettings()
+
     @cached_property
     def splits_on_spaces(self) -> bool:
         """Whether a symbol has several characters. Text is then read as symbols between spaces."""
+        if self.text.reads_text:
+            return self.text.split == "words"
         return any(len(symbol) > 1 for symbol in self.vocabulary)
+
+    @model_validator(mode="after")
+    def _before_computing(self) -> Self:
+        """A vocabulary that is computed begins with the symbols that have a meaning of their own."""
+        if self.text.size:
+            # Not a validator "before": JSON that it hands on would be read as Python, lists not as tuples.
+            for name, symbol in _SPECIAL.items():
+                if name not in self.model_fields_set or not getattr(self, name):
+                    self.__dict__[name] = symbol
+            if "vocabulary" not in self.model_fields_set:
+                self.__dict__["vocabulary"] = (self.padding, self.separator, self.unknown)
+        return self
+
+    @model_validator(mode="after")
+    def _text_agrees(self) -> Self:
+        if not self.text.reads_text:
+            set_otherwise = next(
+                (name for name, value in self.text if value != getattr(TextSettings(), name)), None
+            )
+            if set_otherwise:
+                raise refusal(
+                    f"text.{set_otherwise}",
+                    "features hold ids, not text; set sequence.text.split to words or characters",
+                )
+            return self
+        special = (self.padding, self.separator, self.unknown)
+        if self.text.size and self.vocabulary[: len(special)] != special:
+            raise refusal(
+                "vocabulary", "is computed, since text.size is set; leave out one of vocabulary and text.size"
+            )
+        for name, symbol in zip(_SPECIAL, special, strict=True):
+            if symbol != " " and self.text.normal(symbol) != symbol:
+                raise refusal(name, f"{shown(symbol)} is written {shown(self.text.normal(symbol))} in texts")
+        for symbol in set(self.vocabulary).difference(special):
+            if problem := self.text.problem(symbol):
+                raise refusal("vocabulary", f"symbol {shown(symbol)}: {problem}")
+        return self
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from maskline.transform import fitting_graph
 from maskline.transform.features import SequenceSpec
+from maskline.transform.text_graph import TextReader
 
 
 def check(
@@ -48,7 +49,7 @@ def check(
     ends = tf.cumsum(tf.stack([tf.size(s.values, tf.int64) for s in chosen]))
     of_input = tf.range(tf.size(ids, tf.int64)) < ends[len(spec.features) - 1]
     separator = tf.equal(ids, spec.separator_id) & of_input
-    bad = tf.where((ids < 0) | (ids >= spec.size) | tf.equal(ids, spec.pad_id) | separator)[:, 0]
+    bad = tf.where((ids < 0) | (ids >= spec.size_at_most) | tf.equal(ids, spec.pad_id) | separator)[:, 0]
     feature = tf.searchsorted(ends, bad, side="right")
     name_of = tf.constant(list(names))
     checks = [
@@ -257,13 +258,16 @@ def whole_label(label: tf.SparseTensor, spec: SequenceSpec) -> tf.Tensor:
     return pad(label.values, label.indices[:, 0], rows, length=length, pad_id=spec.pad_id, of="a label")
 
 
-def split_text(text: tf.Tensor, spec: SequenceSpec) -> dict[str, tf.SparseTensor]:
+def split_text(
+    text: tf.Tensor, spec: SequenceSpec, reader: TextReader | None = None
+) -> dict[str, tf.SparseTensor]:
     """Splits texts at the separator into the features' symbols.
 
     Args:
       text: [b] string, such as `x=-12,y=24:y+x`.
       spec: names, order and symbols. Symbols are single characters, or are divided by spaces where
         any symbol of the vocabulary is longer than one character.
+      reader: divides them where features hold text.
 
     Returns:
       feature name → sparse [b, None] string, in the order of `spec.features`.
@@ -271,7 +275,7 @@ def split_text(text: tf.Tensor, spec: SequenceSpec) -> dict[str, tf.SparseTensor
     Raises:
       InvalidArgumentError: a text has not exactly one segment for each feature.
     """
-    symbols = split_symbols(text, spec)
+    symbols = split_symbols(text, spec, reader)
     is_separator = tf.equal(symbols.flat_values, spec.separator)
     separators = tf.reduce_sum(symbols.with_flat_values(tf.cast(is_separator, tf.int64)), 1)
     wrong = separators != len(spec.features) - 1
@@ -289,8 +293,10 @@ def split_text(text: tf.Tensor, spec: SequenceSpec) -> dict[str, tf.SparseTensor
     }
 
 
-def split_symbols(text: tf.Tensor, spec: SequenceSpec) -> tf.RaggedTensor:
+def split_symbols(text: tf.Tensor, spec: SequenceSpec, reader: TextReader | None = None) -> tf.RaggedTensor:
     """The symbols of texts [b], separators among them, as ragged [b, None] string."""
+    if reader:
+        return reader.split(text)
     return tf.strings.split(text) if spec.splits_on_spaces else tf.strings.unicode_split(text, "UTF-8")
 
 

@@ -12,12 +12,18 @@ import tensorflow as tf
 
 from maskline.transform import fitting_graph, sequences
 from maskline.transform.features import Reason, SequenceSpec
+from maskline.transform.text_graph import TextReader
 
 ANSWERED = "answered"
 
 
 def of_texts(
-    text: tf.Tensor, spec: SequenceSpec, id_of: Callable[[tf.Tensor], tf.Tensor], *, limit: int
+    text: tf.Tensor,
+    spec: SequenceSpec,
+    id_of: Callable[[tf.Tensor], tf.Tensor],
+    *,
+    limit: int,
+    reader: TextReader | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The status of each text, in the order in which `maskline predict` finds what is wrong.
 
@@ -26,6 +32,7 @@ def of_texts(
       spec: names, order and symbols.
       id_of: gives the ids of symbols, negative for those that are not in the vocabulary.
       limit: bytes of one text; of longer ones nothing is made.
+      reader: divides them where features hold text.
 
     Returns:
       status [b] string, `answered` or a reason; and texts [b] that can be answered, another one where the
@@ -34,7 +41,7 @@ def of_texts(
     over = tf.strings.length(text) > limit
     stand_in = _text(spec)
     text = tf.where(over, stand_in, text)
-    symbols = sequences.split_symbols(text, spec)
+    symbols = sequences.split_symbols(text, spec, reader)
     row = symbols.value_rowids()
     rows = tf.size(text, tf.int64)
     is_separator = tf.equal(symbols.flat_values, spec.separator)

@@ -1,6 +1,7 @@
 """What the data gate looks at: rows set aside, the schema's rules, drift and skew. No TFX, no TensorFlow."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
@@ -117,7 +118,7 @@ def _offending(rules: Rules, kind: str, feature: Any) -> list[str]:
     name = feature.path.step[0]
     domain = next(f.int_domain for f in rules.schema.feature if f.name == name)
     new = {v: n for v, n in _ids(feature).items() if not _within(v, domain)}
-    shown = [f"id {rules.name(name, v)} {n:,} times" for v, n in list(new.items())[:_EXAMPLES]]
+    shown = [f"{rules.name(name, v)} {n:,} times" for v, n in list(new.items())[:_EXAMPLES]]
     return ["new: " + ", ".join(shown) + (", …" if len(new) > _EXAMPLES else "")] if new else []
 
 
@@ -226,7 +227,7 @@ def _shifts(rules: Rules, feature: str, ours: Mapping[str, int], theirs: Mapping
         ours.keys() | theirs.keys(), key=lambda v: abs(share(ours, v) - share(theirs, v)), reverse=True
     )
     return [
-        f"id {rules.name(feature, v)} is {share(ours, v):.2%} of the ids, {share(theirs, v):.2%}"
+        f"{rules.name(feature, v)} is {share(ours, v):.2%} of the ids, {share(theirs, v):.2%}"
         for v in values[:_EXAMPLES]
     ]
 
@@ -286,10 +287,14 @@ def fitting_checks(rules: Rules, report: IngestReport, statistics: Mapping[str, 
       a check for each feature where there is an unknown symbol, and one where rows may be cut.
     """
     spec, settings = rules.spec, rules.settings
+    known = _computed(rules, statistics[TRAIN]) if spec.is_computed else None
+    stands_for_it = spec.unknown if spec.text.reads_text else str(spec.unknown_id)
     for name in spec.features if spec.unknown else ():
         counts = [_ids(_feature(split, name)) for split in statistics.values()]
         total = sum(sum(ids.values()) for ids in counts)
-        unknown = sum(ids.get(str(spec.unknown_id), 0) for ids in counts)
+        unknown = sum(ids.get(stands_for_it, 0) for ids in counts)
+        if known is not None:
+            unknown = sum(n for ids in counts for symbol, n in ids.items() if symbol not in known)
         share = unknown / max(1, total)
         yield rules.check(
             "unknown",
@@ -297,7 +302,9 @@ def fitting_checks(rules: Rules, report: IngestReport, statistics: Mapping[str, 
             holds=share <= settings.max_unknown,
             asked=f"at most {settings.max_unknown:.2%} is allowed",
             measured=f"{unknown:,} of {total:,} ids are {spec.unknown}, {share:.2%}",
-            details=[f"{report.unknown.get(name, 0):,} of them were outside the vocabulary"],
+            details=[]
+            if known is not None
+            else [f"{report.unknown.get(name, 0):,} of them were outside the vocabulary"],
             scale=Scale(value=share, limit=settings.max_unknown, at_least=False),
         )
     if spec.too_long != "refuse":
@@ -310,6 +317,18 @@ def fitting_checks(rules: Rules, report: IngestReport, statistics: Mapping[str, 
             measured=f"{report.cut:,} of {rows:,} rows were longer than {spec.length} ids, {share:.2%}",
             scale=Scale(value=share, limit=limit, at_least=False),
         )
+
+
+def _computed(rules: Rules, train: Dataset) -> frozenset[str]:
+    """The symbols that a computed vocabulary has, by the counts of the train rows."""
+    together = Counter[str]()
+    for name in rules.spec.features:
+        together.update(_ids(_feature(train, name)))
+    text = rules.spec.text
+    # As Transform orders them: the most frequent first, of equal ones the later in the alphabet.
+    order = sorted(together.items(), key=lambda entry: (entry[1], entry[0].encode()), reverse=True)
+    frequent = [symbol for symbol, count in order if count >= text.min_count and symbol != rules.spec.unknown]
+    return frozenset(frequent[: text.size])
 
 
 def _feature(statistics: Dataset, name: str) -> Any:

@@ -127,6 +127,5 @@ class Rules(NamedTuple):
         return chosen
 
     def name(self, feature: str, value: str) -> str:
-        """An id of a feature, and its symbol or class."""
-        named = self.spec.named(feature, int(value)) if value.isdecimal() else None
-        return value if named is None else f"{value} '{named}'"
+        """An id of a feature, and its symbol or class; or a symbol of a text."""
+        return self.spec.shown_value(feature, value)

@@ -68,7 +68,7 @@ class Executor(ReadsPart, base_beam_executor.BaseBeamExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Reads the deciding rows of all examples, so that they are pooled over a window of spans."""
-        spec = SequenceSpec.model_validate_json(exec_properties["sequence"])
+        settled = SequenceSpec.model_validate_json(exec_properties["sequence"])
         slices = [SliceSpec.model_validate(s) for s in json.loads(exec_properties["slices"])]
         settings = EvaluationSettings.model_validate_json(exec_properties["settings"])
         target = artifact_utils.get_single_uri(output_dict["evaluation"])
@@ -78,10 +78,11 @@ class Executor(ReadsPart, base_beam_executor.BaseBeamExecutor):
             for name, key in inputs.items()
             if input_dict.get(key)
         }
+        specs = {name: translation.exported_spec(path) for name, path in models.items()}
+        spec = settled.resolved(specs[CANDIDATE].vocabulary[len(settled.special) :])
         trained_on = artifact_utils.get_split_uris(input_dict["training_examples"], TRAIN)
         baselines = _baselines(rows.read(trained_on, spec), spec, linear=LINEAR in settings.baselines)
         deciding = rows.deciding(input_dict["examples"])
-        specs = {name: translation.exported_spec(path) for name, path in models.items()}
         # What was trained for another task answers other questions: there is nothing to compare.
         other_task = {
             n: theirs.task.kind for n, theirs in specs.items() if not theirs.task.same_answers(spec.task)

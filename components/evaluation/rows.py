@@ -29,11 +29,22 @@ class Lists(NamedTuple):
 def parse(examples: Any, spec: SequenceSpec) -> dict[str, Lists]:
     """Parses serialized tf.Examples, [rows] bytes, into the features and the label of `spec`."""
     names = dict.fromkeys((*spec.features, spec.label))
-    found = tf.io.parse_example(examples, {name: tf.io.RaggedFeature(tf.int64) for name in names})
+    texts = set(spec.features if spec.text.reads_text else ())
+    kinds = {name: tf.string if name in texts else tf.int64 for name in names}
+    found = tf.io.parse_example(examples, {name: tf.io.RaggedFeature(kind) for name, kind in kinds.items()})
     return {
-        name: Lists(ragged.row_splits.numpy()[1:].astype(np.int64), ragged.values.numpy())
+        name: Lists(
+            ragged.row_splits.numpy()[1:].astype(np.int64),
+            _ids_of(ragged.values.numpy(), spec) if name in texts else ragged.values.numpy(),
+        )
         for name, ragged in found.items()
     }
+
+
+def _ids_of(symbols: NDArray[np.object_], spec: SequenceSpec) -> NDArray[np.int64]:
+    """Ids [n] of symbols [n] in UTF-8; the ingest let only those pass that have one, or the unknown one's."""
+    known, unknown = spec.encoded_ids, -1 if spec.unknown_id is None else spec.unknown_id
+    return np.fromiter((known.get(symbol, unknown) for symbol in symbols), np.int64, len(symbols))
 
 
 def counted(rows: dict[str, Lists], spec: SequenceSpec) -> Batch:
@@ -115,7 +126,8 @@ def _slice_of(rows: dict[str, Lists], one: SliceSpec, spec: SequenceSpec) -> NDA
     known = spec.ids_of(one.feature)
     place = np.full(len(known), other)
     for number, symbol in enumerate(wanted):
-        place[known[symbol]] = number
+        if symbol in known:  # a computed vocabulary may lack it
+            place[known[symbol]] = number
     ends, ids = rows[one.feature]
     starts = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
     looked_at = starts[ends > starts] if one.begins else np.arange(len(ids))

@@ -47,6 +47,8 @@ class SliceSpec(Section):
         if self.feature and self.feature not in names:
             return f"slice '{self.name}': no feature {shown(self.feature)}; there are {', '.join(names)}"
         for symbol in (*self.contains, *self.begins):
+            if spec.is_computed and not self._of_class(spec):
+                continue  # the vocabulary will be known when Transform has computed it
             if symbol not in spec.ids_of(self.feature):
                 there = "one of task.classes" if self._of_class(spec) else "in the vocabulary"
                 return f"slice '{self.name}': {shown(symbol)} is not {there}"

@@ -73,7 +73,9 @@ class _Translated(tf.Module):
         """The target, as Transform makes it, of serialized tf.Examples, [batch] string."""
         name = self._ours.label
         if self._ours.task.kind == "each":
-            wanted = {n: tf.io.VarLenFeature(tf.int64) for n in (*self._ours.features, name)}
+            kind = tf.string if self._ours.text.reads_text else tf.int64
+            wanted = {n: tf.io.VarLenFeature(kind) for n in self._ours.features}
+            wanted[name] = tf.io.VarLenFeature(tf.int64)
             parsed = tf.io.parse_example(examples, wanted)
             return {TARGET: sequences.each_label(parsed[name], parsed, self._ours)}
         label = tf.io.parse_example(examples, {name: tf.io.VarLenFeature(tf.int64)})[name]
@@ -102,15 +104,21 @@ class _Translated(tf.Module):
         known = [s for s in theirs.vocabulary if s not in (theirs.padding, theirs.separator)]
         gap = " " if theirs.splits_on_spaces else ""
         anything = gap.join([known[0], *[theirs.separator, known[0]] * (len(theirs.features) - 1)])
-        same = theirs.features == ours.features or ours.task.kind != "each"  # labels have places in the row
+        # Labels have places in the row, and texts must be read alike.
+        same = theirs.features == ours.features or ours.task.kind != "each"
+        same &= theirs.text == ours.text and (bool(theirs.unknown) or not ours.text.reads_text)
         if not set(theirs.features) <= set(ours.features) or theirs.label != ours.label or not same:
             return tf.fill(tf.shape(examples), anything), tf.zeros(tf.shape(examples), tf.bool)
-        wanted = {name: tf.io.RaggedFeature(tf.int64) for name in theirs.features}
+        kind = tf.string if ours.text.reads_text else tf.int64
+        wanted = {name: tf.io.RaggedFeature(kind) for name in theirs.features}
         ids = tf.io.parse_example(examples, wanted)
         length = tf.add_n([ids[name].row_lengths() for name in wanted]) + len(wanted) - 1
         readable = (length <= theirs.length) | (theirs.too_long != "refuse")
         parts: list[Any] = []
         for name in theirs.features:
+            if ours.text.reads_text:
+                parts.append(tf.strings.reduce_join(ids[name], axis=1, separator=gap))
+                continue
             readable &= tf.reduce_all(tf.ragged.map_flat_values(tf.gather, self._readable, ids[name]), axis=1)
             symbols = tf.ragged.map_flat_values(tf.gather, self._symbols, ids[name])
             parts.append(tf.strings.reduce_join(symbols, axis=1, separator=gap))

@@ -1,12 +1,13 @@
 """Checks one serialized row and keeps of it what the settings name."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from maskline.components.ingest.encoding import is_sequence_example, oddity
+from maskline.components.ingest.texts import Texts, read_texts
 from maskline.transform import fitting
 from maskline.transform.features import Reason, RowProblem, SequenceSpec, row_problem
 from maskline.transform.labels import class_ids, takes_names
@@ -64,30 +65,46 @@ def read_row(data: bytes, spec: SequenceSpec, names: Sequence[str] = ()) -> Row:
     named = _class_by_name(features, names, spec)
     if isinstance(named, RowProblem):
         return Row(named, data)
-    changed: dict[str, Sequence[int]] = {spec.label: named} if named else {}
-    unknown = []
-    for name in spec.features:
-        ids = values.get(name) or ()
-        if (known := fitting.known(ids, spec)) is not ids:
-            changed[name] = known
-            unknown.append((name, sum(not 0 <= value < spec.size for value in ids)))
-    values |= changed
+    if spec.text.reads_text:
+        lists = {name: _texts(features[name]) for name in spec.features if name in features}
+        texts = read_texts(lists, spec)
+    else:
+        texts = _fitted(values, spec)
+    if isinstance(texts, RowProblem):
+        return Row(texts, data)
+    # All that comes behind the ingest reads what is allowed.
+    changed: dict[str, Sequence[Any]] = {**texts.symbols, **({spec.label: named} if named else {})}
+    values |= {**texts.ids, **({spec.label: named} if named else {})}
     if problem := row_problem(values, names, spec):
         return Row(problem, data)
-    shorter = fitting.cut({name: values[name] or () for name in names}, spec)
+    shorter = fitting.cut({name: changed.get(name) or values[name] or () for name in names}, spec)
     changed |= shorter
     if len(values) == len(features) and not changed:
         return Row(None, data)
-    for name, ids in changed.items():  # all that comes behind the ingest reads ids that are allowed
+    for name, found in changed.items():
         features[name].Clear()
-        features[name].int64_list.value.extend(ids)
+        if isinstance(found[0], str):
+            features[name].bytes_list.value.extend(symbol.encode() for symbol in found)
+        else:
+            features[name].int64_list.value.extend(found)
     unnamed = tuple(
         (name, _KINDS[features[name].WhichOneof("kind")]) for name in sorted(features) if name not in values
     )
     for name, _ in unnamed:
         del features[name]
     written = example.SerializeToString(deterministic=True)
-    return Row(None, written, unnamed, tuple(unknown), bool(shorter))
+    return Row(None, written, unnamed, tuple(texts.unknown.items()), bool(shorter))
+
+
+def _fitted(values: Mapping[str, Sequence[int] | None], spec: SequenceSpec) -> Texts:
+    """The features whose ids are changed as there is an unknown symbol."""
+    found = Texts({}, {}, {})
+    for name in spec.features:
+        ids = values.get(name) or ()
+        if (known := fitting.known(ids, spec)) is not ids:
+            found.symbols[name] = found.ids[name] = known
+            found.unknown[name] = sum(not 0 <= value < spec.size for value in ids)
+    return found
 
 
 def values_of(data: bytes) -> dict[str, list[int] | list[float] | list[str]]:
@@ -118,6 +135,11 @@ def _class_by_name(
     if features[spec.label].WhichOneof("kind") != "bytes_list":
         return ()
     return class_ids(features[spec.label].bytes_list.value, spec)
+
+
+def _texts(feature: tf.train.Feature) -> Sequence[bytes] | None:
+    kind = feature.WhichOneof("kind")
+    return feature.bytes_list.value if kind == "bytes_list" else () if kind is None else None
 
 
 def _int64s(feature: tf.train.Feature) -> Sequence[int] | None:

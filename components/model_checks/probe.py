@@ -52,6 +52,7 @@ class Subject:
         self.signatures = self.loaded.signatures
         with tf.io.gfile.GFile(f"{model}/assets.extra/maskline.json") as file:
             self.spec = json.loads(file.read())["sequence"]
+        self.texts = self.spec.get("text", {})  # how features that hold text are read
         self.pad_id = self.spec["vocabulary"].index(self.spec["padding"])
         records = tf.data.TFRecordDataset(golden, "GZIP").as_numpy_iterator()
         rows = [tf.train.Example.FromString(record).features.feature for record in records]
@@ -72,20 +73,37 @@ class Subject:
     def join(self, segments: Sequence[Sequence[str]]) -> str:
         """The text of some symbols."""
         between = " " if any(len(symbol) > 1 for symbol in self.spec["vocabulary"]) else ""
+        if self.texts:
+            between = " " if self.texts["split"] == "words" else ""
         return f"{between}{self.spec['separator']}{between}".join(map(between.join, segments))
 
     def ids(self, example: bytes) -> list[list[int]]:
         """The ids of each feature of a row."""
         features = tf.train.Example.FromString(example).features.feature
-        return [list(features[name].int64_list.value) for name in self.spec["features"]]
+        if not self.texts:
+            return [list(features[name].int64_list.value) for name in self.spec["features"]]
+        place = {symbol: index for index, symbol in enumerate(self.spec["vocabulary"])}
+        unknown = place.get(self.spec["unknown"], -1)
+        return [
+            [place.get(symbol.decode(), unknown) for symbol in features[name].bytes_list.value]
+            for name in self.spec["features"]
+        ]
+
+    def value(self, index: int) -> int | str:
+        """What a feature holds of an id: itself, or its symbol; something unknown where there is none."""
+        if not self.texts:
+            return index
+        return self.spec["vocabulary"][index] if 0 <= index < len(self.spec["vocabulary"]) else "☃"
 
     def example(self, **features: Sequence[Any]) -> bytes:
-        """A serialized tf.Example of int64 lists, or of floats."""
+        """A serialized tf.Example of lists of int64, of floats or of texts."""
         made = tf.train.Example()
         for name, values in features.items():
             feature = made.features.feature[name]
             if any(isinstance(value, float) for value in values):
                 feature.float_list.value.extend(values)
+            elif any(isinstance(value, str) for value in values):
+                feature.bytes_list.value.extend(value.encode() for value in values)
             else:
                 feature.int64_list.value.extend(values)
         return made.SerializeToString()
@@ -94,7 +112,8 @@ class Subject:
         """A row with `first` ids in the first feature and one in each other, all the same allowed id."""
         allowed = self.ids(self.examples[0])[0][0]
         lengths = [first] + [1] * (len(self.spec["features"]) - 1)
-        named = {n: [allowed] * k for n, k in zip(self.spec["features"], lengths, strict=True)}
+        value = self.value(allowed)
+        named = {n: [value] * k for n, k in zip(self.spec["features"], lengths, strict=True)}
         return self.example(**{**named, **other})
 
     @property
@@ -170,10 +189,35 @@ def mask(subject: Subject) -> dict[str, float]:
     flat = convert_variables_to_constants_v2(signature)
     # Both lists are in the order of the names.
     logits = flat.outputs[sorted(signature.structured_outputs).index("logits")].name
-    rows = [*subject.examples[: LOOKED_INTO - 1], subject.row(1)]
+    rows: Any = [*subject.examples[: LOOKED_INTO - 1], subject.row(1)]
+    if subject.texts:
+        rows = subject.ask("transform_features", rows[:-1])["x"]
     with tf.Graph().as_default() as graph, tf.compat.v1.Session(graph=graph) as session:
-        tf.import_graph_def(flat.graph.as_graph_def(), name="")
-        return _look_into(session, {flat.inputs[0].name: rows}, logits, subject)
+        laid_flat = flat.graph.as_graph_def()
+        if subject.texts:  # the answers need not wait for checks of the text, which is not there
+            for node in laid_flat.node:
+                node.input[:] = [name for name in node.input if not name.startswith("^")]
+        tf.import_graph_def(laid_flat, name="")
+        feed: dict[str, Any] = {flat.inputs[0].name: rows}
+        if subject.texts:  # tables that read text cannot be laid flat: begin behind them
+            feed = _begin_at_ids(session, rows) or feed
+        return _look_into(session, feed, logits, subject)
+
+
+def _begin_at_ids(session: Any, rows: Any) -> dict[str, Any]:
+    """Rows of ids [rows, length], for the first tensor of ids that something is looked up by, if any is."""
+    found = [
+        operation.inputs[1]
+        for operation in session.graph.get_operations()
+        if operation.type == "GatherV2" and operation.outputs[0].dtype.is_floating
+    ]
+    if not found:
+        return {}
+    ids = found[0]
+    # The mask is made above these; a lookup chooses (`SelectV2`) between negative ids and others.
+    while ids.op.type in ("SelectV2", "Cast", "Identity", "StridedSlice", "EnsureShape"):
+        ids = ids.op.inputs[2 if ids.op.type == "SelectV2" else 0]
+    return {ids.name: rows.astype(ids.dtype.as_numpy_dtype)}
 
 
 def _look_into(session: Any, feed: dict[str, Any], logits: str, subject: Subject) -> dict[str, float]:
@@ -252,9 +296,9 @@ def malformed(subject: Subject) -> dict[str, Any]:
             ("no tf.Example", b"no example"),
             ("an empty tf.Example", subject.example()),
             ("an empty feature", subject.row(1, **{first: []})),
-            ("an id outside the vocabulary", subject.row(1, **{first: [size]})),
-            ("a negative id", subject.row(1, **{first: [-1]})),
-            ("the id of padding", subject.row(1, **{first: [subject.pad_id]})),
+            ("an id outside the vocabulary", subject.row(1, **{first: [subject.value(size)]})),
+            ("a negative id", subject.row(1, **{first: [subject.value(-1)]})),
+            ("the id of padding", subject.row(1, **{first: [subject.value(subject.pad_id)]})),
             ("numbers that are no ids", subject.row(1, **{first: [0.5]})),
             ("a row that is too long", subject.row(subject.longest + 1)),
         ],

@@ -103,6 +103,10 @@ def card(facts: Facts, change: Change) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _size(spec: SequenceSpec) -> str:
+    return f"up to {spec.size_at_most}, which Transform computes" if spec.is_computed else str(spec.size)
+
+
 def _spec(facts: Facts) -> SequenceSpec:
     return SequenceSpec.model_validate(facts.settings["sequence"])
 
@@ -125,7 +129,7 @@ def _use(facts: Facts) -> Iterator[str]:
     }[spec.task.kind]
     yield (
         f"The model predicts {what} from {_listed(spec.features)}, joined by "
-        f"`{spec.separator}`. A row has up to {spec.length} symbols of a vocabulary of {spec.size}. The "
+        f"`{spec.separator}`. A row has up to {spec.length} symbols of a vocabulary of {_size(spec)}. The "
         "model takes tf.Examples (`serving_default`) or texts (`serving_text`), and returns the logits, the "
         f"{answers}."
     )

@@ -47,6 +47,7 @@ class DataStats:
     unreadable: int = 0
     lengths: Counter[int] = field(default_factory=Counter)
     features: dict[str, FeatureStats] = field(default_factory=dict)
+    symbols: dict[str, int] = field(default_factory=dict)  # of texts whose vocabulary is not computed yet
 
     def add(self, values: Mapping[str, NDArray[Any]]) -> None:
         """Counts one row."""
@@ -57,11 +58,22 @@ class DataStats:
             self.lengths[sum(parts) + len(parts) - 1] += 1
 
     def _ids(self, name: str, values: NDArray[Any] | None) -> NDArray[Any] | None:
-        """A feature's ids; for a label that holds names of classes, those that they stand for."""
+        """A feature's ids; those that the symbols of a text, or the names of classes, stand for."""
+        if values is not None and self.spec.text.reads_text and name in self.spec.features:
+            if values.dtype != object:
+                return None
+            text = self.spec.text.joined([part.decode(errors="replace") for part in values.tolist()])
+            return np.array([self._id(symbol) for symbol in self.spec.text.symbols(text)], np.int64)
         if values is None or name != self.spec.label or not takes_names(self.spec) or values.dtype != object:
             return values
         ids = class_ids(values.tolist(), self.spec)
         return None if isinstance(ids, RowProblem) else np.array(ids, np.int64)
+
+    def _id(self, symbol: str) -> int:
+        """The id of a symbol; where the vocabulary is not computed yet, that of its first occurrence."""
+        if self.spec.is_computed:
+            return self.symbols.setdefault(symbol, len(self.symbols) + self.spec.size)
+        return self.spec.ids.get(symbol, self.spec.size)
 
     def fits(self, share: float) -> int:
         """The smallest length that holds at least `share` (0 to 1) of the joined rows."""
@@ -104,6 +116,7 @@ def measure_shards(listing: Listing, spec: SequenceSpec) -> DataStats:
                 continue
             stats.add(values)
         stats.shards[shard] = stats.rows - before
+    stats.spec = spec.resolved(stats.symbols)
     return stats
 
 

@@ -41,7 +41,7 @@ def check(loaded: Loaded, shards: Iterable[Path]) -> None:
         return
     spec = loaded.settings.sequence
     for index, name in enumerate(spec.features):
-        _check(loaded, ("sequence", "features", index), name, kinds, rows)
+        _check(loaded, ("sequence", "features", index), name, kinds, rows, text=spec.text.reads_text)
     _check(loaded, ("sequence", "label"), spec.label, kinds, rows, names=takes_names(spec))
     _check_split(loaded, first, kinds)
 
@@ -65,16 +65,28 @@ def _check_split(loaded: Loaded, first: Sequence[Values], kinds: Kinds) -> None:
 
 
 def _check(
-    loaded: Loaded, path: tuple[str | int, ...], name: str, kinds: Kinds, rows: int, *, names: bool = False
+    loaded: Loaded,
+    path: tuple[str | int, ...],
+    name: str,
+    kinds: Kinds,
+    rows: int,
+    *,
+    names: bool = False,
+    text: bool = False,
 ) -> None:
-    """`names` says that the feature may hold names of classes, which are bytes."""
+    """`names` says that the feature may hold names of classes, which are bytes, and `text` that it must."""
     found = kinds.get(name, frozenset())
-    if "int64" in found or found == {"empty"} or (names and "bytes" in found):
+    if ("bytes" if text else "int64") in found or found == {"empty"} or (names and "bytes" in found):
         return
     problem, advice = f"is in none of the first {rows:,} rows", ""
     if found:
-        problem = f"holds {' or '.join(sorted(found))}, and int64 ids are needed"
+        needed = "text, in bytes lists, is" if text else "int64 ids are"
+        problem = f"holds {' or '.join(sorted(found))}, and {needed} needed"
         advice = "write the ids of a vocabulary instead, as `maskline import` does for CSV and JSON Lines"
+        if text:
+            advice = "set sequence.text.split=ids"
+        elif "bytes" in found and path[-1] != "label":
+            advice = "set sequence.text.split to words or characters, or write the ids of a vocabulary"
         if path[-1] == "label" and "bytes" in found:
             advice = "set task.kind=class with task.classes, or write ids"
     _refuse(loaded, path, name, problem, kinds, advice)

@@ -23,6 +23,8 @@ class TextCheck:
     def __init__(self, spec: SequenceSpec) -> None:
         self._spec = spec
         self._is_good = _spaced(spec) if spec.splits_on_spaces else _characters(spec)
+        if spec.text.reads_text:  # what is written otherwise may be the same
+            self._is_good = lambda text: False
         self._unknown = lru_cache(_REMEMBERED)(
             partial(symbols.not_in_vocabulary, vocabulary=spec.vocabulary)
         )  # fmt: skip

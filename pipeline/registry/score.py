@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from maskline.components.data_gate.divergence import IdSample, chance, jensen_sh
 from maskline.components.data_gate.resampling import Parts
 from maskline.components.ingest.encoding import is_sequence_example, oddity
 from maskline.components.ingest.shards import CorruptShard, read_shard
+from maskline.components.ingest.texts import read_texts
 from maskline.pipeline.predict.served import EXAMPLES, Signature
 from maskline.pipeline.schedule.scoring import Drift, Question, Score
 from maskline.transform import fitting
@@ -38,10 +39,10 @@ _BATCH = 1024  # rows that the model is asked at once
 
 
 class _Row(NamedTuple):
-    """A row: the serialized tf.Example, and feature → its ids."""
+    """A row: the serialized tf.Example, and feature → its ids, or its symbols where it holds text."""
 
     data: bytes
-    ids: Mapping[str, list[int]]
+    ids: Mapping[str, Sequence[Any]]
 
 
 def score(folder: Path, question: Question) -> Score:
@@ -64,7 +65,7 @@ def score(folder: Path, question: Question) -> Score:
     return Score(rows=rows, right=right, drift=tuple(_drift(question)))
 
 
-def _label(ids: list[int], spec: SequenceSpec) -> str:
+def _label(ids: Sequence[int], spec: SequenceSpec) -> str:
     """The answer that is right."""
     if spec.task.kind == "each":
         return " ".join(spec.answers[i] for i in ids)
@@ -96,7 +97,8 @@ def _read(question: Question, shards: Iterable[Path]) -> _Counted:
     rows = list(_rows(question.sequence, shards))
     parts = Parts()
     if rows:
-        columns = [pa.array([row.ids[name] for row in rows], pa.list_(pa.int64())) for name in names]
+        kind = pa.string() if question.sequence.text.reads_text else pa.int64()
+        columns = [pa.array([row.ids[name] for row in rows], pa.list_(kind)) for name in names]
         parts.add(pa.RecordBatch.from_arrays(columns, list(names)))
     return _Counted(rows, parts)
 
@@ -143,13 +145,23 @@ def _good(data: bytes, sequence: SequenceSpec) -> _Row | None:
     if takes_names(sequence) and label is not None and label.dtype == object:
         named = class_ids(label.tolist(), sequence)
         ids[sequence.label] = None if isinstance(named, RowProblem) else named
-    ids |= {
-        name: list(fitting.known(ids[name] or (), sequence)) for name in sequence.features if ids.get(name)
+    fitted: Mapping[str, Sequence[Any]] = {
+        name: fitting.known(ids.get(name) or (), sequence) for name in sequence.features if ids.get(name)
     }
+    ids |= {name: list(known) for name, known in fitted.items()}
+    if sequence.text.reads_text:
+        lists = {
+            n: values[n].tolist() if values[n].dtype == object else None
+            for n in sequence.features
+            if n in values
+        }
+        if isinstance(texts := read_texts(lists, sequence), RowProblem):
+            return None
+        ids, fitted = ids | {n: list(found) for n, found in texts.ids.items()}, texts.symbols
     if row_problem(ids, names, sequence):
         return None
-    values = {name: found for name, found in ids.items() if found is not None}
-    return _Row(data, values | fitting.cut(values, sequence))
+    kept = {name: found for name, found in ids.items() if found is not None} | dict(fitted)
+    return _Row(data, kept | fitting.cut(kept, sequence))
 
 
 def _ids(values: NDArray[Any] | None) -> list[int] | None:

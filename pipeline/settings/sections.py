@@ -27,7 +27,7 @@ from maskline.trainer.settings import (
 )
 from maskline.transform import own_code
 from maskline.transform.errors import InputError
-from maskline.transform.features import SequenceSpec, tagged_problem
+from maskline.transform.features import SequenceSpec, tagged_problem, text_task_problem
 from maskline.transform.sequence_settings import SequenceSettings
 from maskline.transform.settings import Section, refusal, setting
 from maskline.transform.shown import escaped, shown
@@ -154,6 +154,8 @@ class Settings(Section):
     def _fit_together(self) -> Self:
         if problem := tagged_problem(self.sequence):
             raise refusal("task.feature", problem)
+        if problem := text_task_problem(self.sequence):
+            raise refusal("task.kind", problem)
         check_buckets(self.model, self.training, self.sequence)
         check_size(self.model, self.sequence)
         check_queries(self.model, self.sequence)

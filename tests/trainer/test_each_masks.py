@@ -6,14 +6,13 @@ The laws of `test_label_masks`, where labels have holes: separators, other featu
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from maskline.components.evaluation.answers import Answered, measure
 from maskline.components.evaluation.each import read_each
 from maskline.components.evaluation.report import CANDIDATE
 from maskline.trainer.dataset import Rows, in_order, stacks
 from maskline.trainer.fit import loss_of
-from maskline.trainer.stepping import CountedAccuracy, SteppingModel
+from tests.trainer.label_laws import assert_measured, broken, compiled, figures_of
 
 RNG = np.random.default_rng(0)
 ROWS, LENGTH, CLASSES = 24, 6, 4
@@ -47,13 +46,7 @@ MUTANTS = {"the mask of the inputs": by_input, "class weights forgotten": unweig
 
 def figures(weighed, logits):
     labels, weights = weighed
-    given = tf.constant(logits)
-    with tf.GradientTape() as tape:
-        tape.watch(given)
-        loss = loss_of()(labels, given, sample_weight=weights)
-    accuracy = CountedAccuracy()
-    accuracy.update_state(labels, given, sample_weight=weights)
-    return float(loss), float(accuracy.result()), tape.gradient(loss, given).numpy()
+    return figures_of(loss_of(), labels, logits, weights, of_metric=weights)
 
 
 def junk_without_a_label(weigh):
@@ -98,38 +91,22 @@ def test_the_law_holds(law):
 
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_law_catches_the_mutant(mutant):
-    broken = []
-    for law in LAWS:
-        try:
-            law(MUTANTS[mutant])
-        except AssertionError:
-            broken.append(law.__name__)
-    assert broken
+    assert broken(LAWS, MUTANTS[mutant])
 
 
 def test_figures_of_buckets_of_batches_and_of_the_evaluator_agree():
     keras.utils.set_random_seed(0)
     ids = keras.Input((None,), dtype="int32")
     logits = keras.layers.Dense(CLASSES)(keras.layers.Embedding(9, 6)(ids))
-    model = SteppingModel(ids, logits)
-    model.compile(
-        keras.optimizers.SGD(0.0), loss_of(), weighted_metrics=[CountedAccuracy(name="accuracy")],
-        jit_compile=False,
-    )  # fmt: skip
+    model = compiled(ids, logits)
     rows = Rows(X.astype(np.uint8), Y.astype(np.uint8))
     read = read_each(model.predict(X, verbose=0), Y, NONE)
     report = measure(
         Answered(np.ones(ROWS, int), {}, {CANDIDATE: read}), tuple("abcd"), positive=None, whole=True
     )
-    measured = report.overall.metrics[CANDIDATE]
-    expected = {"loss": measured["loss"], "accuracy": measured["token_accuracy"], "rows": ROWS}
-    for size in (ROWS, 7):
-        found = model.evaluate(in_order(rows, batch_size=size, no_label=NONE), verbose=0, return_dict=True)
-        assert found == pytest.approx(expected, abs=1e-5), size
-    model.optimizer.build(model.trainable_variables)
-    # Steps of length 0 measure only; labels are cut to the length of the bucket, as rows are.
+    # Labels are cut to the length of the bucket, as rows are.
     made = stacks(rows, steps=2, batch_size=3, lengths=(3, LENGTH), seed=0, epoch=lambda: 0, no_label=NONE)
     shapes = {(x.shape[-1], y.shape[-1], w.shape[-1]) for x, y, w, _ in made}
     assert shapes == {(3, 3, 3), (LENGTH, LENGTH, LENGTH)}
-    history = model.fit(made, shuffle=False, verbose=0).history
-    assert {name: values[0] for name, values in history.items()} == pytest.approx(expected, abs=1e-5)
+    measured = report.overall.metrics[CANDIDATE]
+    assert_measured(model, rows, made, (ROWS, 7), measured, no_label=NONE)

@@ -9,14 +9,13 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from maskline.components.evaluation.answers import Answered, measure
 from maskline.components.evaluation.report import CANDIDATE
 from maskline.components.evaluation.whole import read_whole
 from maskline.trainer.dataset import Rows, in_order, stacks
 from maskline.trainer.fit import loss_of
-from maskline.trainer.stepping import CountedAccuracy, SteppingModel
+from tests.trainer.label_laws import assert_measured, broken, compiled, figures_of
 
 RNG = np.random.default_rng(0)
 ROWS, POSITIONS, IDS, PAD = 24, 5, 6, 0
@@ -61,13 +60,8 @@ MUTANTS = {
 def figures(objective, y, logits=LOGITS, x=X, weights=None):
     """Loss, accuracy, and the gradient of the loss by the logits."""
     weights = objective.weigh(y, x) if weights is None else weights
-    given = tf.constant(logits)
-    with tf.GradientTape() as tape:
-        tape.watch(given)
-        loss = objective.loss(y, given, sample_weight=weights)
-    accuracy = CountedAccuracy()
-    accuracy.update_state(y, given, sample_weight=weights if objective.metric_has_weights else None)
-    return float(loss), float(accuracy.result()), tape.gradient(loss, given).numpy()
+    of_metric = weights if objective.metric_has_weights else None
+    return figures_of(objective.loss, y, logits, weights, of_metric=of_metric)
 
 
 def behind_the_end(objective):
@@ -112,34 +106,18 @@ def test_the_law_holds(law):
 
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_law_catches_the_mutant(mutant):
-    broken = []
-    for law in LAWS:
-        try:
-            law(MUTANTS[mutant])
-        except AssertionError:
-            broken.append(law.__name__)
-    assert broken
+    assert broken(LAWS, MUTANTS[mutant])
 
 
 def test_figures_of_a_stack_of_batches_and_of_the_evaluator_agree():
     keras.utils.set_random_seed(0)
     ids = keras.Input((4,), dtype="int32")
     wide = keras.layers.Dense(POSITIONS * IDS)(keras.layers.Flatten()(keras.layers.Embedding(IDS, 6)(ids)))
-    model = SteppingModel(ids, keras.layers.Reshape((POSITIONS, IDS))(wide))
-    model.compile(
-        keras.optimizers.SGD(0.0), loss_of(), weighted_metrics=[CountedAccuracy(name="accuracy")],
-        jit_compile=False,
-    )  # fmt: skip
+    model = compiled(ids, keras.layers.Reshape((POSITIONS, IDS))(wide))
     rows = Rows(X.astype(np.uint8), Y.astype(np.uint8))
     read = read_whole(model.predict(X, verbose=0), Y, PAD)
     report = measure(Answered(np.ones(ROWS, int), {}, {CANDIDATE: read}), (), positive=None, whole=True)
-    measured = report.overall.metrics[CANDIDATE]
-    expected = {"loss": measured["loss"], "accuracy": measured["token_accuracy"], "rows": ROWS}
-    for size in (ROWS, 7, 1):
-        found = model.evaluate(in_order(rows, batch_size=size, pad_id=PAD), verbose=0, return_dict=True)
-        assert found == pytest.approx(expected, abs=1e-5), size
-    model.optimizer.build(model.trainable_variables)
-    # Steps of length 0 measure only; 24 rows do not fill the last batch of 7.
+    # 24 rows do not fill the last batch of 7.
     made = stacks(rows, steps=2, batch_size=7, lengths=(4,), seed=0, epoch=lambda: 0, pad_id=PAD)
-    history = model.fit(made, shuffle=False, verbose=0).history
-    assert {name: values[0] for name, values in history.items()} == pytest.approx(expected, abs=1e-5)
+    measured = report.overall.metrics[CANDIDATE]
+    assert_measured(model, rows, made, (ROWS, 7, 1), measured, pad_id=PAD)

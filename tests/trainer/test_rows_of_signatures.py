@@ -102,6 +102,34 @@ def test_unknown_symbols_and_long_rows_are_answered(served, monkeypatch):
     assert set(lenient.answer_examples(tf.constant(ids))["status"].numpy()) == {b"answered"}
 
 
+@pytest.mark.parametrize("unknown", ["", "?"])
+def test_texts_of_examples_are_answered_as_texts_are(monkeypatch, unknown):
+    words = {**WORDS, "vocabulary": ("<pad>", "|", "red", "green", "blue", "?")}
+    text = {"split": "words", "case": "fold"}
+    task = TaskSpec(kind="class", classes=("no", "yes"))
+    spec = SequenceSpec(**words, text=text, unknown=unknown, task=task)
+    monkeypatch.setattr(tf.saved_model, "load", lambda folder: Graph(spec))
+    model = build_model(spec, ModelSettings(any_length=True, width=4, hidden=(4,), kernel=3))
+    served = ServedModel(model, type("Output", (), {"transform_savedmodel_dir": ""})(), spec)
+    texts = ["RED \t green | Blue", "blue | red red"]
+    rows = [example(a=["RED \t green"], b=["Blue"]), example(a=["blue"], b=["red", "red"])]
+    for name, value in served.serve_text(tf.constant(texts)).items():
+        assert served.serve_examples(tf.constant(rows))[name].numpy().tolist() == value.numpy().tolist()
+    ids = served.transform_features(tf.constant([example(a=["Red"], b=["BLUE green"], c=[1])]))
+    np.testing.assert_array_equal(ids[ROW], [[2, 1, 4, 3, 0, 0]])
+    bad = [example(a=["red"]), example(a=["violet"], b=["red"]), example(a=["|"], b=["red"]),
+           example(a=["red"], b=["red " * 9])]  # fmt: skip
+    status = served.answer_examples(tf.constant([*rows, *bad]))["status"].numpy()
+    outside = b"answered" if unknown else b"outside vocabulary"
+    assert list(status) == [b"answered"] * 2 + [b"missing", outside, b"holds the separator", b"too long"]
+    if not unknown:
+        with pytest.raises(tf.errors.InvalidArgumentError, match="outside the vocabulary"):
+            served.serve_examples(tf.constant(bad[1:2]))
+    odd = ["Violet | red", "red | | red", "red"]
+    expected = [((problem := text_problem(t, spec)) and str(problem.reason)) or "answered" for t in odd]
+    assert [s.decode() for s in served.answer_text(tf.constant(odd))["status"].numpy()] == expected
+
+
 def test_ids_are_answered_row_by_row(served):
     a, b = served._spec.features
     bad = [

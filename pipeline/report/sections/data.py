@@ -122,6 +122,8 @@ def _feature(
         return {value: count / total for value, count in counts.items()}
 
     def symbol(value: str) -> str:
+        if spec.text.reads_text and feature != spec.label:
+            return f"'{plain(value)[:24]}'"
         named = spec.named(feature, int(value)) if value.isdecimal() else None
         return f"id {value}" if named is None else f"'{plain(named)[:24]}'"
 

@@ -4,6 +4,7 @@ import os
 import re
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import apache_beam as beam
 import pytest
@@ -30,6 +31,7 @@ from maskline.pipeline.settings.load import load
 from maskline.transform.errors import InputError
 from maskline.transform.features import Reason, SequenceSpec
 from maskline.transform.names import SPLITS
+from maskline.transform.task import TaskSpec
 from tests.components.ingest.by_row import read_by_row
 from tests.support import GOOD, _field, example, tfrecord, write_shard
 
@@ -121,6 +123,61 @@ def test_rows_are_made_to_fit_and_counted(tmp_path):
     assert (report.unknown, report.cut) == ({"defs": 14, "op": 1}, 1)
     assert report.quarantined == {"holds the separator": 1, "outside vocabulary": 1}
     assert {row.data for row in bad} == {example(**strange[2]), example(**label)}
+
+
+WORDS = {
+    "features": ("a", "b"),
+    "label": "c",
+    "length": 6,
+    "task": TaskSpec(kind="class", classes=("n", "y")),
+}
+TEXTS: dict[str, dict[str, Any]] = {
+    "computed": {"text": {"split": "words", "size": 9, "case": "fold"}, "too_long": "keep_start"},
+    "given": {
+        "text": {"split": "words", "case": "fold"},
+        "vocabulary": (" ", ":", "red", "?"),
+        "unknown": "?",
+    },
+    "refused": {"text": {"split": "characters"}, "vocabulary": (" ", ":", "r", "␣")},
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "expected"),
+    [
+        ("computed", {"a": ["Red  GREEN"], "b": ["x"]}, {"a": ["red", "green"], "b": ["x"]}),
+        ("computed", {"a": ["Red", "GREEN"], "b": ["x"]}, {"a": ["red", "green"], "b": ["x"]}),
+        ("computed", {"a": ["b a b a b"], "b": ["C"]}, {"a": ["b", "a", "b", "a"], "b": ["c"]}),
+        ("computed", {"a": ["a <SEP> b"], "b": ["x"]}, "holds the separator"),
+        ("computed", {"a": ["<pad>"], "b": ["x"]}, "outside vocabulary"),
+        ("computed", {"a": [" \n"], "b": ["x"]}, "missing"),
+        ("computed", {"b": ["x"]}, "missing"),
+        ("computed", {"a": [3], "b": ["x"]}, "not UTF-8 text"),
+        ("given", {"a": ["RED blue"], "b": ["red"]}, {"a": ["red", "?"], "b": ["red"]}),
+        ("given", {"a": ["red red red red red"], "b": ["red"]}, "too long"),
+        ("refused", {"a": [" r r "], "b": ["r"]}, {"a": ["r", "␣", "r"], "b": ["r"]}),
+        ("refused", {"a": ["R"], "b": ["r"]}, "outside vocabulary"),
+    ],
+)
+def test_texts_become_symbols(kind, row, expected):
+    spec = SequenceSpec(**WORDS, **TEXTS[kind])
+    read = read_row(example(**row, c=["y"]), spec)
+    if isinstance(expected, str):
+        assert read.problem
+        assert read.problem.reason == expected
+        assert read.data == example(**row, c=["y"])
+        return
+    assert read.problem is None
+    assert tf.train.Example.FromString(read.data) == tf.train.Example.FromString(example(**expected, c=[1]))
+    assert read.unknown == ((("a", 1),) if kind == "given" else ())
+    assert read.cut == (len(row["a"][0]) > 10 or " a b" in row["a"][0])
+    assert read_row(read.data, spec).data == read.data  # what is read alike may be read again
+
+
+def test_text_that_is_no_utf8_is_set_aside():
+    spec = SequenceSpec(**WORDS, **TEXTS["computed"])
+    data = example(a=["red"], b=["x"], c=["y"]).replace(b"red", b"r\xff\xff")
+    assert read_row(data, spec).problem == ("not UTF-8 text", "feature 'a' is not UTF-8 text (byte 1)")
 
 
 def test_report_names_the_first_five_of_a_kind(tmp_path):

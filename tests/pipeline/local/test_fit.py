@@ -9,6 +9,8 @@ from tests.support import GOOD, _field, example, tfrecord, write_shard
 
 SEQUENCE = "sequence:\n  features: [text]\n  label: {label}\n  vocabulary: [' ', ':', a, b]\n"
 
+TASK = "task.kind=class", "task.classes=[no, yes]"
+
 
 def with_text(name, text, /, **features):
     """A tf.Example with a bytes feature beside int64 lists."""
@@ -49,9 +51,18 @@ def test_features_that_hold_text_are_told(tmp_path, given, shard):
         fit.check(given(), [shard(with_text("text", b"hello", intent=[3]))])
     assert str(refused.value) == (
         f"{tmp_path}/my.yaml:2: sequence.features: 'text' holds bytes, and int64 ids are needed; "
-        "rows have: intent (int64), text (bytes); write the ids of a vocabulary instead, as `maskline "
-        "import` does for CSV and JSON Lines"
+        "rows have: intent (int64), text (bytes); set sequence.text.split to words or characters, or write "
+        "the ids of a vocabulary"
     )
+
+
+def test_features_that_should_hold_text_and_do_not_are_told(tmp_path, given, shard):
+    with pytest.raises(InputError) as refused:
+        fit.check(
+            given("intent", "sequence.text={split: words}", *TASK), [shard(example(text=[2], intent=[3]))]
+        )
+    assert "'text' holds int64, and text, in bytes lists, is needed; " in str(refused.value)
+    assert str(refused.value).endswith("set sequence.text.split=ids")
 
 
 def test_blame_falls_on_what_set_the_name(given, shard, monkeypatch, tmp_path):
