@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.alone import ask_alone
-from tests.support import maskline, show, versions, write_shard
+from tests.support import example, maskline, show, versions, write_shard
 
 pytestmark = pytest.mark.slow
 
@@ -87,3 +87,16 @@ def test_text_from_shards_to_a_model_that_reads_text(tmp_path):
     assert [answer["answer"] for answer in answers] == ["travel", "food"], asked.stdout + asked.stderr
     stats = maskline("data", "stats", tmp_path / "shards", "--config", config)
     assert "zug" in stats.stdout, stats.stdout + stats.stderr
+
+    # A model with another computed vocabulary is asked in words, those that only it knows among them.
+    import tensorflow as tf
+
+    from maskline.components.evaluation.translation import exported_spec, translate
+
+    theirs = exported_spec(str(version))
+    translate(str(version), str(tmp_path / "translated"), theirs.resolved(["other", "please"]))
+    asked_again = tf.saved_model.load(str(tmp_path / "translated")).signatures["serving_default"](
+        examples=tf.constant([example(request=[word], intent=[0]) for word in ("train", "soup", "other")])
+    )
+    assert asked_again["logits"].numpy()[:2].argmax(-1).tolist() == [0, 1]
+    assert not asked_again["unreadable"].numpy().any()
