@@ -127,7 +127,10 @@ def test_key_of_the_split_that_no_row_has_is_told_with_what_they_have(tmp_path, 
     )
 
 
-def test_function_that_fails_for_every_row_is_told_and_one_that_fails_for_some_is_not(tmp_path, given, shard):
+def test_function_that_fails_for_every_row_is_told_and_one_that_fails_for_some_is_not(
+    tmp_path, given, shard, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "split_of_fit.py").write_text("def key(row):\n    return row['user'][0]\n")
     loaded = given("intent", "data.split_by=split_of_fit:key")
     lacking = example(text=[2], intent=[3])
