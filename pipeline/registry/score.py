@@ -97,10 +97,15 @@ def _read(question: Question, shards: Iterable[Path]) -> _Counted:
     rows = list(_rows(question.sequence, shards))
     parts = Parts()
     if rows:
-        kind = pa.string() if question.sequence.text.reads_text else pa.int64()
-        columns = [pa.array([row.ids[name] for row in rows], pa.list_(kind)) for name in names]
+        is_text = question.sequence.text.reads_text  # which is counted in bytes
+        kind = pa.list_(pa.binary() if is_text else pa.int64())
+        columns = [pa.array([_values(row.ids[name]) for row in rows], kind) for name in names]
         parts.add(pa.RecordBatch.from_arrays(columns, list(names)))
     return _Counted(rows, parts)
+
+
+def _values(ids: Sequence[Any]) -> list[Any]:
+    return [value.encode() if isinstance(value, str) else value for value in ids]
 
 
 def _sample(counted: _Counted, name: str) -> IdSample:

@@ -2,12 +2,16 @@
 
 import json
 import random
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
+from maskline.pipeline.schedule.scoring import Question, Score
+from maskline.pipeline.settings.load import load
 from tests.alone import ask_alone
-from tests.support import example, maskline, show, versions, write_shard
+from tests.support import PATIENCE, REPOSITORY, example, maskline, show, versions, write_shard
 
 pytestmark = pytest.mark.slow
 
@@ -85,6 +89,19 @@ def test_text_from_shards_to_a_model_that_reads_text(tmp_path):
     asked = maskline("predict", "--config", config, "--data", tmp_path / "more", "--out", out)
     answers = [json.loads(line) for line in next(out.glob("*.jsonl")).read_text().splitlines()]
     assert [answer["answer"] for answer in answers] == ["travel", "food"], asked.stdout + asked.stderr
+    question = Question(
+        sequence=load(config).sequence,
+        shards=(tmp_path / "shards/part-1",),
+        before=(tmp_path / "shards/part-1",),
+    )
+    scored = subprocess.run(
+        [sys.executable, "-m", "maskline.pipeline.registry.score", version],
+        input=question.model_dump_json(), capture_output=True, text=True, timeout=PATIENCE, cwd=REPOSITORY,
+    )  # fmt: skip
+    found = Score.model_validate_json(scored.stdout)
+    assert (found.problem, found.rows) == ("", 600)
+    assert found.right > 540
+    assert [drift.divergence for drift in found.drift] == [0]
     stats = maskline("data", "stats", tmp_path / "shards", "--config", config)
     assert "zug" in stats.stdout, stats.stdout + stats.stderr
 
