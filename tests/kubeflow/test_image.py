@@ -14,6 +14,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from maskline.pipeline.cluster.metadata import connection
 from maskline.pipeline.cluster.store import Store
+from tests.bench.stacks import main as compare_stacks
 from tests.image_builder import Builder, Container, context_of_checkout, image_builder
 from tests.kfp_cluster import command_line
 from tests.support import REPOSITORY, maskline
@@ -173,6 +174,19 @@ def test_shell_has_the_command_line(image):
     models = image.run([*maskline, "models", "--root", "/mnt/maskline/root"])
     assert models.stdout == "no model was released yet; `maskline run` makes one\n", models.stderr
     assert image.run(["tar", "--version"]).returncode == 0, "`kubectl cp` needs it"
+
+
+def test_whole_run_in_the_image_gives_what_this_machine_s_stack_gives(image, finished, capsys):
+    """The current stack is in the image; on an older system, the older one made the other run."""
+    for file in ("maskline.yaml", "transform/schema.pbtxt"):
+        (image.volume / file).parent.mkdir(exist_ok=True)
+        shutil.copy(REPOSITORY / file, image.volume / file)
+    run = ["python", "-m", "maskline.pipeline.cli", "run", "--config", "/mnt/maskline/maskline.yaml"]
+    run += ["--data", "/mnt/maskline/data", "--root", "/mnt/maskline/whole"]
+    done = image.run([*run, "--set", "release_gate.min_accuracy=0.3"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Live is version 1" in done.stdout
+    assert compare_stacks(finished.root, image.volume / "whole") == 0, capsys.readouterr().out
 
 
 def test_node_refuses_a_pipeline_that_the_image_does_not_hold(image):
