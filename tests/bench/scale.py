@@ -51,7 +51,11 @@ def measure(records: int, work: Path) -> _Figures:
         "run", "--data", data, "--root", root, "--set", f"training.epochs={EPOCHS}",
         "--set", f"training.batch_size={BATCH}",
     )  # fmt: skip
-    whole = time.perf_counter() - began
+    return figures(root, data, time.perf_counter() - began)
+
+
+def figures(root: Path, data: Path, whole: float) -> _Figures:
+    """Of the last run of a root, which took so many seconds, and of what it could ideally be."""
     [run] = [json.loads(_maskline("show", "--root", root, "--json"))]
     parts = {part["name"]: part for part in run["components"]}
     used = _used(root)
@@ -65,7 +69,7 @@ def measure(records: int, work: Path) -> _Figures:
         for name in NODES
     }
     cpu, mib = sum(cpu for cpu, _ in used.values()), max(mib for _, mib in used.values())
-    found["whole run"] = {"seconds": whole, "cpu": cpu, "rows": records, "mib": mib}
+    found["whole run"] = {"seconds": whole, "cpu": cpu, "rows": found[NODES[0]]["rows"], "mib": mib}
     for name, child in ((READING, "read"), (IDEAL_READING, "read_ideally"), (IDEAL_EPOCH, "train_ideally")):
         arguments = [data] if child == "read_ideally" else [root]
         done = subprocess.run(
