@@ -174,7 +174,7 @@ class ServedModel:
     ) -> dict[str, tf.SparseTensor]:
         """Ids of features and label; `refuse` unknown symbols of texts, or give negative ids for them."""
         examples = sequences.bounded(examples, self._longest_example, "an example")
-        texts = set(self._spec.features if self._reader else ())
+        texts = self._spec.features if self._reader else ()
         kinds = {name: tf.string if name in texts else tf.int64 for name in names}
         found = tf.io.parse_example(examples, {n: tf.io.VarLenFeature(kind) for n, kind in kinds.items()})
         for name in texts:

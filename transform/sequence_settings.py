@@ -99,8 +99,8 @@ class SequenceSettings(Section):
         for name, symbol in zip(_SPECIAL, special, strict=True):
             if symbol != " " and self.text.normal(symbol) != symbol:
                 raise refusal(name, f"{shown(symbol)} is written {shown(self.text.normal(symbol))} in texts")
-        for symbol in set(self.vocabulary).difference(special):
-            if problem := self.text.problem(symbol):
+        for symbol in self.vocabulary:
+            if symbol not in special and (problem := self.text.problem(symbol)):
                 raise refusal("vocabulary", f"symbol {shown(symbol)}: {problem}")
         return self
 
