@@ -133,13 +133,12 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
         "# Ways to mask, and presets\n",
         f"{train:,} records to train on; {held_out:,} others choose the epoch, and the figures are of "
         f"{test:,} that nothing is chosen by. No two of these parts share an exercise (operation and "
-        "unordered values), however it is worded. Mean ± half the spread over the seeds; examples/s of the "
-        f"fastest seed, since other work slows some. {platform.machine()}, {os.cpu_count()} cores, one "
-        "thread. "
-        "`make ablation` repeats it.\n",
+        "unordered values), however it is worded. Mean ± half the spread over the seeds; one figure alone is "
+        f"of one seed. {platform.machine()}, {os.cpu_count()} cores, one thread; [speed.md](speed.md) says "
+        "how fast these trainings are. `make ablation` repeats it, with three seeds.\n",
         "| | seeds | parameters | epochs | batch | loss | accuracy "
-        "| accuracy in training | attention on padding | examples/s |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| accuracy in training | attention on padding |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, (_, training) in VARIANTS.items():
         runs = runs_of(results, name)
@@ -147,10 +146,9 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
             continue
         columns = ("loss", "accuracy", "accuracy_in_training", "attention_on_padding")
         figures = " | ".join(spread([run[key] for run in runs]) for key in columns)
-        speed = max(run["examples_per_second"] for run in runs)
         lines.append(
             f"| {name} | {len(runs)} | {runs[0]['parameters']:,} | {training['epochs']} "
-            f"| {training['batch_size']} | {figures} | {speed:,.0f} |"
+            f"| {training['batch_size']} | {figures} |"
         )
     return "\n".join(lines + errors(results)) + "\n"
 
@@ -171,6 +169,8 @@ def errors(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def spread(values: list[float]) -> str:
+    if len(values) == 1:
+        return f"{values[0]:.3f}"
     return f"{statistics.mean(values):.3f} ± {(max(values) - min(values)) / 2:.3f}"
 
 
