@@ -253,6 +253,11 @@ class Console:
         if run.override:
             by, when = run.override.who, f"{run.override.time:%Y-%m-%d %H:%M} UTC"
             self._print(f"Released on purpose by {by}, {when}: {escape(run.override.reason)}")
+        if run.learned:
+            for line in run.learned.sentences():
+                self.note(line)
+            for line in run.learned.too_narrow(self._settings.release_gate.model_dump()):
+                self.warn(line)
         if run.evaluation:
             self.table(tables.models(run.metrics))
             for line in tables.changes(run.evaluation):

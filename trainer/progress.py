@@ -136,7 +136,7 @@ class Progress(keras.callbacks.Callback):
         return losses.index(min(losses)) + 1
 
     def _stopped(self) -> bool:
-        patience = self._training.patience
+        patience = self._training.stop_after
         return bool(patience) and len(self.history) - self._best_epoch() >= patience
 
 

@@ -111,12 +111,11 @@ class TrainingSettings(Section):
         0.05, "share of the steps in which the cosine schedule's rate rises", unit="share", ge=0, lt=1
     )
     best_weights: bool = setting(True, "keep the weights of the epoch with the lowest held-out loss")
-    patience: int = setting(
-        0,
-        "stop after this many epochs without a lower held-out loss; 0 never stops early",
+    patience: Literal["auto"] | Annotated[int, Field(ge=0, le=1_000_000)] = setting(
+        "auto",
+        "stop after this many epochs without a lower held-out loss; 0 never stops early; `auto` is a quarter "
+        "of the epochs and at least 3, and 0 without `best_weights`",
         unit="epochs",
-        ge=0,
-        le=1_000_000,
     )
     length_buckets: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = setting(
         (),
@@ -129,6 +128,12 @@ class TrainingSettings(Section):
     )
     seed: int = setting(
         0, "equal seed, data and settings give equal weights", unit="number", ge=0, le=2**32 - 1
+    )
+    seeds: tuple[Annotated[int, Field(ge=0, le=2**32 - 1)], ...] = setting(
+        (),
+        "train with each of these seeds instead of `seed`, and keep the model of the lowest held-out loss",
+        unit="number",
+        max_length=100,
     )
     steps_per_call: int = setting(
         100, "steps that TensorFlow runs in one call", unit="steps", ge=1, le=1_000_000
@@ -148,6 +153,24 @@ class TrainingSettings(Section):
         unit="ratio",
     )
     histograms: bool = setting(False, "write histograms of the weights for TensorBoard")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "TrainingSettings":
+        if len(set(self.seeds)) < len(self.seeds):
+            raise refusal("seeds", f"{shown(list(self.seeds))} names a seed twice; give each once")
+        return self
+
+    @property
+    def stop_after(self) -> int:
+        """After how many epochs without a lower held-out loss the training stops; 0 for never."""
+        if self.patience != "auto":
+            return self.patience
+        # The last quarter of a cosine schedule is where the loss falls again after it has not for a while.
+        return max(3, self.epochs // 4) if self.best_weights else 0
+
+    def for_seed(self, seed: int) -> "TrainingSettings":
+        """The settings of the training with one of `seeds`."""
+        return self.model_copy(update={"seed": seed, "seeds": ()})
 
 
 class TrainerSettings(Section):

@@ -13,9 +13,9 @@ from maskline.trainer.answers import note_answers
 from maskline.trainer.attention import note_attention
 from maskline.trainer.dataset import read_rows
 from maskline.trainer.export import export, model_identity_of
-from maskline.trainer.fit import fit
 from maskline.trainer.golden import write_golden_rows
 from maskline.trainer.recipe import TrainingRecipe
+from maskline.trainer.seeds import fit_seeds
 from maskline.trainer.signatures import ServedModel
 from maskline.trainer.warm_start import Predecessor
 from maskline.transform.computed import resolved
@@ -64,7 +64,7 @@ def run_fn(fn_args: FnArgs) -> None:
             base=model_identity_of(base) if base else "",
         )
         checkpoint = Path(checkpoints, identity[:16])
-        model, history = fit(
+        model, history, learned = fit_seeds(
             train, held_out, spec, settings,
             log_dir=Path(fn_args.model_run_dir),
             checkpoints=checkpoint,
@@ -80,7 +80,8 @@ def run_fn(fn_args: FnArgs) -> None:
     tf.io.gfile.copy(golden, f"{fn_args.serving_model_dir}/{EXTRA_FOLDER}/{GOLDEN_ROWS_FILE}")
     rows = {name: len(split.y) for name, split in splits.items()}
     report = {
-        FORMAT: 1, "identity": identity, "parameters": model.count_params(), "rows": rows, "history": history
+        FORMAT: 1, "identity": identity, "parameters": model.count_params(), "rows": rows, "history": history,
+        "learned": learned.model_dump(),
     }  # fmt: skip
     with tf.io.gfile.GFile(f"{places['history']}/{HISTORY_FILE}", "w") as file:
         file.write(json.dumps(report, indent=1))

@@ -166,6 +166,7 @@ def describe(inputs: Mapping[str, list[types.Artifact]], provenance: Provenance)
         code=provenance.code,
         stack=stack(),
         answers=_answers(inputs["history"]),
+        learned=history.get("learned"),
     )
 
 

@@ -17,6 +17,7 @@ from maskline.components.pusher.audit import Change
 from maskline.components.verdict import Outcome, Verdict
 from maskline.transform.answers import AnswerSummary
 from maskline.transform.features import SequenceSpec
+from maskline.transform.learned import Learned
 from maskline.transform.names import EVAL
 from maskline.transform.versioned import Versioned
 
@@ -53,7 +54,7 @@ class Facts(Versioned, _Form):
     `metrics` are those of the model on all eval rows, `gates` the verdicts by gate, `settings` those
     of the run, `code` the SHA-256 of source and packages by what they made, and `stack` the versions by
     package. `answers` has the rows by label and length and the rows that the model gets wrong; models of
-    earlier releases have none.
+    earlier releases have none. `learned` says which epoch and seed were kept.
     """
 
     data: Data
@@ -65,6 +66,7 @@ class Facts(Versioned, _Form):
     code: dict[str, str]
     stack: dict[str, str]
     answers: AnswerSummary | None = None
+    learned: Learned | None = None
 
 
 def stack() -> dict[str, str]:
@@ -199,6 +201,8 @@ def _chosen(facts: Facts) -> Iterator[str]:
         yield "The weights are those of the epoch with the lowest loss on held-out rows."
     else:
         yield "The weights are those of the last epoch."
+    if facts.learned:
+        yield from facts.learned.sentences()
     if facts.evaluation.split == EVAL:
         yield (
             "The held-out rows that chose the epoch also decided the release, so the metrics on them are "
@@ -270,9 +274,9 @@ def _gates(gates: Mapping[str, Verdict]) -> Iterator[str]:
 
 
 def _made(facts: Facts) -> Iterator[str]:
-    training = facts.settings["training"]
+    seed = facts.learned.seed if facts.learned else facts.settings["training"]["seed"]
     yield (
-        f"The model has {facts.parameters:,} parameters and was trained with seed {training['seed']}. Rows "
+        f"The model has {facts.parameters:,} parameters and was trained with seed {seed}. Rows "
         "are split by a hash of their bytes, without a seed."
     )
     yield ""

@@ -17,6 +17,7 @@ from maskline.pipeline.registry import live, overrides
 from maskline.pipeline.registry.record import Component, Run, TrainedSpan
 from maskline.pipeline.registry.releases import releases
 from maskline.pipeline.registry.store import connect
+from maskline.transform.learned import Learned
 from maskline.transform.names import (
     BLESSED,
     CHECKED_FILES,
@@ -155,6 +156,8 @@ class History:
             run.training = self._place(artifact)
             history = self._or_lost(run, _read_json, run.training / HISTORY_FILE) or {}
             rows_trained = history.get("rows", {})
+            if learned := history.get("learned"):  # histories of earlier versions have none
+                run.learned = Learned.model_validate(learned)
             component[Node.TRAINER].records_in = rows_trained
             component[Node.TRANSFORM].records_out = rows_trained
 

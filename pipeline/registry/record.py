@@ -11,6 +11,7 @@ from maskline.components.evaluation.report import EvaluationReport
 from maskline.components.ingest.quarantine import IngestReport
 from maskline.components.verdict import Verdict
 from maskline.pipeline.registry.overrides import Override
+from maskline.transform.learned import Learned
 from maskline.transform.names import Exit, Node
 
 DONE = ("COMPLETE", "CACHED")
@@ -58,6 +59,7 @@ class Run(BaseModel):
     checked_files: str = ""
     evaluation: EvaluationReport | None = None
     training: Path | None = None
+    learned: Learned | None = None
     facts: Path | None = None
     live_problem: str = ""
     lost: list[str] = []

@@ -195,4 +195,4 @@ def _text(metadata: Sequence[Any]) -> str:
 
 def _choice(values: Sequence[Any]) -> str:
     named = [f"'{value}'" if value == "" else str(value) for value in values]
-    return f"{', '.join(named[:-1])} or {named[-1]}"
+    return f"{', '.join(named[:-1])} or {named[-1]}" if len(named) > 1 else named[0]
