@@ -37,6 +37,7 @@ from maskline.pipeline.commands.schema import schema
 from maskline.pipeline.commands.settings import settings
 from maskline.pipeline.commands.show import show
 from maskline.pipeline.commands.tensorboard import tensorboard
+from maskline.pipeline.commands.tune import tune
 from maskline.pipeline.commands.worker import worker
 from maskline.transform.names import TRACEBACK, Exit
 
@@ -62,6 +63,7 @@ COMMANDS = (
     schema,
     kubeflow,
     predict,
+    tune,
     show,
     compare,
     margins,

@@ -1,6 +1,7 @@
 """Fits a model with Keras. It uses neither TFX nor files of examples."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ def fit(
     log_dir: Path,
     checkpoints: Path,
     start_from: Predecessor | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[keras.Model, list[dict[str, float]]]:
     """Builds the model and fits it; continues a killed training. The same seed gives the same weights.
 
@@ -43,6 +45,7 @@ def fit(
       checkpoints: the folder for this training's checkpoints. The same rows, settings and source must get
         the same folder, and other trainings another one.
       start_from: an earlier model with the weights to start from.
+      callbacks: more of them, which see each epoch after it is in the checkpoint.
 
     Returns:
       the model and, for each epoch, what `Progress.history` holds; `rows` is the
@@ -90,6 +93,7 @@ def fit(
         callbacks=[
             _TensorBoard(model, str(log_dir), histogram_freq=int(training.histograms)),
             progress,
+            *callbacks,
         ],
         shuffle=False,  # the dataset shuffles
         verbose=0,

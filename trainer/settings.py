@@ -113,8 +113,8 @@ class TrainingSettings(Section):
     best_weights: bool = setting(True, "keep the weights of the epoch with the lowest held-out loss")
     patience: Literal["auto"] | Annotated[int, Field(ge=0, le=1_000_000)] = setting(
         "auto",
-        "stop after this many epochs without a lower held-out loss; 0 never stops early; `auto` is a quarter "
-        "of the epochs and at least 3, and 0 without `best_weights`",
+        "stop after this many epochs without a lower held-out loss; 0 never stops early; `auto` is half of "
+        "the epochs and at least 3, and 0 without `best_weights`",
         unit="epochs",
     )
     length_buckets: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = setting(
@@ -165,8 +165,8 @@ class TrainingSettings(Section):
         """After how many epochs without a lower held-out loss the training stops; 0 for never."""
         if self.patience != "auto":
             return self.patience
-        # The last quarter of a cosine schedule is where the loss falls again after it has not for a while.
-        return max(3, self.epochs // 4) if self.best_weights else 0
+        # With less, trainings on few rows stop before the end of the schedule, where the loss falls again.
+        return max(3, self.epochs // 2) if self.best_weights else 0
 
     def for_seed(self, seed: int) -> "TrainingSettings":
         """The settings of the training with one of `seeds`."""

@@ -7,7 +7,7 @@ from maskline.pipeline import fingerprint
 from maskline.pipeline.settings.sections import Settings
 
 # Where and when a run works, and not what it does.
-_NO_PART = {"cluster", "schedule", "notify", "tracking", "root"}
+_NO_PART = {"cluster", "schedule", "notify", "tracking", "tune", "root"}
 
 
 def depends_on(settings: Settings, schema: str, versions: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from maskline.pipeline.settings.engine import BeamSettings
 from maskline.pipeline.settings.notify import NotifySettings
 from maskline.pipeline.settings.schedule import RetrainingSettings
 from maskline.pipeline.settings.tracking import TrackingSettings
+from maskline.pipeline.settings.tune import TuneRange, TuneValue
 from maskline.trainer.settings import (
     ModelSettings,
     TrainingSettings,
@@ -149,6 +150,10 @@ class Settings(Section):
     notify: NotifySettings = NotifySettings()
     tracking: TrackingSettings = TrackingSettings()
     cluster: ClusterSettings = ClusterSettings()
+    tune: dict[str, TuneRange | tuple[TuneValue, ...]] = setting(
+        {},
+        "what `maskline tune` tries: settings of `model` and `training`, each with a list or a range",
+    )
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

@@ -33,15 +33,15 @@ def test_each_seed_is_trained_as_alone_and_that_of_the_lowest_loss_is_kept(tmp_p
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, 3),
+        ({}, 6),
         ({"epochs": 5}, 3),
-        ({"epochs": 90}, 22),
+        ({"epochs": 90}, 45),
         ({"patience": 0}, 0),
         ({"patience": 7}, 7),
         ({"best_weights": False}, 0),
     ],
 )
-def test_it_stops_by_default_after_a_quarter_of_the_epochs(given, expected):
+def test_it_stops_by_default_after_half_of_the_epochs(given, expected):
     assert TrainingSettings(**given).stop_after == expected
 
 
