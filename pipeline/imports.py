@@ -10,9 +10,11 @@ fifths of the time that importing takes. Three ways keep that out and change non
 
 import gc
 import io
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
+from importlib import import_module
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec, PathFinder
 from threading import RLock
@@ -27,10 +29,11 @@ DEFERRED = (
     "scipy.stats", "scipy.ndimage", "scipy.linalg", "tensorflow_model_analysis.metrics.bleu",
     "tensorflow_model_analysis.metrics.rouge", "googleapiclient.discovery",
 )  # fmt: skip
-GATHERING = ("tfx.components",)
+GATHERING = ("tfx.components", "tensorflow_model_analysis.view")
 # tfx-bsl 1.21 no longer has it, TFDV imports it, nobody calls it: `tfx.components` stands in for it, too.
 ABSENT = "tfx_bsl.arrow.sql_util"
-_NO_NOTEBOOK = "IPython"  # TFDV says on standard error that it cannot draw in a notebook
+# TFDV says on standard error that it cannot draw in a notebook.
+_NO_NOTEBOOK = re.compile(r"Unable to import IPython|TFDV visualization APIs will not function")
 
 
 class Deferred(ModuleType):
@@ -40,7 +43,9 @@ class Deferred(ModuleType):
     """
 
     def __getattr__(self, name: str) -> Any:
-        read(self)
+        later = self.__spec__ and self.__spec__.loader
+        if not (isinstance(later, _Later) and later.gathers and later.imports(self, name)):
+            read(self)
         if name not in self.__dict__:
             raise AttributeError(f"module '{self.__name__}' has no attribute '{name}'")
         return self.__dict__[name]
@@ -55,8 +60,8 @@ def read(module: ModuleType | None) -> None:
 class _Later:
     """A loader that makes a module and leaves its content for later."""
 
-    def __init__(self, behind: Any) -> None:
-        self._behind = behind
+    def __init__(self, behind: Any, *, gathers: bool) -> None:
+        self._behind, self.gathers = behind, gathers
         self._lock = (
             RLock()
         )  # other threads wait; the thread that reads finds the names that are there so far
@@ -79,6 +84,19 @@ class _Later:
                 module.__class__ = ModuleType  # type: ignore[assignment]
             finally:
                 self._reading = False
+
+    def imports(self, package: ModuleType, name: str) -> bool:
+        """Whether a package has a module of this name, which is imported then: `from package import name`."""
+        if self._reading or name.startswith("__"):
+            return False
+        module = f"{package.__name__}.{name}"
+        try:
+            import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+            return False
+        return True
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._behind, name)  # `get_source` and its like, for tracebacks
@@ -124,7 +142,7 @@ class LeanFinder:
         spec = PathFinder.find_spec(name, path, target)
         if spec is None:
             return ModuleSpec(name, _Nothing()) if name == ABSENT else None
-        spec.loader = _Later(spec.loader)  # type: ignore[assignment]
+        spec.loader = _Later(spec.loader, gathers=name in self.gathering)  # type: ignore[assignment]
         return spec
 
 
@@ -146,4 +164,4 @@ def lean_imports() -> Iterator[None]:
         gc.freeze()
         gc.enable()
         lines = said.getvalue().splitlines(keepends=True)
-        sys.stderr.write("".join(line for line in lines if _NO_NOTEBOOK not in line))
+        sys.stderr.write("".join(line for line in lines if not _NO_NOTEBOOK.match(line)))

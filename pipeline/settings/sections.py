@@ -153,6 +153,7 @@ class Settings(Section):
     tune: dict[str, TuneRange | tuple[TuneValue, ...]] = setting(
         {},
         "what `maskline tune` tries: settings of `model` and `training`, each with a list or a range",
+        unit="as the setting",
     )
 
     @model_validator(mode="after")

@@ -16,7 +16,7 @@ from tests.support import ANY_MODEL, maskline, show, versions, write_shard
 pytestmark = pytest.mark.slow
 
 SPEC = SequenceSpec()
-SETTINGS = ("data.presplit=true", "training.epochs=4", *ANY_MODEL)
+SETTINGS = ("data.presplit=true", "data.split_by=", "training.epochs=4", *ANY_MODEL)
 # Another model by name, with the same weights.
 EQUAL = ("training.histograms=true",)
 # The mask as published, without effect, in a model that is asked to keep padding out.

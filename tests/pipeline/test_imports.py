@@ -14,6 +14,7 @@ MODULES = {
     "lean_c/__init__.py": "from lean_c.one import ONE\n",
     "lean_c/one.py": "ONE = 1\n",
     "lean_d.py": "import time\ntime.sleep(0.2)\nLATE = 1\n",
+    "lean_c/three.py": "THREE = 3\n",
     "lean_c/two.py": "TWO = 2\n",
 }
 
@@ -57,6 +58,7 @@ def test_a_module_that_cannot_be_read_says_so_each_time(finder):
 
 def test_modules_of_a_gathering_package_are_imported_without_it(finder):
     assert import_module("lean_c.one").ONE == 1
+    assert __import__("lean_c", fromlist=["three"]).three.THREE == 3
     assert type(sys.modules["lean_c"]) is Deferred
     assert __import__("lean_c", fromlist=["ONE"]).ONE == 1
     assert type(sys.modules["lean_c"]) is type(sys)
@@ -101,7 +103,23 @@ assert stats.t.ppf(0.975, 10) > 2
 assert tfx.components.Trainer and tfx.components.Tuner
 assert sys.modules["tfx_bsl.arrow.sql_util"]
 assert tfma.metrics.rouge.Rouge
+assert tfma.view.render_slicing_metrics
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "IPython" not in done.stderr
+
+
+@pytest.mark.slow
+def test_the_evaluator_is_whole_by_itself():
+    """As a node on a cluster imports it; TFMA says on standard error what it lacks, and goes on."""
+    program = """
+from maskline.pipeline.imports import lean_imports
+with lean_imports():
+    import maskline.components.evaluation.component
+import tensorflow_model_analysis as tfma
+assert tfma.default_eval_shared_model and tfma.ExtractEvaluateAndWriteResults
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Error importing" not in done.stderr
