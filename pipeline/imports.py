@@ -62,9 +62,8 @@ class _Later:
 
     def __init__(self, behind: Any, *, gathers: bool) -> None:
         self._behind, self.gathers = behind, gathers
-        self._lock = (
-            RLock()
-        )  # other threads wait; the thread that reads finds the names that are there so far
+        # Other threads wait; the thread that reads finds the names that are there so far.
+        self._lock = RLock()
         self._reading = True  # until the import system has made the module
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
