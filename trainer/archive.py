@@ -26,6 +26,14 @@ class OrderedArchive(TFExportArchive):
     same if Transform's graph, which is copied into it, is the same.
     """
 
+    def add_endpoint(self, name: str, fn: Any, input_signature: Any = None, **kwargs: Any) -> Any:
+        """Adds a signature; see Keras' `ExportArchive.add_endpoint`.
+
+        Keras and TensorFlow call its function three times to lay its graph; here they call what was laid.
+        """
+        laid = tf.function(fn, input_signature=input_signature, autograph=False).get_concrete_function()
+        return super().add_endpoint(name, lambda value: laid(value), input_signature, **kwargs)
+
     def write_out(self, filepath: str, options: Any = None, verbose: bool = False) -> None:
         """Writes the SavedModel; see Keras' `ExportArchive.write_out`."""
         super().write_out(filepath, options=options, verbose=verbose)

@@ -1,5 +1,7 @@
 """The signatures of an exported model. They contain Transform's graph, so clients need not preprocess."""
 
+import functools
+
 import keras
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -25,6 +27,12 @@ class ServedModel:
     def __init__(self, model: keras.Model, transform: tft.TFTransformOutput, spec: SequenceSpec) -> None:
         self._spec = spec
         self._model = model
+        # One graph of the model, which all signatures call.
+        self._logits = tf.function(
+            functools.partial(model, training=False),
+            input_signature=[tf.TensorSpec([None, model.input_shape[1]], tf.int64)],
+            autograph=False,
+        )
         # The saved graph itself, not TFT's Keras layer around it: this halves the time to save and to load,
         # and keeps a second Keras out of the model.
         self._transform = tf.saved_model.load(transform.transform_savedmodel_dir)
@@ -208,7 +216,7 @@ class ServedModel:
         rows = raw[self._spec.features[0]].dense_shape[0]
         raw = raw | {self._spec.label: self._stand_in(raw, rows)}
         ids = self._transformed(raw)[ROW]
-        logits = self._model(self._cut(ids), training=False)
+        logits = self._logits(self._cut(ids))
         if self._spec.task.kind == "each":
             missing = self._spec.length - tf.shape(logits)[1]
             logits = tf.pad(logits, [[0, 0], [0, missing], [0, 0]])
