@@ -44,7 +44,8 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """The reference settings on the sample shards; fewer records, so a lower bar."""
     root = tmp_path_factory.mktemp("finished") / "root"
-    process = maskline("run", "--data", shards, "--root", root, "--set", "release_gate.min_accuracy=0.3")
+    process = maskline("run", "--data", shards, "--root", root, "--set", "release_gate.min_accuracy=0.3",
+                       fresh=True)  # fmt: skip
     assert process.returncode == 0, process.stdout + process.stderr
     return Finished(root, shards, process)
 

@@ -14,6 +14,7 @@ import google_crc32c
 
 from maskline.components.pusher.serving import LOCK_FILE
 from maskline.transform.names import AUDIT_FILE
+from tests.warm import Warm
 
 REPOSITORY = Path(__file__).parent.parent
 # Small and quick, where a test asks whether the pipeline works and not how well the model does.
@@ -86,10 +87,19 @@ PATIENCE = 1800
 GOOD = {"defs": [3, 5, 11], "op": [3, 7, 4], "res": [12, 13]}
 
 
+_warm = Warm()
+
+
 def maskline(
-    *arguments: Any, cwd: Path = REPOSITORY, timeout: int = PATIENCE
+    *arguments: Any, cwd: Path = REPOSITORY, timeout: int = PATIENCE, fresh: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    """Runs the command line in a process of its own, on the code that lies in `cwd`."""
+    """Runs the command line to its end, on the code that lies in `cwd`.
+
+    In a fork of a process that has loaded TFX; or, `fresh`, in one that begins with nothing, as a user's.
+    """
+    another_checkout = cwd != REPOSITORY and Path(cwd, "pipeline").exists()
+    if arguments[0] in ("run", "show", "data") and not fresh and not another_checkout:
+        return _warm.run(list(map(str, arguments)), cwd=Path(cwd), env=environment(), timeout=timeout)
     return subprocess.run(
         command(*arguments), cwd=cwd, capture_output=True, text=True, timeout=timeout, env=environment()
     )
