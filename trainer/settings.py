@@ -12,7 +12,7 @@ from maskline.transform.settings import Section, refusal, setting
 from maskline.transform.shown import shown
 
 MAX_WEIGHTS = 1_000_000_000  # 4 GB, and three times that while Adam trains them
-Preset = Literal["default", "reference", "length-free"]
+Preset = Literal["default", "reference", "length-free", "text"]
 
 # The values of a preset that differ from the defaults below. Keys given beside the preset take precedence.
 PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
@@ -40,6 +40,19 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         },
     },
     "length-free": {"model": {"any_length": True}},
+    # Words are many, and most of them rare. Embeddings begin near zero and nothing scales them up, so that a
+    # word that was seen once says little; few weights and much dropout keep rows from being learned by heart.
+    "text": {
+        "model": {
+            "any_length": True,
+            "kernel": 3,
+            "normalize": False,
+            "attention_init": "glorot_uniform",
+            "hidden": (),
+            "dropout": 0.5,
+        },
+        "training": {"epochs": 10},
+    },
 }
 
 

@@ -127,6 +127,7 @@ def _advice(stats: DataStats) -> Text:
             f"{stats.padding(stats.fits(share)):.1%} padding"
             for share in (0.99, 0.999, 1.0)
         ),
+        "model.preset to begin with: {}, for {}; docs/models.md".format(*stats.preset),
     ]
     return Text("\n".join(lines))
 

@@ -14,9 +14,13 @@ from tfx_bsl.coders.example_coder import ExampleToNumpyDict
 from maskline.components.ingest.listing import Listing, Shard, list_shards
 from maskline.components.ingest.shards import read_shard
 from maskline.pipeline.settings.sections import DataSettings
+from maskline.trainer.settings import Preset
 from maskline.transform.errors import InputError
 from maskline.transform.features import RowProblem, SequenceSpec
 from maskline.transform.labels import class_ids, takes_names
+
+_WORDS = 100  # symbols from which on each is rare enough for the preset `text`
+_UNEVEN = 0.5  # share of padding from which on buckets of lengths save most of the work
 
 
 @dataclass
@@ -89,6 +93,17 @@ class DataStats:
         fitting = {n: rows for n, rows in self.lengths.items() if n <= length}
         total = length * sum(fitting.values())
         return 1 - sum(n * rows for n, rows in fitting.items()) / total if total else 0.0
+
+    @property
+    def preset(self) -> tuple[Preset, str]:
+        """The `model.preset` to begin with, by the table in docs/models.md, and why."""
+        symbols = len(set().union(*(self.features[name].ids for name in self.spec.features)))
+        if self.spec.task.classes and symbols >= _WORDS:
+            return "text", f"classes of rows of {symbols:,} symbols"
+        padding = self.padding(max(self.lengths, default=0))
+        if padding >= _UNEVEN:
+            return "length-free", f"{symbols:,} symbols and rows of which {padding:.0%} would be padding"
+        return "default", f"{symbols:,} symbols and rows of about the same length"
 
 
 def measure_shards(listing: Listing, spec: SequenceSpec) -> DataStats:

@@ -5,6 +5,8 @@ import unicodedata
 from enum import StrEnum
 from typing import Any
 
+from maskline.transform.shown import BLANK
+
 PADDING, SEPARATOR, UNKNOWN = "<pad>", "<sep>", "<unk>"
 _RESERVED = (PADDING, SEPARATOR)
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -63,11 +65,12 @@ def label_of(value: Any) -> str:
 
 
 def _cut(value: Any, tokens: Tokens) -> list[str]:
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if value is None:
         raise ValueError("is empty")
     if not isinstance(value, str):
         return [_one(value)]
-    text = _normal(value)
+    if not (text := _normal(value)).strip():
+        raise ValueError("is empty")
     if tokens is Tokens.WORDS:
         return _WORD.findall(text.lower())
     if tokens is Tokens.SPACES:
@@ -89,9 +92,14 @@ def _one(value: Any) -> str:
 
 
 def _normal(text: str) -> str:
-    """One form for characters that look alike (Unicode's NFC)."""
+    """Without invisible characters, and in one form for those that look alike (Unicode's NFC)."""
     try:
         text.encode()
     except UnicodeEncodeError:
         raise ValueError("is not valid UTF-8 text") from None
-    return unicodedata.normalize("NFC", text)
+    return unicodedata.normalize("NFC", "".join(c for c in text if c.isspace() or _is_seen(c)))
+
+
+def _is_seen(character: str) -> bool:
+    """Whether the settings allow it in a symbol; a soft hyphen or a control character is not."""
+    return character.isprintable() and character not in BLANK

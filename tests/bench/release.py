@@ -88,9 +88,11 @@ def data_of(example: str, seed: int, folder: Path) -> Data:
     """Generates, imports and deals out the rows, by the commands at the head of the example's settings."""
     file = EXAMPLES / example / "maskline.yaml"
     commands = file.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ").split(";")
-    generate, bring_in = (command.split() for command in commands)
+    *download, generate, bring_in = (command.split() for command in commands)
     made = folder / generate[2]
-    sys.argv = [generate[1], str(made), "--seed", str(seed)]
+    # What is downloaded is one data set; it is expected in build/.
+    more = ["--package", f"{KEPT.parent}/{download[0][-1].replace('==', '-')}.zip"] if download else []
+    sys.argv = [generate[1], str(made), *(more or ["--seed", str(seed)])]
     runpy.run_path(str(file.parent / generate[1]), run_name="__main__")
     arguments = [str(made) if part == generate[2] else part for part in bring_in[1:]]
     arguments[arguments.index("--out") + 1] = str(folder / "imported")

@@ -62,6 +62,16 @@ def test_training_learns(tmp_path, preset):
     assert isinstance(model, keras.Model)
 
 
+def test_text_preset_learns_which_word_of_a_row_decides(tmp_path):
+    words = np.where(X == 7, 8, X)
+    words[::2, 0] = 7
+    rows = Rows(np.array([RNG.permutation(row) if row.all() else row for row in words]), words[:, 0] == 7)
+    rows = rows._replace(y=rows.y + 1)
+    given = TrainerSettings.model_validate({"model": {"preset": "text"}, "training": {"batch_size": 16}})
+    _, history = run(tmp_path, given, train=rows, held_out=rows)
+    assert max(epoch["val_accuracy"] for epoch in history) > 0.95
+
+
 @pytest.mark.parametrize("xla", ["off", "on"])
 def test_each_epoch_trains_on_every_row_whatever_its_length(tmp_path, xla):
     # Of 200 rows, the lengths 1 to 5 have about 40 each: none of them fills a batch of 64.

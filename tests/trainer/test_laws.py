@@ -35,10 +35,10 @@ LAYERS = {
     "flatten": FlattenRows,
     "pooling": lambda: MaskedPooling(2),
 }
-PRESETS = ("default", "length-free")
+PRESETS = ("default", "length-free", "text")
 SUBJECTS = (*LAYERS, *PRESETS)
 NOISE = st.sampled_from([1e3, -1e30, np.nan, np.inf, -np.inf])
-WIDTH = {"reference": 15, "default": 32, "length-free": 32}
+WIDTH = {"reference": 15, "default": 32, "length-free": 32, "text": 32}
 quick = settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
@@ -292,3 +292,4 @@ def test_reference_as_published_breaks_the_laws():
 def test_default_breaks_none_of_them():
     assert not broken(of_preset("default"), skip=["more padding changes nothing"])
     assert not broken(of_preset("length-free"))
+    assert not broken(of_preset("text"))

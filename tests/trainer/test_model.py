@@ -66,7 +66,7 @@ def test_presets_have_no_more_parameters_than_the_reference(model):
 def test_no_padding_reaches_an_answer_but_in_the_reference():
     ids = np.array([[3, 5, 11, 1, 3] + [0] * 15, [4, 5, 12] + [0] * 17])
     leaks = {preset: [str(found) for found in mask_findings(built(preset), ids)] for preset in PRESETS}
-    assert leaks["default"] == leaks["length-free"] == []
+    assert leaks["default"] == leaks["length-free"] == leaks["text"] == []
     [attention] = leaks["reference"]
     assert "'reflect' (MaskedSelfAttention) keeps the mask, yet padding reaches" in attention
 
@@ -102,7 +102,7 @@ def test_saved_model_answers_the_same(model, tmp_path):
     np.testing.assert_array_equal(copy(ids), model(ids))
 
 
-@pytest.mark.parametrize("preset", ["default", "length-free"])
+@pytest.mark.parametrize("preset", ["default", "length-free", "text"])
 def test_whole_answers_have_positions_that_no_padding_reaches(preset, tmp_path):
     keras.utils.set_random_seed(0)
     settings = TrainerSettings.model_validate({"model": {"preset": preset}})
@@ -121,7 +121,7 @@ def test_whole_answers_have_positions_that_no_padding_reaches(preset, tmp_path):
     np.testing.assert_array_equal(again.predict(x, verbose=0), logits)
 
 
-@pytest.mark.parametrize("preset", ["default", "length-free"])
+@pytest.mark.parametrize("preset", ["default", "length-free", "text"])
 def test_each_position_has_an_answer_that_no_padding_reaches(preset, tmp_path):
     keras.utils.set_random_seed(0)
     settings = TrainerSettings.model_validate({"model": {"preset": preset}})

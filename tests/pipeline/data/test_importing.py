@@ -93,6 +93,17 @@ def test_texts_are_cut_as_asked(tokens, symbols):
     assert symbols_of(decomposed, tokens) == symbols
 
 
+def test_settings_take_a_vocabulary_from_texts_with_invisible_characters(tmp_path):
+    texts = [("co\u00adoperate \x80 ab\u2800c", "ye\u200bs"), ("cooperate \u00ad", "no")]
+    options = Options(text=("text",), label="intent", min_count=1)
+    made = import_rows([write_csv(tmp_path / "a.csv", texts)], tmp_path / "out", options)
+    assert load(made.settings).sequence.vocabulary == ("<pad>", "<sep>", "<unk>", "cooperate", "abc")
+    assert load(made.settings).sequence.answers == ("no", "yes")
+    only = write_csv(tmp_path / "b.csv", [("\u00ad", "no")])
+    with pytest.raises(InputError, match="line 2: column 'text' is empty"):
+        import_rows([only], tmp_path / "other", options)
+
+
 def test_the_same_files_give_the_same_bytes(tmp_path):
     file = write_csv(tmp_path / "a.csv", TEXTS * 20)
     for out in ("one", "two"):

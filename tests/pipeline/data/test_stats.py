@@ -70,6 +70,34 @@ def test_padding_is_that_of_the_rows_that_fit(tmp_path):
     assert stats.padding(2) == 0  # none fits
 
 
+def test_preset_to_begin_with_follows_from_classes_symbols_and_lengths(tmp_path):
+    assert measured(tmp_path, row(7), row(8)).preset == (
+        "default",
+        "2 symbols and rows of about the same length",
+    )
+    assert measured(tmp_path, row(20), *[row(4)] * 9).preset == (
+        "length-free",
+        "2 symbols and rows of which 72% would be padding",
+    )
+    words = tuple(f"w{number}" for number in range(100))
+    rows = [{"a": [first, first + 1], "b": [0]} for first in range(2, 102, 2)]
+    for symbols, kind, preset in (
+        (100, "class", "text"),
+        (99, "class", "default"),
+        (100, "first", "default"),
+    ):
+        task = TaskSpec(kind=kind, classes=("no", "yes") if kind == "class" else ())
+        spec = SPEC.model_copy(
+            update={"features": ("a",), "label": "b", "vocabulary": ("_", "|", *words), "task": task}
+        )
+        some = [r | {"a": r["a"][:1]} if symbols == 99 and r is rows[-1] else r for r in rows]
+        stats = measure_shards(shards_at(write_shard(tmp_path / f"{symbols}.tfrecord", some), DATA), spec)
+        assert stats.preset[0] == preset, (symbols, kind)
+    console = Console(record=True, width=200, file=io.StringIO())
+    show(stats, "here", console)
+    assert "\nmodel.preset to begin with: default, for 100 symbols and rows of about" in console.export_text()
+
+
 def test_shards_are_a_file_a_directory_or_a_split(tmp_path):
     shard = write_shard(tmp_path / "in/a.tfrecord", [row(4)])
     split = write_shard(tmp_path / "Split-train/data_tfrecord-00000-of-00001.gz", [row(4)], compress=True)

@@ -46,7 +46,7 @@ def test_preset_sets_what_is_not_given(elsewhere):
     [
         (
             ["model.preset=best"],
-            "--set: model.preset: 'best' is not allowed; it must be default, reference or length-free",
+            "--set: model.preset: 'best' is not allowed; it must be default, reference, length-free or text",
         ),
         (["model.kernel=4"], "--set: model.kernel: 4 is even; an odd kernel sees as far ahead as back"),
         (
