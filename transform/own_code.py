@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ _NAME = r"[A-Za-z_]\w*"
 PATTERN = rf"{_NAME}(\.{_NAME})*:{_NAME}"
 
 
+@lru_cache(maxsize=64)  # asked of each row
 def is_path(text: str) -> bool:
     """Whether a text is an import path, `package.module:function`."""
     return re.fullmatch(PATTERN, text) is not None

@@ -16,6 +16,7 @@ _OPERATIONS: Mapping[str, Callable[[int, int], int]] = {
     "*": lambda a, b: a * b,
 }
 
+_SYMBOLS = SequenceSpec().vocabulary
 _EXERCISE = re.compile(r"[xy]=(-?\d+),[xy]=(-?\d+)")
 
 
@@ -32,8 +33,7 @@ def same_exercise(row: Mapping[str, Sequence[int]]) -> tuple[str, int, int]:
       ValueError: the row is no exercise.
       KeyError, IndexError: it lacks a feature, or holds an id that no symbol has.
     """
-    symbols = SequenceSpec().vocabulary
-    definitions, operation = ("".join(symbols[i] for i in row[name]) for name in ("defs", "op"))
+    definitions, operation = ("".join([_SYMBOLS[i] for i in row[name]]) for name in ("defs", "op"))
     return exercise_key(definitions, operation)
 
 

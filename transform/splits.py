@@ -1,9 +1,16 @@
 """Deals rows out to splits by a hash, so that what belongs together stays together. No tensors, no files."""
 
 import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from maskline.transform.names import EVAL, TEST, TRAIN
 
+DIGEST_BYTES = 32
+_BUCKETS = 100  # of the keys, that the percentage of the train split is counted in
+_PLAIN = frozenset({bool, int, float, str, bytes})
 _PARTS = 10_000  # of the held-out rows, that a share is counted in
 
 
@@ -21,10 +28,30 @@ def split_of(hashed: int, *, train_percent: int, test_share: float) -> str:
       test_share: of the other keys, those that become the test split. Whatever it is, no key of the train
         split becomes a test.
     """
-    rest, bucket = divmod(hashed, 100)
+    rest, bucket = divmod(hashed, _BUCKETS)
     if bucket < train_percent:
         return TRAIN
     return TEST if rest % _PARTS < round(test_share * _PARTS) else EVAL
+
+
+def splits_of(digests: Sequence[bytes], *, train_percent: int, test_share: float) -> NDArray[np.str_]:
+    """`split_of` for many digests at once.
+
+    Args:
+      digests: [keys] of `DIGEST_BYTES` each, the highest first.
+      train_percent: see `split_of`; so is
+      test_share: explained there.
+
+    Returns:
+      [keys] names of splits.
+    """
+    # Long division by the number of buckets and parts, 32 bits at a time.
+    hashed: NDArray[np.uint64] = np.zeros(len(digests), np.uint64)
+    for limb in np.frombuffer(b"".join(digests), ">u4").reshape(-1, DIGEST_BYTES // 4).T:
+        hashed = ((hashed << 32) + limb) % (_BUCKETS * _PARTS)
+    rest, bucket = hashed // _BUCKETS, hashed % _BUCKETS
+    held_out = np.where(rest < round(test_share * _PARTS), TEST, EVAL)
+    return np.where(bucket < train_percent, TRAIN, held_out)
 
 
 def encoded(key: object) -> bytes:
@@ -36,7 +63,8 @@ def encoded(key: object) -> bytes:
     Raises:
       TypeError: it is something else, such as None, or a set, whose order is not always the same.
     """
-    return repr(_plain(key)).encode()
+    is_plain = type(key) is tuple and _PLAIN.issuperset(map(type, key))
+    return repr(key if is_plain else _plain(key)).encode()
 
 
 def _plain(key: object) -> object:

@@ -4,19 +4,23 @@ Good rows travel as they are stored, a block at a time: a Python object for each
 time. Only a row that is not surely good (`plain`) is looked at for itself.
 """
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import compress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import AsIter, AsSingleton, TaggedOutput
+from numpy.typing import NDArray
 from tfx.dsl.io import fileio
 
 from maskline.components.ingest.framed import Framed, WriteFramed, rows_counter
 from maskline.components.ingest.groups import key_of
+from maskline.components.ingest.keyed import Keyed
 from maskline.components.ingest.listing import Listing, Shard
 from maskline.components.ingest.plain import good_rows
 from maskline.components.ingest.quarantine import (
@@ -32,13 +36,18 @@ from maskline.components.ingest.shards import WHOLE, Block, CorruptShard, Part, 
 from maskline.transform.errors import InputError
 from maskline.transform.features import Reason, RowProblem, SequenceSpec
 from maskline.transform.names import QUARANTINE_REPORT_FILE, SPLITS, TEST
-from maskline.transform.splits import key_digest, split_of
+from maskline.transform.splits import DIGEST_BYTES, key_digest, split_of, splits_of
 
 # As TFX's ExampleGen calls its files.
 _EXAMPLES_PREFIX = "data_tfrecord"
 _QUARANTINED, _SHARDS = "quarantined", "shards"
 _DROPPED_NAMES = 100  # of features that are counted in one shard: each row might hold another one
 MOST_GROUPS = 10  # different keys that are counted
+
+
+class _Shares(TypedDict):
+    train_percent: int
+    test_share: float
 
 
 class ShardPart(NamedTuple):
@@ -63,7 +72,7 @@ class PartResult(NamedTuple):
     part: Part = WHOLE
     unknown: Mapping[str, int] = {}
     cut: int = 0
-    groups: frozenset[int] = frozenset()
+    groups: frozenset[bytes] = frozenset()
 
 
 class ReadShard(beam.DoFn):
@@ -99,11 +108,11 @@ class ReadShard(beam.DoFn):
         super().__init__()
         self._folder = folder
         self._spec = spec
-        self._train_percent = train_percent
-        self._test_share = test_share
+        self._shares: _Shares = {"train_percent": train_percent, "test_share": test_share}
         self._split_by = split_by
         self._keep_readable = keep_readable
         self._rows = rows_counter()
+        self._keyed = Keyed(spec, split_by) if split_by else None
 
     def parts(self, shard: Shard) -> Iterator[ShardPart]:
         """Divides a shard. One that may be damaged is a whole: rows behind the damage are not used."""
@@ -137,24 +146,23 @@ class ReadShard(beam.DoFn):
         yield TaggedOutput(_SHARDS, PartResult(shard, rows, corrupt, *counts))
 
     def _dealt(self, block: Block, path: str, split: str, counted: "_Counts") -> Iterator[TaggedOutput]:
-        frames: dict[str, list[bytes]] = {name: [] for name in SPLITS}
-        # With a key, each row is looked at, and written again with it.
-        good = np.zeros(len(block.starts), bool) if self._split_by else good_rows(block, self._spec)
-        for number in np.flatnonzero(good).tolist():
-            frames[split or self._split(key_digest(block.data(number)))].append(block.frame(number))
+        good, digests, stored = self._good(block)
+        if self._keyed:
+            counted.count_groups(digests)
+        dealt = np.full(len(digests), split) if split else splits_of(digests, **self._shares)
+        frames = {name: list(compress(stored, (dealt == name).tolist())) for name in SPLITS}
         for number in np.flatnonzero(~good).tolist():
             data = block.data(number)
             row = read_row(data, self._spec)
             key = key_digest(data)
-            if self._split_by and not row.problem:
+            if self._keyed and not row.problem:
                 row, key = self._grouped(row, data)
-                if len(counted.groups) <= MOST_GROUPS and not row.problem:
-                    counted.groups.add(key)
+                counted.count_groups([] if row.problem else [key.to_bytes(DIGEST_BYTES, "big")])
             if row.problem:
                 place = block.number + number, block.offset_of(number)
                 yield TaggedOutput(_QUARANTINED, QuarantinedRow(data, *row.problem, path, *place))
             else:
-                frames[split or self._split(key)].append(framed(row.data))
+                frames[split or split_of(key, **self._shares)].append(framed(row.data))
             dropped = counted.dropped
             dropped.update(key for key in row.unnamed if key in dropped or len(dropped) < _DROPPED_NAMES)
             counted.unknown.update(dict(row.unknown))
@@ -162,6 +170,16 @@ class ReadShard(beam.DoFn):
         for name, found in frames.items():
             if found:
                 yield TaggedOutput(name, Framed(len(found), b"".join(found)))
+
+    def _good(self, block: Block) -> tuple[NDArray[np.bool_], list[bytes], list[bytes]]:
+        """Which rows are surely good; of these, the digests that decide their splits, and what is stored."""
+        if self._keyed:
+            good, digests, rows = self._keyed.rows(block)
+            return good, digests, list(map(framed, rows))
+        good = good_rows(block, self._spec).rows
+        at = np.flatnonzero(good).tolist()
+        digests = [hashlib.sha256(block.data(number)).digest() for number in at]
+        return good, digests, [block.frame(number) for number in at]
 
     def _grouped(self, row: Row, data: bytes) -> tuple[Row, int]:
         """A good row with its key in it, and the key; or with the problem that it has none."""
@@ -171,9 +189,6 @@ class ReadShard(beam.DoFn):
         unnamed = tuple(each for each in row.unnamed if each[0] != self._split_by)
         return row._replace(data=with_key(row.data, key), unnamed=unnamed), key
 
-    def _split(self, hashed: int) -> str:
-        return split_of(hashed, train_percent=self._train_percent, test_share=self._test_share)
-
 
 class _Counts(NamedTuple):
     """What is counted while a part is read; see `PartResult`."""
@@ -181,7 +196,14 @@ class _Counts(NamedTuple):
     dropped: Counter[tuple[str, str]]
     unknown: Counter[str]
     cut: Counter[str]
-    groups: set[int]
+    groups: set[bytes]
+
+    def count_groups(self, digests: Iterable[bytes]) -> None:
+        """Counts different keys, up to one more than `MOST_GROUPS`."""
+        for digest in digests:
+            if len(self.groups) > MOST_GROUPS:
+                return
+            self.groups.add(digest)
 
 
 def check_unchanged(path: str, shard: Shard) -> None:
@@ -292,7 +314,7 @@ def _report(
         ),
         span=listing.span,
         version=listing.version,
-        groups=len(frozenset[int]().union(*(result.groups for result in results))),
+        groups=len(frozenset[bytes]().union(*(result.groups for result in results))),
     )
     report.check()
     return report

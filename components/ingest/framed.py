@@ -1,10 +1,12 @@
 """Rows that travel through Beam as they are stored, many at a time."""
 
+import gzip
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.coders import BytesCoder
 from apache_beam.io.filebasedsink import FileBasedSink
+from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.metrics import Metrics
 
 
@@ -35,7 +37,8 @@ class WriteFramed(beam.PTransform):
 
     def expand(self, rows: Any) -> Any:
         """Applied to `Framed` rows."""
-        sink = _Sink(self._prefix, BytesCoder(), file_name_suffix=".gz")
+        plain = CompressionTypes.UNCOMPRESSED
+        sink = _Sink(self._prefix, BytesCoder(), file_name_suffix=".gz", compression_type=plain)
         return (
             rows
             | "Contents" >> beam.Map(lambda framed: Framed(*framed).content)
@@ -44,6 +47,18 @@ class WriteFramed(beam.PTransform):
 
 
 class _Sink(FileBasedSink):
+    """Compresses by itself: Beam always does so as densely as gzip can, which takes four times as long."""
+
+    def open(self, temp_path: str) -> Any:
+        """Opens a file."""
+        return gzip.GzipFile(fileobj=super().open(temp_path), mode="wb", compresslevel=1, mtime=0)
+
+    def close(self, file_handle: Any) -> None:
+        """Ends a file: gzip leaves open what it writes to."""
+        file = file_handle.fileobj
+        file_handle.close()
+        file.close()
+
     def write_encoded_record(self, file_handle: Any, value: bytes) -> None:
         """Adds to an open file."""
         file_handle.write(value)

@@ -5,6 +5,9 @@ ids in one packed chunk: every reader of tf.Examples reads it alike (see `encodi
 otherwise may be good, too; `rows.read_row` looks at them one by one, and it alone says what is wrong.
 """
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,49 +22,97 @@ _Numbers = NDArray[np.int64]
 _Flags = NDArray[np.bool_]
 
 
-def good_rows(block: Block, spec: SequenceSpec) -> _Flags:
+class Stretch(NamedTuple):
+    """Where something stands in a block: [records] int64 each, of its first byte and of the one behind it."""
+
+    starts: _Numbers
+    ends: _Numbers
+
+
+class Ids(NamedTuple):
+    """Lists of ids: all behind one another, and for each record where its list begins and ends there."""
+
+    values: _Numbers
+    starts: _Numbers
+    ends: _Numbers
+
+
+class Good(NamedTuple):
+    """What is known of the rows of a block. Only where `rows` is True do the others mean something.
+
+    Attributes:
+      rows: [records] bool. Where it is True, `rows.read_row` finds no problem, and drops nothing but `also`.
+      ids: what each feature of the settings holds.
+      entries: of each feature, its name with its value.
+      values: of each feature, its value: a serialized tf.train.Feature.
+      features: all features, one entry behind the other.
+    """
+
+    rows: _Flags
+    ids: Mapping[str, Ids]
+    entries: Mapping[str, Stretch]
+    values: Mapping[str, Stretch]
+    features: Stretch
+
+
+def good_rows(block: Block, spec: SequenceSpec, also: str = "") -> Good:
     """Says of each row whether it is surely good: plain, with allowed ids, and not too long.
 
     Args:
       block: records of a shard.
       spec: names the features, and says what they may hold.
-
-    Returns:
-      [records] bool. Where it is True, `rows.read_row` finds no problem and drops nothing.
+      also: a feature that each row must hold beside these, whatever is in it.
     """
     names = {name: name.encode() for name in (*spec.features, spec.label)}
+    if also:
+        names.setdefault(also, also.encode())
     walk = _Walk(block, room=max(map(len, names.values())))
-    starts: _Numbers = np.zeros((len(names), len(walk.rows)), np.int64)
-    ends: _Numbers = np.zeros_like(starts)
+    # What is found of each name: the entry's start, the value's, and that of the ids; all three end at once.
+    starts: _Numbers = np.zeros((3, len(names), len(walk.rows)), np.int64)
+    ends: _Numbers = np.zeros_like(starts[0])
     walk.keep(walk.message(_FIRST) == walk.ends)
+    inside = walk.place
     for _ in names:
+        places = [walk.place]
         end = walk.message(_FIRST)
         name_end = walk.message(_FIRST)
-        named = [walk.reads(name, name_end) for name in names.values()]
-        walk.go_to(name_end)
-        for tag in (_SECOND, _INT64_LIST, _FIRST):
-            walk.keep(walk.message(tag) == end)
-        new = np.array(named) & (ends == 0)
+        new = np.array([walk.reads(name, name_end) for name in names.values()]) & (ends == 0)
         walk.keep(new.any(axis=0))
-        starts, ends = np.where(new, walk.place, starts), np.where(new, end, ends)
+        walk.go_to(name_end)
+        walk.keep(walk.message(_SECOND) == end)
+        places.append(walk.place)
+        # What is in `also` does not matter here; in the others there is one packed chunk of ids.
+        needed = new[: len(spec.features) + 1].any(axis=0) if also else None
+        for tag in (_INT64_LIST, _FIRST):
+            walk.keep((walk.message(tag, needed) == end) | (False if needed is None else ~needed))
+        places.append(walk.place)
+        starts, ends = np.where(new, np.array(places)[:, None], starts), np.where(new, end, ends)
         walk.go_to(end)
     walk.keep(walk.place == walk.ends)
     joined = np.full(len(walk.rows), len(spec.features) - 1)
     tagged = np.zeros_like(joined)
-    for name, start, end in zip(names, starts, ends, strict=True):
+    ids = {}
+    for name, start, end in zip((*spec.features, spec.label), starts[2], ends, strict=False):
         # As `SequenceSpec.allowed`, but without a Python object for each id.
-        if name != spec.label:
-            count = _count_ids(walk, start, end, [spec.pad_id, spec.separator_id], spec.size)
+        is_label, kind = name == spec.label, spec.task.kind
+        as_answer = is_label and kind in ("each", "class")
+        forbidden = [] if as_answer else [spec.pad_id] if is_label else [spec.pad_id, spec.separator_id]
+        ids[name] = _ids(walk, start, end, forbidden, len(spec.answers) if as_answer else spec.size)
+        count = ids[name].ends - ids[name].starts
+        if not is_label:
             joined += count
             tagged = count if name == spec.tagged else tagged
-        elif spec.task.kind == "each":
-            walk.keep(_count_ids(walk, start, end, [], len(spec.answers)) == tagged)
-        elif spec.task.kind == "class":
-            walk.keep(_count_ids(walk, start, end, [], len(spec.answers)) == 1)
-        else:
-            count = _count_ids(walk, start, end, [spec.pad_id], spec.size)
-            walk.keep((spec.task.kind != "whole") | (count <= spec.task.length))
-    return walk.rows & (joined <= spec.length)
+        elif as_answer:
+            walk.keep(count == (tagged if kind == "each" else 1))
+        elif kind == "whole":
+            walk.keep(count <= spec.task.length)
+    return Good(
+        walk.rows & (joined <= spec.length),
+        ids,
+        {name: Stretch(*each) for name, *each in zip(names, starts[0], ends, strict=True)},
+        {name: Stretch(*each) for name, *each in zip(names, starts[1], ends, strict=True)},
+        Stretch(inside, walk.ends),
+    )
 
 
 class _Walk:
@@ -81,9 +132,10 @@ class _Walk:
         self.keep(place <= self.ends)
         self.place = np.minimum(place, self._last)
 
-    def message(self, tag: int) -> _Numbers:
-        """Steps into a field that holds bytes; gives where it ends."""
-        self.keep(self.content[self.place] == tag)
+    def message(self, tag: int, where: _Flags | None = None) -> _Numbers:
+        """Steps into a field that holds bytes; gives where it ends. Rows not meant stay in place."""
+        before = self.place
+        self.keep((self.content[before] == tag) | (False if where is None else ~where))
         size, going = np.zeros_like(self.place), np.ones_like(self.rows)
         place = self.place + 1
         for number in range(_LONGEST):
@@ -93,8 +145,12 @@ class _Walk:
             going &= byte >= 128
             if not going.any():
                 break
-        self.keep(~going)
-        self.go_to(place)
+        if where is None:
+            self.keep(~going)
+            self.go_to(place)
+        else:
+            self.keep(~going | ~where)
+            self.go_to(np.where(where, place, before))
         return self.place + size
 
     def reads(self, name: bytes, end: _Numbers) -> _Flags:
@@ -103,8 +159,8 @@ class _Walk:
         return (end - self.place == len(name)) & found.all(axis=1)
 
 
-def _count_ids(walk: _Walk, start: _Numbers, end: _Numbers, forbidden: list[int], size: int) -> _Numbers:
-    """How many ids each row's list holds. Rows with none, or with one that is not allowed, fall out."""
+def _ids(walk: _Walk, start: _Numbers, end: _Numbers, forbidden: list[int], size: int) -> Ids:
+    """The ids of each row's list. Rows with none, or with one that is not allowed, fall out."""
     walk.keep(end > start)
     sizes = np.where(walk.rows, end - start, 0)
     places = np.cumsum(sizes)
@@ -123,7 +179,7 @@ def _count_ids(walk: _Walk, start: _Numbers, end: _Numbers, forbidden: list[int]
     is_allowed[[*forbidden, size]] = False
     good = is_allowed[np.minimum(ids, size)] & (last - first < _LONGEST)
     count = np.concatenate([[0], np.cumsum(is_last)])
-    total = count[places] - count[places - sizes]
-    bad = np.repeat(np.arange(len(sizes)), total)[~good]
+    first_id, behind = count[places - sizes], count[places]
+    bad = np.repeat(np.arange(len(sizes)), behind - first_id)[~good]
     walk.rows[bad] = False
-    return total
+    return Ids(ids, first_id, behind)

@@ -15,7 +15,7 @@ from maskline.transform.names import GROUP
 
 _KINDS = {"int64_list": "int64", "float_list": "float", "bytes_list": "bytes", None: "empty"}
 
-_KEY_BITS = 63  # that an int64 has room for
+KEY_MASK = (1 << 63) - 1  # of a digest, what an int64 has room for
 
 
 class Row(NamedTuple):
@@ -113,10 +113,18 @@ def values_of(data: bytes) -> dict[str, list[int] | list[float] | list[str]]:
     return {name: _values(feature) for name, feature in features.items()}
 
 
+def feature_values(written: bytes) -> list[int] | list[float] | list[str] | None:
+    """What a serialized tf.train.Feature holds, as `values_of`; None where it cannot be parsed."""
+    try:
+        return _values(tf.train.Feature.FromString(written))
+    except DecodeError:
+        return None
+
+
 def with_key(data: bytes, key: int) -> bytes:
     """A row with the digest of its key, so that what comes behind the ingest knows what belongs together."""
     example = tf.train.Example.FromString(data)
-    example.features.feature[GROUP].int64_list.value.append(key & (1 << _KEY_BITS) - 1)
+    example.features.feature[GROUP].int64_list.value.append(key & KEY_MASK)
     return example.SerializeToString(deterministic=True)
 
 

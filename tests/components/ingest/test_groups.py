@@ -5,19 +5,23 @@ from collections import defaultdict
 
 import pytest
 import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
 
-from maskline.components.ingest import groups
+from maskline.components.ingest import beam, groups, keyed
 from maskline.components.ingest.beam import ReadShard, ShardPart
 from maskline.components.ingest.component import IngestSettings
 from maskline.components.ingest.listing import list_shards
 from maskline.components.ingest.quarantine import IngestReport
+from maskline.components.ingest.rows import read_row, with_key
 from maskline.transform import own_code
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
 from maskline.transform.names import GROUP, SPLITS
 from maskline.transform.samples import exercises, same_exercise
-from maskline.transform.splits import encoded
+from maskline.transform.splits import encoded, split_of, splits_of
 from tests.components.ingest.test_component import data, execute, numbered
+from tests.fuzz import cases
 from tests.support import example, tfrecord, write_shard
 
 SPEC = SequenceSpec()
@@ -203,3 +207,62 @@ def test_function_must_be_the_one_that_the_run_was_made_with(tmp_path, module):
         InputError, match="the source of mine:key here is not the one that the run was made with"
     ):
         execute(tmp_path, tmp_path / "data", settings)
+
+
+def by_row(data, split_by):
+    """What the ingest makes of a row that is looked at for itself: where it goes, and what is written."""
+    reader = ReadShard("", SPEC, test_share=0.5, split_by=split_by)
+    row, key = reader._grouped(read_row(data, SPEC), data)
+    if row.problem:
+        return "quarantined", data
+    written = tf.train.Example.FromString(row.data)
+    return split_of(key, train_percent=80, test_share=0.5), written.SerializeToString(deterministic=True)
+
+
+ids = st.lists(st.integers(2, 19), min_size=1, max_size=9)
+users = st.one_of(st.lists(st.integers(-3, 3), max_size=2), st.lists(st.sampled_from("äb"), max_size=2))
+rows = st.fixed_dictionaries(dict.fromkeys(("defs", "op", "res"), ids), optional={"user": users})
+
+
+@cases(60)
+@given(rows=st.lists(rows, min_size=1, max_size=8))
+@pytest.mark.parametrize("split_by", ["user", "op", "mine:key"])
+def test_blocks_are_dealt_out_as_row_by_row(tmp_path, module, split_by, rows):
+    module("def key(row):\n    return row['op'], len(row['defs']), 1 // (row['res'][0] - 2)\n")
+    data = [example(**row) for row in rows]
+    (tmp_path / "d").mkdir(exist_ok=True)
+    (tmp_path / "d/a").write_bytes(tfrecord(data))
+    splits, bad, _ = dealt(tmp_path / "d", split_by)
+    found = [
+        (split, row.SerializeToString(deterministic=True)) for split, rows in splits.items() for row in rows
+    ]
+    found += [("quarantined", row.data) for row in bad]
+    assert sorted(found) == sorted(by_row(row, split_by) for row in data)
+
+
+@pytest.mark.parametrize("split_by", ["user", "op", "maskline.transform.samples:same_exercise"])
+def test_good_rows_with_a_key_are_not_looked_at_one_by_one(tmp_path, monkeypatch, split_by):
+    texts = [("x=1,y=2", "x+y", "3"), ("y=-4,x=2", "y-x", "-6")]
+    names = ("defs", "op", "res")
+    rows = [{n: [SPEC.ids[s] for s in text] for n, text in zip(names, row, strict=True)} for row in texts]
+    user = [{"user": ["ü"]} if split_by == "user" else {}] * 2
+    write_shard(tmp_path / "d/a", [row | more for row, more in zip(rows, user, strict=True)])
+    monkeypatch.setattr(beam, "read_row", None)
+    splits, bad, _ = dealt(tmp_path / "d", split_by)
+    assert sum(map(len, splits.values())) == 2
+    assert not bad
+
+
+@pytest.mark.parametrize("key", [0, 1, 127, 128, 2**62, 2**63 - 1, 2**63, 2**256 - 1])
+def test_key_is_written_as_protobuf_writes_it(key):
+    [entry] = keyed._entries([key.to_bytes(32, "big")])
+    written = with_key(b"", key)
+    assert written == b"\n" + bytes([len(entry)]) + entry
+
+
+@cases(30)
+@given(numbers=st.lists(st.integers(0, 2**256 - 1), max_size=6), percent=st.integers(0, 100))
+def test_many_digests_are_split_as_one_is(numbers, percent):
+    shares = {"train_percent": percent, "test_share": 0.31}
+    many = splits_of([number.to_bytes(32, "big") for number in numbers], **shares)
+    assert many.tolist() == [split_of(number, **shares) for number in numbers]

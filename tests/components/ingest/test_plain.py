@@ -23,7 +23,7 @@ LARGE = SequenceSpec(features=("a", "b"), label="a_b", vocabulary=[str(n) for n 
 def good(rows, spec=SPEC):
     content = tfrecord(rows)
     starts, ends, *_ = _whole_records(content, MAX_RECORD)
-    return good_rows(Block(0, 0, content, starts, ends), spec).tolist()
+    return good_rows(Block(0, 0, content, starts, ends), spec).rows.tolist()
 
 
 def by_row(rows, spec=SPEC):
