@@ -1,6 +1,6 @@
-"""An engine for tests: Prism, or Beam's job server in Python, and a worker pool in its own environment.
+"""An engine for tests: Prism, or Beam's job server in Python, and worker pools in environments of their own.
 
-In their environment our package is installed as `setup.py` builds it; the checkout is not on their path.
+In their environments our package is installed as `setup.py` builds it; the checkout is not on their path.
 """
 
 import os
@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.support import REPOSITORY
+from tests.worker_pools import Pools
 
 BEAM = "v2.77.0"
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "maskline" / "bin"
@@ -78,27 +79,24 @@ def _copy(folder: Path) -> Path:
 
 
 class Engine:
-    """A job server and its worker pool.
+    """A job server and its worker pools.
 
     Args:
       folder: for logs and working folders.
-      bin_folder: of the workers' environment.
-      bare: the workers' environment lacks our package.
+      bin_folders: of the environment of each pool's workers.
+      bare: the workers' environments lack our package.
+      python: takes Beam's job server in Python, as where there is no Go.
     """
 
-    def __init__(self, folder: Path, bin_folder: Path, *, bare: bool = False) -> None:
+    def __init__(self, folder: Path, *bin_folders: Path, bare: bool = False, python: bool = False) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._processes: list[subprocess.Popen[bytes]] = []
-        self.pool_port, self.job_port = free_port(), free_port()
-        self.start_pool(bin_folder, bare=bare)
-        program = prism()
+        self.job_port = free_port()
+        self.pools = Pools([self._start_pool(bin_folder, bare=bare) for bin_folder in bin_folders])
+        program = None if python else prism()
         if program:
-            served = [
-                program,
-                f"--job_port={self.job_port}",
-                "--serve_http=false",
-            ]
+            served = [program, f"--job_port={self.job_port}", "--serve_http=false"]
         else:
             server = "apache_beam.runners.portability.local_job_service_main"
             served = [sys.executable, "-m", server, f"--port={self.job_port}"]
@@ -108,23 +106,25 @@ class Engine:
     def settings(self) -> list[str]:
         """Options of `maskline` that name this engine, all but the shared storage."""
         values = ("engine=portable", f"job_endpoint=localhost:{self.job_port}",
-                  f"environment=external:localhost:{self.pool_port}")  # fmt: skip
+                  f"environment=external:localhost:{self.pools.port}")  # fmt: skip
         return [part for value in values for part in ("--set", f"beam.{value}")]
 
-    def start_pool(self, bin_folder: Path, *, bare: bool = False) -> None:
-        """Starts the pool; `bare` is Beam's own, for workers without our package."""
+    def _start_pool(self, bin_folder: Path, *, bare: bool) -> int:
+        """Starts a pool and gives its port; `bare` is Beam's own, for workers without our package."""
+        port = free_port()
         # A pool starts `python` from PATH, and not its own interpreter.
         path = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
         environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-        module = ["maskline.pipeline.cli", "worker", f"--port={self.pool_port}"]
+        module = ["maskline.pipeline.cli", "worker", f"--port={port}"]
         if bare:
-            module = ["apache_beam.runners.worker.worker_pool_main", f"--service_port={self.pool_port}"]
+            module = ["apache_beam.runners.worker.worker_pool_main", f"--service_port={port}"]
         call = [str(bin_folder / "python"), "-m", *module]
         quiet = {"PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        self._start("pool", call, environment | quiet, self.pool_port)
+        self._start(f"pool-{port}", call, environment | quiet, port)
+        return port
 
     def workers(self) -> list[int]:
-        """Process ids of the workers that the pool started."""
+        """Process ids of the workers that the pools started."""
         found = []
         for entry in Path("/proc").glob("[0-9]*/cmdline"):
             try:
@@ -139,6 +139,7 @@ class Engine:
 
     def close(self) -> None:
         """Ends all of it."""
+        self.pools.close()
         for process in self._processes:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
