@@ -10,6 +10,7 @@ import tomllib
 import pytest
 
 from maskline.pipeline.fingerprint import chosen_stack
+from tests.stack.locked import locked
 from tests.support import PATIENCE, REPOSITORY
 
 LOCKS = REPOSITORY / "locks"
@@ -133,3 +134,12 @@ def test_locks_hold_hashes_and_no_addresses(name):
 def test_the_current_stack_needs_at_most_two_overrides():
     settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     assert len(settings["tool"]["uv"]["override-dependencies"]) <= 2
+
+
+@pytest.mark.parametrize("name", ["current", "older"])
+def test_what_is_left_out_is_in_no_stack(name):
+    """That TFX works without it: tests/pipeline/test_imports.py."""
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    left_out = set(settings["tool"]["uv"]["exclude-dependencies"])
+    assert left_out
+    assert left_out.isdisjoint(package.name for package in locked(name))
