@@ -1,6 +1,7 @@
 """Which files an artifact must have to be of any use. No TFX."""
 
 import json
+from fnmatch import fnmatch
 from pathlib import Path
 
 from maskline.pipeline.registry.inventory import Files, changed
@@ -47,14 +48,18 @@ def missing(kind: str, folder: Path, noted: Files | None = None) -> str:
         return ""
     if not folder.is_dir():
         return str(folder)
+    if noted and (lost := changed(folder, noted)):
+        return lost
     for pattern in NEEDED.get(kind, ()):
-        found = [path for path in folder.glob(pattern) if path.is_file()]
-        if not any(path.stat().st_size for path in found):
+        # A run looks at the artifacts of all earlier ones: files that were noted are not searched for again.
+        found = [folder / name for name, size in (noted or {}).items() if size and fnmatch(name, pattern)]
+        found = found or [path for path in folder.glob(pattern) if path.is_file() and path.stat().st_size]
+        if not found:
             return str(folder / pattern)
         for path in found:
             if path.suffix == ".json" and not _is_json(path):
                 return str(path)
-    return changed(folder, noted or {})
+    return ""
 
 
 def _is_json(path: Path) -> bool:

@@ -5,6 +5,8 @@ properties. Sizes alone are compared, as a run looks at all artifacts before it 
 """
 
 import json
+import os
+import stat
 from pathlib import Path
 
 from ml_metadata.metadata_store import MetadataStore
@@ -47,9 +49,13 @@ def noted(store: MetadataStore) -> dict[int, Files]:
 def changed(folder: Path, files: Files) -> str:
     """The first file that is gone or has another size, or nothing; files of other programs are ignored."""
     for name, size in files.items():
-        file = folder / name
-        if not file.is_file() or file.stat().st_size != size:
-            return str(file)
+        file = f"{folder}/{name}"  # a `Path` for each of thousands of files would take longer than the look
+        try:
+            found = os.stat(file)
+        except OSError:
+            return file
+        if not stat.S_ISREG(found.st_mode) or found.st_size != size:
+            return file
     return ""
 
 

@@ -27,7 +27,7 @@ from maskline.pipeline.registry.rollback import roll_back
 from maskline.pipeline.registry.store import connect, settle
 from maskline.pipeline.settings.load import load
 from maskline.transform.errors import InputError
-from maskline.transform.names import AUDIT_FILE, VERDICT_FILE, ArtifactType
+from maskline.transform.names import AUDIT_FILE, EVALUATION_FILE, VERDICT_FILE, ArtifactType
 from tests.faults.damage import bound, may_mount
 from tests.pipeline.conftest import PASSED
 
@@ -364,6 +364,23 @@ def test_gc_never_removes_what_it_does_not_understand(
             if artifact.state == mlmd.Artifact.LIVE:
                 assert files.missing(artifact.type, here.root / artifact.uri) == ""
         assert serving.identity_of(model_path(opened, here.root)) == "second"
+
+
+def test_files_that_were_noted_are_looked_at_and_not_searched_for(tmp_path, monkeypatch):
+    """A run looks at those of all earlier runs."""
+    file = tmp_path / EVALUATION_FILE
+    file.write_text('{"a": 1}')
+    (tmp_path / "other").write_text("b")
+    noted = {file.name: 8, "other": 1}
+    monkeypatch.setattr(Path, "glob", None)
+    assert files.missing(ArtifactType.EVALUATION, tmp_path, noted) == ""
+    file.write_text('{"a": 1]')
+    assert files.missing(ArtifactType.EVALUATION, tmp_path, noted) == str(file), "as long, and no JSON"
+    file.write_text('{"a": 12}')
+    assert files.missing(ArtifactType.EVALUATION, tmp_path, noted) == str(file)
+    file.write_text('{"a": 1}')
+    (tmp_path / "other").unlink()
+    assert files.missing(ArtifactType.EVALUATION, tmp_path, noted) == str(tmp_path / "other")
 
 
 def test_gc_of_artifacts_on_another_disk(root, config, store, monkeypatch):
