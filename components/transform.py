@@ -46,8 +46,9 @@ class Executor(executor.Executor):
         executor_utils.SetSplitNames(splits, transformed)
         graph = artifact_utils.get_single_uri(output_dict[standard_component_specs.TRANSFORM_GRAPH_KEY])
         config = json_utils.loads(exec_properties.get(standard_component_specs.CUSTOM_CONFIG_KEY) or "{}")
-        if "sequence" in config and SequenceSpec.model_validate(config["sequence"]).is_computed:
-            # The vocabulary is computed from the train rows.
+        spec = SequenceSpec.model_validate(config["sequence"]) if "sequence" in config else None
+        if spec and (spec.is_computed or spec.numeric):
+            # The vocabulary, or how numbers are spread, is computed from the train rows.
             graph_only = {key: value for key, value in output_dict.items() if key != _TRANSFORMED}
             super().Do(input_dict, graph_only, exec_properties)
         else:

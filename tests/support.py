@@ -28,13 +28,15 @@ QUICK = ("--set", "training.epochs=1", *(part for bar in ANY_MODEL for part in (
 RESOLVERS = {"PreviousSpan", "Accepted", "LiveModel"}
 
 
-def example(**features: Sequence[int] | Sequence[str]) -> bytes:
-    """A tf.Example of int64 lists, or lists of texts, encoded by hand from protobuf's wire format."""
+def example(**features: Sequence[int] | Sequence[float] | Sequence[str]) -> bytes:
+    """A tf.Example of lists of int64, floats or texts, encoded by hand from protobuf's wire format."""
     entries = b""
     for name, values in features.items():
         texts = [value.encode() for value in values if isinstance(value, str)]
         packed = b"".join(_varint(value % 2**64) for value in values if isinstance(value, int))
         feature = _field(3, _field(1, packed))
+        if floats := [value for value in values if isinstance(value, float)]:
+            feature = _field(2, _field(1, struct.pack(f"<{len(floats)}f", *floats)))
         if texts:
             feature = _field(1, b"".join(_field(1, text) for text in texts))
         entries += _field(1, _field(1, name.encode()) + _field(2, feature))
@@ -72,7 +74,10 @@ def _masked_crc(data: bytes) -> bytes:
 
 
 def write_shard(
-    path: Path, records: Iterable[Mapping[str, Sequence[int] | Sequence[str]]], *, compress: bool = False
+    path: Path,
+    records: Iterable[Mapping[str, Sequence[int] | Sequence[float] | Sequence[str]]],
+    *,
+    compress: bool = False,
 ) -> Path:
     """Writes tf.Examples as one shard."""
     data = tfrecord(example(**record) for record in records)

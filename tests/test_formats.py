@@ -34,8 +34,9 @@ from maskline.pipeline.settings.remembered import of_root
 from maskline.transform.answers import AnswerSummary
 from maskline.transform.attention import AttentionSummary
 from maskline.transform.errors import InputError
-from maskline.transform.features import Reason, SequenceSpec
+from maskline.transform.features import SequenceSpec
 from maskline.transform.names import AUDIT_FILE, ROWS_READ
+from maskline.transform.problems import Reason
 from maskline.transform.versioned import FORMAT, Versioned
 from tests.support import REPOSITORY, example
 

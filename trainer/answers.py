@@ -37,7 +37,7 @@ def note_answers(model: keras.Model, splits: Mapping[str, Rows], spec: SequenceS
     for start in range(0, len(held_out.y), _AT_ONCE):
         labels = held_out.y[start : start + _AT_ONCE]
         x = held_out.x[start : start + _AT_ONCE]
-        answers, probability, is_right = _answered(whole.probabilities(_logits(model, x)), labels, spec)
+        answers, probability, is_right = _answered(_probabilities(model, held_out, start), labels, spec)
         for index in np.flatnonzero(~is_right):
             answer = name_of(answers[index])
             confused[name_of(labels[index]), answer] += 1
@@ -70,8 +70,9 @@ def note_answers(model: keras.Model, splits: Mapping[str, Rows], spec: SequenceS
     )
 
 
-def _logits(model: keras.Model, x: NDArray[np.integer]) -> NDArray[np.float64]:
-    return keras.ops.convert_to_numpy(model(x.astype("int32"), training=False)).astype(np.float64)
+def _probabilities(model: keras.Model, rows: Rows, start: int) -> NDArray[np.float64]:
+    logits = model(rows.inputs(slice(start, start + _AT_ONCE)), training=False)
+    return whole.probabilities(keras.ops.convert_to_numpy(logits).astype(np.float64))
 
 
 def _answered(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from maskline.trainer.dataset import Rows
 from maskline.trainer.layers import MaskedSelfAttention
+from maskline.trainer.model import ids_input
 from maskline.transform.attention import AttendedRow, AttentionSummary
 from maskline.transform.features import SequenceSpec
 
@@ -32,7 +33,7 @@ def note_attention(model: keras.Model, held_out: Rows, spec: SequenceSpec) -> At
     if layer is None or not len(held_out.y) or spec.length > _LONGEST:
         return None
     published = MaskedSelfAttention.from_config(layer.get_config() | {"mask_axis": "queries"})
-    before = keras.Model(model.input, keras.tree.flatten(layer.input)[0])
+    before = keras.Model(ids_input(model), keras.tree.flatten(layer.input)[0])
     rows = []
     for row in _picked(held_out, spec):
         x = np.asarray(held_out.x[row : row + 1], "int32")

@@ -14,7 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from maskline.transform import whole
-from maskline.transform.features import ROW, TARGET, SequenceSpec
+from maskline.transform.features import NUMERIC, ROW, TARGET, SequenceSpec
 
 _AT_ONCE = 8192  # rows in memory at a time
 _IN_MEMORY = 32 << 20  # bytes of rows; more are sorted on disk
@@ -28,10 +28,17 @@ class Rows(NamedTuple):
     Attributes:
       x: [n, length] integer ids.
       y: [n] integer ids, or [n, positions] where a label has several positions; see `SequenceSpec`.
+      numeric: [n, numbers] float32, scaled; None where there are no numeric features.
     """
 
     x: NDArray[np.integer]
     y: NDArray[np.integer]
+    numeric: NDArray[np.float32] | None = None
+
+    def inputs(self, which: Any, length: int | None = None) -> Any:
+        """What the model takes of some rows: ids, int32, cut to a length; with numbers, both by name."""
+        x = self.x[which][:, :length].astype(np.int32)
+        return x if self.numeric is None else {ROW: x, NUMERIC: np.asarray(self.numeric[which])}
 
     def digest(self) -> str:
         """Returns the SHA-256 of the rows in their order, in hexadecimal."""
@@ -39,6 +46,8 @@ class Rows(NamedTuple):
         for start in range(0, len(self.y), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
             sha.update(np.column_stack([self.x[part], self.y[part]]).astype("<i4").tobytes())
+            if self.numeric is not None:
+                sha.update(np.ascontiguousarray(self.numeric[part], "<f4").tobytes())
         return sha.hexdigest()
 
 
@@ -50,7 +59,7 @@ def read_rows(patterns: Sequence[str], spec: SequenceSpec, folder: Path) -> Rows
     they are in a file that is mapped, of which the system caches what fits. The order is the same.
 
     Args:
-      patterns: glob patterns of gzip TFRecord files of tf.Examples with `x` and `y`.
+      patterns: glob patterns of gzip TFRecord files of tf.Examples with `x` and `y`, perhaps `numeric`.
       spec: the length of a row and the number of ids.
       folder: for the file; it must exist as long as the rows are used.
 
@@ -60,33 +69,43 @@ def read_rows(patterns: Sequence[str], spec: SequenceSpec, folder: Path) -> Rows
     files = sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern))
     dtype = np.min_scalar_type(max(spec.size - 1, len(spec.answers) - 1, spec.no_label or 0))
     positions = spec.positions
-    chunks = _chunks(_tables(files, spec.length, positions, dtype))
+    # Numbers are more columns of the table, which hold their bits.
+    width = spec.length + positions + spec.numbers * 4 // dtype.itemsize
+    chunks = _chunks(_tables(files, spec, dtype))
     first, second = next(chunks, None), next(chunks, None)
     if first is None:
-        table = np.zeros((0, spec.length + positions), dtype)
+        table = np.zeros((0, width), dtype)
     elif second is None:
         table = _table(np.sort(_keys(first)), dtype)
     else:
-        table = _sorted_on_disk(chain([first, second], chunks), spec.length + positions, dtype, folder)
-    y = table[:, spec.length :]
-    return Rows(table[:, : spec.length], y if spec.task.has_positions else y[:, 0])
+        table = _sorted_on_disk(chain([first, second], chunks), width, dtype, folder)
+    y = table[:, spec.length : spec.length + positions]
+    numeric = np.ascontiguousarray(table[:, spec.length + positions :]).view(np.float32)
+    return Rows(
+        table[:, : spec.length],
+        y if spec.task.has_positions else y[:, 0],
+        numeric if spec.numeric else None,
+    )
 
 
-def _tables(
-    files: list[str], length: int, positions: int, dtype: np.dtype[Any]
-) -> Iterator[NDArray[np.integer]]:
-    """Yields tables of [rows, length + positions]; the last columns are the target."""
+def _tables(files: list[str], spec: SequenceSpec, dtype: np.dtype[Any]) -> Iterator[NDArray[np.integer]]:
+    """Yields tables of [rows, length + positions + columns of numbers]."""
     parse = {
-        ROW: tf.io.FixedLenFeature([length], tf.int64),
-        TARGET: tf.io.FixedLenFeature([positions], tf.int64),
+        ROW: tf.io.FixedLenFeature([spec.length], tf.int64),
+        TARGET: tf.io.FixedLenFeature([spec.positions], tf.int64),
+        NUMERIC: tf.io.FixedLenFeature([spec.numbers], tf.float32),
     }
+    if not spec.numeric:
+        del parse[NUMERIC]
 
-    def table(serialized: tf.Tensor) -> tf.Tensor:
+    def table(serialized: tf.Tensor) -> tuple[tf.Tensor, ...]:
         parsed = tf.io.parse_example(serialized, parse)
-        return tf.cast(tf.concat([parsed[ROW], parsed[TARGET]], axis=1), dtype)
+        ids = tf.cast(tf.concat([parsed[ROW], parsed[TARGET]], axis=1), dtype)
+        return (ids, *([parsed[NUMERIC]] if spec.numeric else []))
 
     records = tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_AT_ONCE)
-    yield from records.map(table, tf.data.AUTOTUNE).prefetch(2).as_numpy_iterator()
+    for ids, *numbers in records.map(table, tf.data.AUTOTUNE).prefetch(2).as_numpy_iterator():
+        yield np.concatenate([ids, *(found.view(dtype) for found in numbers)], axis=1)
 
 
 def _chunks(tables: Iterator[NDArray[np.integer]]) -> Iterator[NDArray[np.integer]]:
@@ -183,7 +202,8 @@ def stacks(
       dataset of (x [steps, batch, length] int32, y [steps, batch] int32, weights [steps, batch] float32,
       number of batches in the stack: int32). Where a label has several positions, `y` and the weights have
       them as a last axis; those behind the end of a whole label, or without a label, have weight 0. Labels of
-      ids are cut as the rows are.
+      ids are cut as the rows are. With numeric features, x is a dictionary with `numeric`
+      [steps, batch, numbers] float32, too.
     """
     stack = steps * batch_size
     weigh = partial(_weighed, class_weights=class_weights, pad_id=pad_id, no_label=no_label)
@@ -211,7 +231,7 @@ def stacks(
 
     positions = rows.y.shape[1:] if no_label is None or len(lengths) == 1 else (None,)
     types = (
-        tf.TensorSpec([steps, batch_size, lengths[0] if len(lengths) == 1 else None], tf.int32),
+        _types(rows, [steps, batch_size], lengths[0] if len(lengths) == 1 else None),
         tf.TensorSpec([steps, batch_size, *positions], tf.int32),
         tf.TensorSpec([steps, batch_size, *positions], tf.float32),
         tf.TensorSpec([], tf.int32),
@@ -222,7 +242,15 @@ def stacks(
     return dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
 
 
-_Stack = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32], int]
+def _types(rows: Rows, before: list[int | None], length: int | None) -> Any:
+    """The types of what the model takes, with these axes before those of a row."""
+    x = tf.TensorSpec([*before, length], tf.int32)
+    if rows.numeric is None:
+        return x
+    return {ROW: x, NUMERIC: tf.TensorSpec([*before, rows.numeric.shape[1]], tf.float32)}
+
+
+_Stack = tuple[Any, NDArray[np.int32], NDArray[np.float32], int]
 
 
 _Weighed = tuple[NDArray[np.int32], NDArray[np.float32]]
@@ -261,21 +289,29 @@ def _stack(
     full = _taken(rows, np.arange(count * batch_size) % real)
     labels, counting = weigh(full.y, length)
     positions = labels.shape[1:]
-    x = np.zeros((steps, batch_size, length), np.int32)
     y = np.zeros((steps, batch_size, *positions), np.int32)
     weights = np.zeros((steps * batch_size, *positions), np.float32)
-    x[:count] = full.x[:, :length].reshape(count, batch_size, length)
+
+    def stacked(values: NDArray[Any]) -> NDArray[Any]:
+        filled = np.zeros((steps, batch_size, values.shape[1]), values.dtype)
+        filled[:count] = values.reshape(count, batch_size, -1)
+        return filled
+
+    x = tf.nest.map_structure(stacked, full.inputs(slice(None), length))
     y[:count] = labels.reshape(count, batch_size, *positions)
     weights[:real] = counting[:real]
     return x, y, weights.reshape(y.shape), count
 
 
 def _taken(rows: Rows, which: Any) -> Rows:
-    return Rows(rows.x[which], rows.y[which])
+    return Rows(rows.x[which], rows.y[which], None if rows.numeric is None else rows.numeric[which])
 
 
 def _joined(some: Rows, more: Rows) -> Rows:
-    return Rows(np.concatenate([some.x, more.x]), np.concatenate([some.y, more.y]))
+    numeric = None
+    if some.numeric is not None and more.numeric is not None:
+        numeric = np.concatenate([some.numeric, more.numeric])
+    return Rows(np.concatenate([some.x, more.x]), np.concatenate([some.y, more.y]), numeric)
 
 
 def in_order(
@@ -292,7 +328,7 @@ def in_order(
     as in `stacks`.
     """
 
-    def parts() -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]]:
+    def parts() -> Iterator[tuple[Any, NDArray[np.int32], NDArray[np.float32]]]:
         for start in range(0, len(rows.y), batch_size):
             part = slice(start, start + batch_size)
             weighed = _weighed(
@@ -302,10 +338,10 @@ def in_order(
                 pad_id=pad_id,
                 no_label=no_label,
             )
-            yield rows.x[part].astype(np.int32), *weighed
+            yield rows.inputs(part), *weighed
 
     types = (
-        tf.TensorSpec([None, rows.x.shape[1]], tf.int32),
+        _types(rows, [None], rows.x.shape[1]),
         tf.TensorSpec([None, *rows.y.shape[1:]], tf.int32),
         tf.TensorSpec([None, *rows.y.shape[1:]], tf.float32),
     )

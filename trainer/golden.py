@@ -6,18 +6,16 @@ import keras
 import tensorflow as tf
 
 from maskline.trainer.signatures import ServedModel
-from maskline.transform.features import ROW
 from maskline.transform.versioned import FORMAT
 
 COUNT = 256
 
 
-def write_golden_rows(model: keras.Model, served: ServedModel, files: Sequence[str], target: str) -> None:
+def write_golden_rows(served: ServedModel, files: Sequence[str], target: str) -> None:
     """Writes examples with their logits, which the exported model must reproduce.
 
     Args:
-      model: the trained model, before the export.
-      served: the same model with Transform's graph.
+      served: the trained model with Transform's graph, before the export.
       files: glob patterns of gzip TFRecord files of raw tf.Examples, with labels.
       target: the file to write: gzip TFRecord of tf.Examples with `format` (1), `example` (bytes) and
         `logits` (floats, those of one position behind those of another where the whole label is predicted).
@@ -26,7 +24,7 @@ def write_golden_rows(model: keras.Model, served: ServedModel, files: Sequence[s
     examples = tf.data.TFRecordDataset(found, compression_type="GZIP").take(COUNT).batch(COUNT)
     with tf.io.TFRecordWriter(target, "GZIP") as writer:
         for raw in examples:
-            logits = keras.ops.convert_to_numpy(model(served.transform_features(raw)[ROW], training=False))
+            logits = keras.ops.convert_to_numpy(served.logits(served.transform_features(raw)))
             for example, row in zip(raw.numpy(), logits, strict=True):
                 golden = tf.train.Example()
                 golden.features.feature[FORMAT].int64_list.value.append(1)

@@ -14,7 +14,7 @@ from maskline.trainer.layers import (
 )
 from maskline.trainer.masking import PaddingMask
 from maskline.trainer.settings import ModelSettings
-from maskline.transform.features import ROW, SequenceSpec
+from maskline.transform.features import NUMERIC, ROW, SequenceSpec
 
 EMBEDDING, LOGITS = "embed", "dbd"  # the layers whose weights belong to symbols
 
@@ -29,7 +29,8 @@ def build_model(spec: SequenceSpec, settings: ModelSettings) -> keras.Model:
     Returns:
       a model from [batch, length] integer ids to [batch, answers] float32 logits; to
       [batch, positions, answers] where the whole label is predicted; or to [batch, length, answers] where
-      each id of a feature has a label, zero at padding. With
+      each id of a feature has a label, zero at padding. With numeric features it takes a dictionary: `x`, the
+      ids, and `numeric` [batch, numbers] float32, which are joined to what the dense layers read. With
       `settings.any_length`, rows have any length from 1 to `spec.length`.
     """
     ids = keras.Input((None if settings.any_length else spec.length,), dtype="int32", name=ROW)
@@ -69,6 +70,9 @@ def build_model(spec: SequenceSpec, settings: ModelSettings) -> keras.Model:
         y = MaskedPooling(settings.queries, name="pool")(y)
     else:
         y = FlattenRows(rezero=settings.rezero, name="reshape")(y)
+    numbers = keras.Input((spec.numbers,), dtype="float32", name=NUMERIC) if spec.numeric else None
+    if numbers is not None:
+        y = _beside(y, numbers, spec)
     for index, units in enumerate(settings.hidden):
         y = _dropped(y, settings.dropout, index + 1)
         y = keras.layers.Dense(units, activation="relu", name=f"dense_{index}" if index else "dense")(y)
@@ -76,7 +80,20 @@ def build_model(spec: SequenceSpec, settings: ModelSettings) -> keras.Model:
     logits = keras.layers.Dense(len(spec.answers), name=LOGITS, dtype="float32")(y)
     if spec.task.kind == "each":
         logits = EachPosition(name="each", dtype="float32")(logits)
-    return keras.Model(ids, logits, name="maskline")
+    inputs = ids if numbers is None else {ROW: ids, NUMERIC: numbers}
+    return keras.Model(inputs, logits, name="maskline")
+
+
+def ids_input(model: keras.Model) -> keras.KerasTensor:
+    """The input of ids of a model, which may have one of numbers, too."""
+    return model.input[ROW] if isinstance(model.input, dict) else model.input
+
+
+def _beside(values: keras.KerasTensor, numbers: keras.KerasTensor, spec: SequenceSpec) -> keras.KerasTensor:
+    """What was pooled of a row, [batch, units], or of each position of an answer, and the row's numbers."""
+    if spec.task.kind == "whole":
+        numbers = keras.layers.RepeatVector(spec.task.length, name="repeat")(numbers)
+    return keras.layers.Concatenate(name="beside")([values, numbers])
 
 
 def _dropped(values: keras.KerasTensor, rate: float, index: int) -> keras.KerasTensor:

@@ -250,7 +250,7 @@ def check_queries(model: ModelSettings, spec: SequenceSpec) -> None:
 
 def first_units(spec: SequenceSpec, model: ModelSettings) -> int:
     """The width of what the first dense layer reads: of a position, of what was pooled, or of the row."""
-    return model.width * (1 if spec.task.kind == "each" else model.queries or spec.length)
+    return model.width * (1 if spec.task.kind == "each" else model.queries or spec.length) + spec.numbers
 
 
 def check_size(model: ModelSettings, spec: SequenceSpec) -> None:

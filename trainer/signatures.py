@@ -1,14 +1,17 @@
 """The signatures of an exported model. They contain Transform's graph, so clients need not preprocess."""
 
 import functools
+from typing import Any
 
 import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from maskline.trainer.archive import OrderedArchive
-from maskline.transform import fitting_graph, sequences, status
-from maskline.transform.features import ROW, Reason, SequenceSpec
+from maskline.trainer.model import ids_input
+from maskline.transform import fitting_graph, numeric_graph, sequences, status
+from maskline.transform.features import NUMERIC, ROW, SequenceSpec
+from maskline.transform.problems import Reason
 from maskline.transform.text_graph import TextReader
 
 _TOP = 3  # of the answers that are named, if there are as many
@@ -27,10 +30,12 @@ class ServedModel:
     def __init__(self, model: keras.Model, transform: tft.TFTransformOutput, spec: SequenceSpec) -> None:
         self._spec = spec
         self._model = model
+        ids = tf.TensorSpec([None, ids_input(model).shape[1]], tf.int64)
+        numbers = tf.TensorSpec([None, spec.numbers], tf.float32)
         # One graph of the model, which all signatures call.
         self._logits = tf.function(
             functools.partial(model, training=False),
-            input_signature=[tf.TensorSpec([None, model.input_shape[1]], tf.int64)],
+            input_signature=[{ROW: ids, NUMERIC: numbers} if spec.numeric else ids],
             autograph=False,
         )
         # The saved graph itself, not TFT's Keras layer around it: this halves the time to save and to load,
@@ -43,7 +48,8 @@ class ServedModel:
         if spec.unknown or spec.too_long != "refuse":  # symbols, or rows, of any length
             self._longest_text = max(1 << 20, self._longest_text)
         # An id takes ten bytes at most. Features that are not read may be larger than those that are.
-        self._longest_example = max(1 << 20, _LEEWAY * spec.length * 10)
+        self._longest_example = max(1 << 20, _LEEWAY * (spec.length * 10 + spec.numbers * 5))
+        self._longest_text += _LEEWAY * 16 * spec.numbers
         self._ids = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
                 tf.constant(spec.vocabulary), tf.range(spec.size, dtype=tf.int64)
@@ -93,20 +99,23 @@ class ServedModel:
           InvalidArgumentError: a feature is missing or empty, an id is not allowed, a row is too long, or
             an example holds far more bytes than a row could.
         """
-        return self._answer(self._parse(examples, self._spec.features))
+        return self._answer(self._parse(examples, self._spec.inputs))
 
     def serve_text(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """Answers texts such as `x=-12,y=24:y+x`; see `serve_examples`.
 
         Args:
-          text: [batch] string.
+          text: [batch] string; with numeric features, their numbers stand behind it, each after a tab.
 
         Raises:
           InvalidArgumentError: also where a symbol is not in the vocabulary.
         """
         text = sequences.bounded(text, self._longest_text, "a text")
+        numbers: dict[str, tf.SparseTensor] = {}
+        if self._spec.numeric:
+            text, numbers = numeric_graph.split(text, self._spec)
         segments = sequences.split_text(text, self._spec, self._reader)
-        return self._answer({name: self._tokenize(s, name) for name, s in segments.items()})
+        return self._answer({name: self._tokenize(s, name) for name, s in segments.items()} | numbers)
 
     def answer_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Answers the rows of a batch that can be answered; the others spoil none of them.
@@ -125,7 +134,7 @@ class ServedModel:
           InvalidArgumentError: a value is not a tf.Example, holds something other than ids, or far more
             bytes than a row could. TensorFlow's parser reads a batch as a whole.
         """
-        parsed = self._parse(examples, self._spec.features, refuse=False)
+        parsed = self._parse(examples, self._spec.inputs, refuse=False)
         found, segments = status.of_segments(parsed, self._spec)
         return self._by_row(found, self._answer(segments))
 
@@ -165,14 +174,24 @@ class ServedModel:
           examples: [batch] string.
 
         Returns:
-          `x` [batch, length] int64 and `y` [batch] int64.
+          `x` [batch, length] int64 and `y` [batch] int64; with numeric features, `numeric` [batch, numbers].
         """
-        names = (*self._spec.features, self._spec.label)
+        names = (*self._spec.inputs, self._spec.label)
         return dict(self._transformed(self._parse(examples, names)))
+
+    def logits(self, transformed: dict[str, tf.Tensor]) -> tf.Tensor:
+        """What the model, which is not exported yet, answers to rows as `transform_features` gives them."""
+        return self._model(self._fed(transformed), training=False)
+
+    def _fed(self, transformed: dict[str, tf.Tensor]) -> Any:
+        """What the model takes of transformed rows."""
+        if not self._spec.numeric:
+            return transformed[ROW]
+        return {name: transformed[name] for name in (ROW, NUMERIC)}
 
     def _cut(self, ids: tf.Tensor) -> tf.Tensor:
         """Removes columns that are padding in every row, if the model takes rows of any length."""
-        if self._model.input_shape[1] is not None:
+        if ids_input(self._model).shape[1] is not None:
             return ids
         real = tf.reduce_sum(tf.cast(tf.not_equal(ids, self._spec.pad_id), tf.int32), axis=1)
         return ids[:, : tf.maximum(1, tf.reduce_max(real))]
@@ -184,6 +203,7 @@ class ServedModel:
         examples = sequences.bounded(examples, self._longest_example, "an example")
         texts = self._spec.features if self._reader else ()
         kinds = {name: tf.string if name in texts else tf.int64 for name in names}
+        kinds |= {name: tf.float32 for name in names if name in self._spec.numeric}
         found = tf.io.parse_example(examples, {n: tf.io.VarLenFeature(kind) for n, kind in kinds.items()})
         for name in texts:
             assert self._reader
@@ -215,8 +235,9 @@ class ServedModel:
         # Transform's graph needs every feature of the schema: an id that is allowed stands in for the label.
         rows = raw[self._spec.features[0]].dense_shape[0]
         raw = raw | {self._spec.label: self._stand_in(raw, rows)}
-        ids = self._transformed(raw)[ROW]
-        logits = self._logits(self._cut(ids))
+        transformed = self._transformed(raw)
+        ids = transformed[ROW]
+        logits = self._logits(self._fed({**transformed, ROW: self._cut(ids)}))
         if self._spec.task.kind == "each":
             missing = self._spec.length - tf.shape(logits)[1]
             logits = tf.pad(logits, [[0, 0], [0, missing], [0, 0]])

@@ -51,7 +51,7 @@ class SteppingModel(keras.Model):
         x, y, weights, count = data
 
         def body(step: Any) -> list[Any]:
-            self._step(x[step], y[step], weights[step])
+            self._step(tf.nest.map_structure(lambda one: one[step], x), y[step], weights[step])
             return [step + 1]
 
         tf.while_loop(lambda step: step < count, body, [tf.constant(0)])

@@ -73,7 +73,7 @@ def run_fn(fn_args: FnArgs) -> None:
         answers = note_answers(model, splits, spec)
         attention = note_attention(model, held_out, spec)
     served = ServedModel(model, transform, spec)
-    write_golden_rows(model, served, places["raw_held_out"], f"{places['golden_rows']}/{GOLDEN_ROWS_FILE}")
+    write_golden_rows(served, places["raw_held_out"], f"{places['golden_rows']}/{GOLDEN_ROWS_FILE}")
     export(model, served, spec, fn_args.serving_model_dir, identity=identity)
     # They are part of the model, so that an earlier version can be checked before it goes live again.
     golden = f"{places['golden_rows']}/{GOLDEN_ROWS_FILE}"

@@ -52,7 +52,7 @@ def take_weights(model: keras.Model, predecessor: Predecessor, spec: SequenceSpe
         kind of task, has other layers or sizes, or has no Keras file.
     """
     theirs = predecessor.spec
-    for name in ("features", "label", "separator", "padding"):
+    for name in ("features", "label", "separator", "padding", "numeric"):
         if getattr(theirs, name) != getattr(spec, name):
             raise InputError(
                 f"training.warm_start: the live model was trained with another sequence.{name} "
@@ -128,5 +128,7 @@ def _moved(new: Any, old: Any, moves: _Moves, *, axis: int | None) -> Any:
     return np.moveaxis(moved, 0, axis)
 
 
-def _listed(names: str | tuple[str, ...]) -> str:
+def _listed(names: str | tuple[str, ...] | Mapping[str, int]) -> str:
+    if isinstance(names, Mapping):
+        return ", ".join(f"{name}: {length}" for name, length in names.items()) or "none"
     return ", ".join(f"'{name}'" for name in ((names,) if isinstance(names, str) else names))

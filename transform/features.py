@@ -4,16 +4,17 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import StrEnum
 from functools import cached_property
 from itertools import chain
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from maskline.transform import symbols
 from maskline.transform.errors import InputError
+from maskline.transform.numeric import split_numbers, with_numbers
+from maskline.transform.problems import Reason, RowProblem
 from maskline.transform.sequence_settings import SequenceSettings
 from maskline.transform.settings import Section
 from maskline.transform.shown import shown
@@ -23,7 +24,8 @@ from maskline.transform.text import TextSettings
 # The names of the transformed features: the padded row of ids, and what is to be predicted.
 ROW = "x"
 TARGET = "y"
-_LATER = ("unknown", "too_long", "text")  # settings of `sequence` that came after the first models
+NUMERIC = "numeric"  # numbers of a row, scaled, where `sequence.numeric` names some
+_LATER = ("unknown", "too_long", "text", "numeric")  # settings of `sequence` that came after the first models
 
 
 class SequenceSpec(SequenceSettings):
@@ -55,6 +57,16 @@ class SequenceSpec(SequenceSettings):
         sections: dict[str, type[Section]] = {"task": TaskSpec, "text": TextSettings}
         read = {name: kind.model_validate(values[name]) for name, kind in sections.items() if name in values}
         return cls.model_construct(**{**values, **lists, **read})  # type: ignore[return-value]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """All features that a model reads: those of symbols, and the numeric ones."""
+        return (*self.features, *self.numeric)
+
+    @property
+    def numbers(self) -> int:
+        """The count of numbers that a row has beside its symbols."""
+        return sum(self.numeric.values())
 
     @property
     def is_computed(self) -> bool:
@@ -198,39 +210,17 @@ class SequenceSpec(SequenceSettings):
         return f"0…{self.size - 1} without the padding id {self.pad_id}"
 
 
-class Reason(StrEnum):
-    """Why a row cannot be used."""
-
-    MISSING = "missing"
-    NOT_INT64 = "not int64"
-    OUTSIDE_VOCABULARY = "outside vocabulary"
-    NOT_A_CLASS = "not a class"
-    LABEL_LENGTH = "wrong number of labels"
-    TOO_LONG = "too long"
-    HOLDS_SEPARATOR = "holds the separator"
-    NOT_AN_EXAMPLE = "not a tf.Example"
-    SEQUENCE_EXAMPLE = "a tf.SequenceExample"
-    AMBIGUOUS = "ambiguous encoding"
-    NO_GROUP = "no key for data.split_by"
-    # Of rows that a model is asked about:
-    NOT_TEXT = "not UTF-8 text"
-    NOT_JSON = "not a JSON object"
-    SEGMENTS = "wrong number of segments"
-    REFUSED = "refused by the model"
-    UNSURE = "not sure enough"
-
-
-class RowProblem(NamedTuple):
-    """What is wrong with a row: the kind, and a phrase with the feature, the value and what is allowed."""
-
-    reason: Reason
-    text: str
-
-
 def text_task_problem(spec: SequenceSpec) -> str | None:
     """Says that labels are symbols of the vocabulary, which texts have no ids of, or None."""
     if spec.text.reads_text and not spec.task.classes:
         return f"{spec.task.kind} predicts ids, and features hold text; set task.kind=class or each"
+    return None
+
+
+def numeric_task_problem(spec: SequenceSpec) -> str | None:
+    """Says that numbers of a row have no place in the task, or None."""
+    if spec.numeric and spec.task.kind == "each":
+        return "each labels ids, and numbers belong to a row; with sequence.numeric set another kind"
     return None
 
 
@@ -349,6 +339,9 @@ def text_problem(
 def _read_text(
     text: str, spec: SequenceSpec, unknown: Callable[[str], str] | None = None
 ) -> dict[str, list[int]] | RowProblem:
+    text, problem = split_numbers(text, spec.numeric)
+    if problem:
+        return problem
     segments: list[list[str]] = [[]]
     if spec.text.reads_text:
         segments = spec.text.segments(text, spec.separator)
@@ -382,6 +375,10 @@ def _read_text(
 
 def example_text(spec: SequenceSpec) -> str:
     """Returns a short text that `tokenize` accepts, as an example for a person."""
+    return with_numbers(_example_text(spec), [0.0] * spec.numbers)
+
+
+def _example_text(spec: SequenceSpec) -> str:
     if spec == SequenceSpec():
         return "x=-12,y=24:y+x"
     if spec.is_computed:
@@ -424,6 +421,10 @@ def make_schema(spec: SequenceSpec) -> schema_pb2.Schema:
             feature.int_domain.max = len(spec.answers) - 1
         if name == spec.label and spec.task.kind == "whole":
             feature.value_count.max = spec.task.length
+    for name, length in spec.numeric.items():
+        feature = schema.feature.add(name=name, type=schema_pb2.FLOAT)
+        feature.presence.min_fraction, feature.presence.min_count = 1.0, 1
+        feature.value_count.min = feature.value_count.max = length
     return schema
 
 
@@ -434,12 +435,18 @@ def schema_problem(schema: Any, spec: SequenceSpec) -> str | None:
     leave every feature of uneven length: a fixed shape would break the text signature.
     """
     found = {feature.name: feature for feature in schema.feature}
-    if others := sorted(found.keys() - {*spec.features, spec.label}):
+    if others := sorted(found.keys() - {*spec.inputs, spec.label}):
         return f"it names feature '{others[0]}', which sequence does not; the ingest drops such features"
-    for name in (*spec.features, spec.label):
+    for name in (*spec.inputs, spec.label):
         feature = found.get(name)
         if feature is None:
             return f"it has no feature '{name}'"
+        if name in spec.numeric:
+            if feature.type != schema_pb2.FLOAT:
+                return f"feature '{name}' is not of type FLOAT"
+            if feature.HasField("shape"):
+                return f"feature '{name}' has a fixed shape; use value_count"
+            continue
         is_text = spec.text.reads_text and name != spec.label
         if feature.type != (schema_pb2.BYTES if is_text else schema_pb2.INT):
             return f"feature '{name}' is not of type {'BYTES' if is_text else 'INT'}"

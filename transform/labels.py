@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from maskline.transform import symbols
-from maskline.transform.features import Reason, RowProblem, SequenceSpec
+from maskline.transform.features import SequenceSpec
+from maskline.transform.problems import Reason, RowProblem
 from maskline.transform.shown import shown
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from maskline.transform import computed, fitting_graph, sequences
-from maskline.transform.features import ROW, TARGET, SequenceSpec
+from maskline.transform import computed, fitting_graph, numeric_graph, sequences
+from maskline.transform.features import NUMERIC, ROW, TARGET, SequenceSpec
 
 
 def preprocessing_fn(
@@ -15,13 +15,15 @@ def preprocessing_fn(
     """Joins and pads the inputs; takes of the label what is to be predicted.
 
     Args:
-      inputs: feature name → sparse [batch, None] int64; of features that hold text, the symbols, string.
+      inputs: feature name → sparse [batch, None] int64; of features that hold text, the symbols, string;
+        of numeric ones float32.
       custom_config: `sequence` is the `SequenceSpec` as a dictionary.
 
     Returns:
       `x` [batch, length] int64 and `y`, the label's first id or its class, [batch] int64, or its ids,
       padded, [batch, task.length] int64. Where each id of a feature has a label, `y` is [batch, length]
-      int64: at the place of the id in `x` its label, and `SequenceSpec.no_label` at all others.
+      int64: at the place of the id in `x` its label, and `SequenceSpec.no_label` at all others. With numeric
+      features, also `numeric` [batch, numbers] float32; see `numeric_graph.scaled`.
 
     Raises:
       InvalidArgumentError: a feature is missing or empty, an id is not allowed, a row is too long. With
@@ -44,4 +46,6 @@ def preprocessing_fn(
         target = sequences.whole_label(label, spec) if is_whole else sequences.first_token(label)
     ids, row = sequences.join(fitting_graph.cut(segments, spec), spec)
     rows = inputs[spec.label].dense_shape[0]
-    return {ROW: sequences.pad(ids, row, rows, length=spec.length, pad_id=spec.pad_id), TARGET: target}
+    padded = sequences.pad(ids, row, rows, length=spec.length, pad_id=spec.pad_id)
+    numbers = {NUMERIC: numeric_graph.scaled(inputs, spec)} if spec.numeric else {}
+    return {ROW: padded, TARGET: target, **numbers}

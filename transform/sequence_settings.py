@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from maskline.transform import symbols
 from maskline.transform.settings import Section, refusal, setting
@@ -59,6 +59,12 @@ class SequenceSettings(Section):
     )
 
     text: TextSettings = TextSettings()
+    numeric: dict[FeatureName, Annotated[int, Field(ge=1, le=10_000)]] = setting(
+        {},
+        "float lists beside the ids: the name of each, and its length, the same in each row; Transform "
+        "scales them",
+        unit="numbers",
+    )
 
     @cached_property
     def splits_on_spaces(self) -> bool:
@@ -110,7 +116,13 @@ class SequenceSettings(Section):
             raise refusal("features", f"{shown(self.features)} name a feature twice")
         if self.label in self.features:
             raise refusal("label", f"{shown(self.label)} is also an input in features")
-        for key, names in (("features", self.features), ("label", (self.label,))):
+        for name in self.numeric:
+            if name in (*self.features, self.label):
+                raise refusal("numeric", f"{shown(name)} is also in features or label; it holds ids there")
+        if self.numeric and any("\t" in symbol for symbol in self.vocabulary):
+            raise refusal("vocabulary", "a tab is no symbol here: in texts it stands before each number")
+        named = ("features", self.features), ("label", (self.label,)), ("numeric", tuple(self.numeric))
+        for key, names in named:
             for name in set(names).intersection(RESERVED_NAMES):
                 raise refusal(key, f"'{name}' is the name of an input of exported models; rename the feature")
         if problem := symbols.vocabulary_problem(self.vocabulary):

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
-from maskline.transform import fitting_graph, sequences
-from maskline.transform.features import Reason, SequenceSpec
+from maskline.transform import fitting_graph, numeric, numeric_graph, sequences
+from maskline.transform.features import SequenceSpec
+from maskline.transform.problems import Reason
 from maskline.transform.text_graph import TextReader
 
 ANSWERED = "answered"
@@ -40,7 +41,10 @@ def of_texts(
     """
     over = tf.strings.length(text) > limit
     stand_in = _text(spec)
-    text = tf.where(over, stand_in, text)
+    text = given = tf.where(over, stand_in, text)
+    wrong_numbers: list[tuple[tf.Tensor, Reason]] = []
+    if spec.numeric:
+        text, wrong_numbers = numeric_graph.status_of_texts(given, spec)
     symbols = sequences.split_symbols(text, spec, reader)
     row = symbols.value_rowids()
     rows = tf.size(text, tf.int64)
@@ -58,12 +62,13 @@ def of_texts(
     status = _first(
         rows,
         (over, Reason.TOO_LONG),
+        *wrong_numbers,
         (tf.not_equal(separators, parts - 1), Reason.SEGMENTS),
         (_of_row(unknown, row, rows) > 0, Reason.OUTSIDE_VOCABULARY),
         (tf.reduce_any(tf.equal(sizes, 0), axis=1), Reason.MISSING),
         (_too_long(symbols.row_lengths(), spec), Reason.TOO_LONG),
     )
-    return status, tf.where(tf.equal(status, ANSWERED), text, stand_in)
+    return status, tf.where(tf.equal(status, ANSWERED), given, stand_in)
 
 
 def of_segments(
@@ -72,7 +77,7 @@ def of_segments(
     """The status of each row of ids.
 
     Args:
-      segments: feature name → sparse [b, None] int64.
+      segments: feature name → sparse [b, None] int64; of numeric features, float32.
       spec: what is allowed.
 
     Returns:
@@ -92,16 +97,18 @@ def of_segments(
         (tf.add_n(outside) > 0, Reason.OUTSIDE_VOCABULARY),
         (tf.add_n(separators) > 0, Reason.HOLDS_SEPARATOR),
         (_too_long(tf.add_n(counts) + len(spec.features) - 1, spec), Reason.TOO_LONG),
+        *(numeric_graph.status_of(segments, spec) if spec.numeric else []),
     )
     bad = tf.not_equal(status, ANSWERED)
     order = tf.where(bad, tf.range(rows) + rows, tf.range(rows))
     stand_in = tf.RaggedTensor.from_tensor(tf.fill([rows, 1], tf.constant(_allowed(spec), tf.int64)))
-    return status, {
+    good = {
         name: tf.gather(
             tf.concat([tf.RaggedTensor.from_sparse(segments[name]), stand_in], axis=0), order
         ).to_sparse()
         for name in spec.features
     }
+    return status, good | numeric_graph.in_place_of(segments, bad, spec)
 
 
 def _too_long(lengths: tf.Tensor, spec: SequenceSpec) -> tf.Tensor:
@@ -130,4 +137,4 @@ def _text(spec: SequenceSpec) -> str:
     """A text that every model of the language answers."""
     between = " " if spec.splits_on_spaces else ""
     symbols: Sequence[str] = [spec.vocabulary[_allowed(spec)]] * len(spec.features)
-    return f"{between}{spec.separator}{between}".join(symbols)
+    return numeric.with_numbers(f"{between}{spec.separator}{between}".join(symbols), [0.0] * spec.numbers)

@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from maskline.transform import sequences
+from maskline.transform import numeric, numeric_graph, sequences
 from maskline.transform.features import TARGET, SequenceSpec
 from maskline.transform.names import IDENTITY_FILE
 
@@ -104,14 +104,17 @@ class _Translated(tf.Module):
         known = [s for s in theirs.vocabulary if s not in (theirs.padding, theirs.separator)]
         gap = " " if theirs.splits_on_spaces else ""
         anything = gap.join([known[0], *[theirs.separator, known[0]] * (len(theirs.features) - 1)])
+        anything = numeric.with_numbers(anything, [0.0] * theirs.numbers)
         # Labels have places in the row, and texts must be read alike.
         same = theirs.features == ours.features or ours.task.kind != "each"
         same &= theirs.text == ours.text and (bool(theirs.unknown) or not ours.text.reads_text)
+        same &= theirs.numeric.items() <= ours.numeric.items()
         if not set(theirs.features) <= set(ours.features) or theirs.label != ours.label or not same:
             return tf.fill(tf.shape(examples), anything), tf.zeros(tf.shape(examples), tf.bool)
         kind = tf.string if ours.text.reads_text else tf.int64
         wanted = {name: tf.io.RaggedFeature(kind) for name in theirs.features}
-        ids = tf.io.parse_example(examples, wanted)
+        numbers = {name: tf.io.RaggedFeature(tf.float32) for name in theirs.numeric}
+        ids = tf.io.parse_example(examples, wanted | numbers)
         length = tf.add_n([ids[name].row_lengths() for name in wanted]) + len(wanted) - 1
         readable = (length <= theirs.length) | (theirs.too_long != "refuse")
         parts: list[Any] = []
@@ -123,6 +126,8 @@ class _Translated(tf.Module):
             symbols = tf.ragged.map_flat_values(tf.gather, self._symbols, ids[name])
             parts.append(tf.strings.reduce_join(symbols, axis=1, separator=gap))
         text = tf.strings.join(parts, separator=f"{gap}{theirs.separator}{gap}")
+        if theirs.numeric:
+            text = numeric_graph.texts_with_numbers(text, ids, theirs)
         return tf.where(readable, text, anything), readable
 
     def _ask(self, text: tf.Tensor) -> tf.Tensor:

@@ -34,8 +34,9 @@ from maskline.components.ingest.quarantine import (
 from maskline.components.ingest.rows import Row, read_row, values_of, with_key
 from maskline.components.ingest.shards import WHOLE, Block, CorruptShard, Part, framed, parts, read_blocks
 from maskline.transform.errors import InputError
-from maskline.transform.features import Reason, RowProblem, SequenceSpec
+from maskline.transform.features import SequenceSpec
 from maskline.transform.names import QUARANTINE_REPORT_FILE, SPLITS, TEST
+from maskline.transform.problems import Reason, RowProblem
 from maskline.transform.splits import DIGEST_BYTES, key_digest, split_of, splits_of
 
 # As TFX's ExampleGen calls its files.
@@ -173,6 +174,8 @@ class ReadShard(beam.DoFn):
 
     def _good(self, block: Block) -> tuple[NDArray[np.bool_], list[bytes], list[bytes]]:
         """Which rows are surely good; of these, the digests that decide their splits, and what is stored."""
+        if self._spec.numeric:  # numbers are looked at row by row
+            return np.zeros(len(block.starts), bool), [], []
         if self._keyed:
             good, digests, rows = self._keyed.rows(block)
             return good, digests, list(map(framed, rows))

@@ -13,7 +13,7 @@ from maskline.transform.shown import shown
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # protobuf's wire types
 _FEATURE_LISTS = 2  # the field of a SequenceExample that an Example does not have
-_INT64_LIST = 3
+_FLOAT_LIST, _INT64_LIST = 2, 3
 _Field: TypeAlias = tuple[int, int, bytes]  # number, wire type, and the content of bytes
 
 
@@ -61,12 +61,12 @@ def _check_entry(entry: bytes, seen: set[bytes], names: Collection[bytes]) -> No
     if len(kinds) > 1:
         raise _Odd(f"{_shown(name)} is written with {len(kinds)} lists")
     for number, _, content in kinds:
-        if number == _INT64_LIST:
-            _check_ids(content, name)
+        if number in (_FLOAT_LIST, _INT64_LIST):
+            _check_list(content, name)
 
 
-def _check_ids(content: bytes, name: bytes) -> None:
-    """A list of ids is one packed chunk, or single numbers."""
+def _check_list(content: bytes, name: bytes) -> None:
+    """A list of ids or of floats is one packed chunk, or single numbers."""
     fields = list(_fields(content))
     wires = {wire for _, wire, _ in fields}
     if any(number != 1 for number, *_ in fields):

@@ -6,8 +6,8 @@ from functools import lru_cache
 from maskline.components.ingest.quarantine import IngestReport
 from maskline.transform import own_code
 from maskline.transform.errors import InputError
-from maskline.transform.features import Reason, RowProblem
 from maskline.transform.names import TRAIN
+from maskline.transform.problems import Reason, RowProblem
 from maskline.transform.shown import shown
 from maskline.transform.splits import encoded, key_digest
 

@@ -15,8 +15,9 @@ from maskline.components.ingest.plain import Good, Stretch, good_rows
 from maskline.components.ingest.rows import KEY_MASK, feature_values
 from maskline.components.ingest.shards import Block
 from maskline.transform import own_code
-from maskline.transform.features import RowProblem, SequenceSpec
+from maskline.transform.features import SequenceSpec
 from maskline.transform.names import GROUP
+from maskline.transform.problems import RowProblem
 from maskline.transform.splits import DIGEST_BYTES
 
 _REMEMBERED = 1 << 16  # values of a feature whose digests are kept

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from maskline.transform.features import Reason
 from maskline.transform.names import QUARANTINE_REPORT_FILE
+from maskline.transform.problems import Reason
 from maskline.transform.versioned import FORMAT, Versioned
 
 EXAMPLES_EACH = 5  # rows of each kind that the report names

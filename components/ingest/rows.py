@@ -9,9 +9,11 @@ from google.protobuf.message import DecodeError
 from maskline.components.ingest.encoding import is_sequence_example, oddity
 from maskline.components.ingest.texts import Texts, read_texts
 from maskline.transform import fitting
-from maskline.transform.features import Reason, RowProblem, SequenceSpec, row_problem
+from maskline.transform.features import SequenceSpec, row_problem
 from maskline.transform.labels import class_ids, takes_names
 from maskline.transform.names import GROUP
+from maskline.transform.numeric import numeric_problem
+from maskline.transform.problems import Reason, RowProblem
 
 _KINDS = {"int64_list": "int64", "float_list": "float", "bytes_list": "bytes", None: "empty"}
 
@@ -44,13 +46,13 @@ def read_row(data: bytes, spec: SequenceSpec, names: Sequence[str] = ()) -> Row:
     Args:
       data: the record as it was delivered. A good row that holds nothing else stays as it is, byte for byte.
       spec: names the features, and says what they may hold.
-      names: the features that are needed; by default the inputs and the label.
+      names: the features that are needed; by default the inputs, numbers among them, and the label.
     """
     try:
         example = tf.train.Example.FromString(data)
     except DecodeError:
         return Row(RowProblem(Reason.NOT_AN_EXAMPLE, "is not a tf.Example"), data)
-    names = names or (*spec.features, spec.label)
+    names = names or (*spec.inputs, spec.label)
     features = example.features.feature
     example.DiscardUnknownFields()
     # What is written as protobuf itself would write it, every reader reads alike.
@@ -61,7 +63,8 @@ def read_row(data: bytes, spec: SequenceSpec, names: Sequence[str] = ()) -> Row:
         if odd := oddity(data, names):
             text = f"{odd}, which readers of tf.Examples understand differently; write each feature once"
             return Row(RowProblem(Reason.AMBIGUOUS, text), data)
-    values = {name: _int64s(features[name]) for name in names if name in features}
+    symbolic = [name for name in names if name not in spec.numeric]
+    values = {name: _int64s(features[name]) for name in symbolic if name in features}
     named = _class_by_name(features, names, spec)
     if isinstance(named, RowProblem):
         return Row(named, data)
@@ -75,11 +78,12 @@ def read_row(data: bytes, spec: SequenceSpec, names: Sequence[str] = ()) -> Row:
     # All that comes behind the ingest reads what is allowed.
     changed: dict[str, Sequence[Any]] = {**texts.symbols, **({spec.label: named} if named else {})}
     values |= {**texts.ids, **({spec.label: named} if named else {})}
-    if problem := row_problem(values, names, spec):
+    numbers = {name: _floats(features[name]) for name in spec.numeric if name in features}
+    if problem := row_problem(values, symbolic, spec) or numeric_problem(numbers, spec.numeric):
         return Row(problem, data)
-    shorter = fitting.cut({name: changed.get(name) or values[name] or () for name in names}, spec)
+    shorter = fitting.cut({name: changed.get(name) or values[name] or () for name in symbolic}, spec)
     changed |= shorter
-    if len(values) == len(features) and not changed:
+    if len(values) + len(numbers) == len(features) and not changed:
         return Row(None, data)
     for name, found in changed.items():
         features[name].Clear()
@@ -88,7 +92,7 @@ def read_row(data: bytes, spec: SequenceSpec, names: Sequence[str] = ()) -> Row:
         else:
             features[name].int64_list.value.extend(found)
     unnamed = tuple(
-        (name, _KINDS[features[name].WhichOneof("kind")]) for name in sorted(features) if name not in values
+        (name, _KINDS[features[name].WhichOneof("kind")]) for name in sorted(features) if name not in names
     )
     for name, _ in unnamed:
         del features[name]
@@ -148,6 +152,11 @@ def _class_by_name(
 def _texts(feature: tf.train.Feature) -> Sequence[bytes] | None:
     kind = feature.WhichOneof("kind")
     return feature.bytes_list.value if kind == "bytes_list" else () if kind is None else None
+
+
+def _floats(feature: tf.train.Feature) -> Sequence[float] | None:
+    kind = feature.WhichOneof("kind")
+    return feature.float_list.value if kind == "float_list" else () if kind is None else None
 
 
 def _int64s(feature: tf.train.Feature) -> Sequence[int] | None:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from maskline.transform import symbols
-from maskline.transform.features import Reason, RowProblem, SequenceSpec
+from maskline.transform.features import SequenceSpec
+from maskline.transform.problems import Reason, RowProblem
 
 
 class Texts(NamedTuple):

@@ -55,6 +55,7 @@ class Subject:
         with tf.io.gfile.GFile(f"{model}/assets.extra/maskline.json") as file:
             self.spec = json.loads(file.read())["sequence"]
         self.texts = self.spec.get("text", {})  # how features that hold text are read
+        self.numeric = self.spec.get("numeric", {})  # and the length of each
         self.pad_id = self.spec["vocabulary"].index(self.spec["padding"])
         records = tf.data.TFRecordDataset(golden, "GZIP").as_numpy_iterator()
         rows = [tf.train.Example.FromString(record).features.feature for record in records]
@@ -70,14 +71,19 @@ class Subject:
 
     def text(self, example: bytes) -> str:
         """A row as the text that stands for it."""
-        return self.join([[self.spec["vocabulary"][i] for i in ids] for ids in self.ids(example)])
+        segments = [[self.spec["vocabulary"][i] for i in ids] for ids in self.ids(example)]
+        features = tf.train.Example.FromString(example).features.feature
+        return self.join(segments, [n for name in self.numeric for n in features[name].float_list.value])
 
-    def join(self, segments: Sequence[Sequence[str]]) -> str:
-        """The text of some symbols."""
+    def join(self, segments: Sequence[Sequence[str]], numbers: Sequence[float] | None = None) -> str:
+        """The text of some symbols, and of the numbers of a row; by default zeros."""
+        if numbers is None:
+            numbers = [0.0] * sum(self.numeric.values())
         between = " " if any(len(symbol) > 1 for symbol in self.spec["vocabulary"]) else ""
         if self.texts:
             between = " " if self.texts["split"] == "words" else ""
-        return f"{between}{self.spec['separator']}{between}".join(map(between.join, segments))
+        text = f"{between}{self.spec['separator']}{between}".join(map(between.join, segments))
+        return "\t".join([text, *map(repr, numbers)])
 
     def ids(self, example: bytes) -> list[list[int]]:
         """The ids of each feature of a row."""
@@ -115,7 +121,10 @@ class Subject:
         allowed = self.ids(self.examples[0])[0][0]
         lengths = [first] + [1] * (len(self.spec["features"]) - 1)
         value = self.value(allowed)
-        named = {n: [value] * k for n, k in zip(self.spec["features"], lengths, strict=True)}
+        named: dict[str, Sequence[Any]] = {
+            n: [value] * k for n, k in zip(self.spec["features"], lengths, strict=True)
+        }
+        named |= {name: [0.0] * length for name, length in self.numeric.items()}
         return self.example(**{**named, **other})
 
     @property
@@ -193,7 +202,8 @@ def mask(subject: Subject) -> dict[str, float]:
     logits = flat.outputs[sorted(signature.structured_outputs).index("logits")].name
     rows: Any = [*subject.examples[: LOOKED_INTO - 1], subject.row(1)]
     if subject.texts:
-        rows = subject.ask("transform_features", rows[:-1])["x"]
+        examples = rows[:-1]
+        rows = subject.ask("transform_features", examples)["x"]
     with tf.Graph().as_default() as graph, tf.compat.v1.Session(graph=graph) as session:
         laid_flat = flat.graph.as_graph_def()
         if subject.texts:  # the answers need not wait for checks of the text, which is not there
@@ -202,7 +212,8 @@ def mask(subject: Subject) -> dict[str, float]:
         tf.import_graph_def(laid_flat, name="")
         feed: dict[str, Any] = {flat.inputs[0].name: rows}
         if subject.texts:  # tables that read text cannot be laid flat: begin behind them
-            feed = _begin_at_ids(session, rows) or feed
+            begin = _begin_at_ids(session, rows)
+            feed = {flat.inputs[0].name: examples, **begin} if begin else feed
         return _look_into(session, feed, logits, subject)
 
 
@@ -303,12 +314,15 @@ def malformed(subject: Subject) -> dict[str, Any]:
             ("the id of padding", subject.row(1, **{first: [subject.value(subject.pad_id)]})),
             ("numbers that are no ids", subject.row(1, **{first: [0.5]})),
             ("a row that is too long", subject.row(subject.longest + 1)),
+            *[(f"no {name}", subject.row(1, **{name: []})) for name in subject.numeric],
+            *[(f"an infinite {name}", subject.row(1, **{name: [np.inf]})) for name in subject.numeric],
         ],
         "serving_text": [
             ("an unknown symbol", subject.join([["☃"], *segments[1:]])),
             ("a segment too many", subject.join([*segments, segments[0]])),
             ("a row that is too long", subject.text(subject.row(subject.longest + 1))),
             ("nothing", ""),
+            *[("no numbers", subject.text(subject.row(1)).split("\t")[0]) for _ in subject.numeric],
         ],
         "transform_features": [
             ("no label", subject.row(1)),

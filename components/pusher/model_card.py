@@ -135,6 +135,8 @@ def _use(facts: Facts) -> Iterator[str]:
         "model takes tf.Examples (`serving_default`) or texts (`serving_text`), and returns the logits, the "
         f"{answers}."
     )
+    if spec.numeric:
+        yield f"Beside them it reads numbers: {_listed(tuple(spec.numeric))}, {spec.numbers} in each row."
     if classes:
         yield f"The {len(classes)} classes: {_listed(classes[:_CLASSES])}" + (
             f" and {len(classes) - _CLASSES:,} more." if len(classes) > _CLASSES else "."

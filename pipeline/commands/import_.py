@@ -14,6 +14,7 @@ from maskline.pipeline.commands.options import USER_PATH
 @click.option("--out", type=USER_PATH, required=True, help="folder to make")
 @click.option("--text", multiple=True, required=True, metavar="COLUMN", help="input; may be given again")
 @click.option("--label", required=True, metavar="COLUMN", help="answer to learn")
+@click.option("--numeric", multiple=True, metavar="COLUMN", help="numbers beside the text; again for more")
 @click.option(
     "--tokens",
     type=click.Choice(["words", "spaces", "characters"]),
@@ -33,7 +34,7 @@ from maskline.pipeline.commands.options import USER_PATH
 def import_(files: tuple[Path, ...], out: Path, **given: Any) -> None:
     """Write CSV or JSON Lines files as shards, with vocabulary, classes and the settings of a first run.
 
-    Each row is one example: what is in the --text columns is the input, --label the answer.
+    Each row is one example: what is in the --text and --numeric columns is the input, --label the answer.
     """
     from maskline.pipeline.data.importing import Options, import_rows
     from maskline.pipeline.local.streams import quiet_tensorflow

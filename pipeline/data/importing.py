@@ -15,9 +15,18 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from maskline.pipeline.data.symbols import PADDING, SEPARATOR, UNKNOWN, Tokens, label_of, symbols_of
+from maskline.pipeline.data.symbols import (
+    PADDING,
+    SEPARATOR,
+    UNKNOWN,
+    Tokens,
+    label_of,
+    numbers_of,
+    symbols_of,
+)
 from maskline.pipeline.data.tables import read_table
 from maskline.transform.errors import InputError
+from maskline.transform.numeric import with_numbers
 from maskline.transform.sequence_settings import RESERVED_NAMES
 
 SHARDS, VOCABULARY, CLASSES, SETTINGS = "shards", "vocabulary.txt", "classes.txt", "maskline.yaml"
@@ -33,6 +42,7 @@ class Options(BaseModel):
 
     text: tuple[str, ...] = Field(min_length=1)
     label: str
+    numeric: tuple[str, ...] = ()
     tokens: Tokens = Tokens.WORDS
     min_count: int = Field(2, ge=1)
     max_vocabulary: int = Field(20_000, ge=1)
@@ -43,7 +53,7 @@ class Options(BaseModel):
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns that are read, the label last."""
-        return (*self.text, self.label)
+        return (*self.text, *self.numeric, self.label)
 
 
 class Survey(BaseModel):
@@ -54,6 +64,7 @@ class Survey(BaseModel):
     symbols: Counter[str] = Counter()
     lengths: Counter[int] = Counter()
     bad: Counter[str] = Counter()
+    numbers: dict[str, int] = {}  # of each numeric column in a row, as in the first good one
 
 
 class Imported(NamedTuple):
@@ -70,6 +81,7 @@ class Imported(NamedTuple):
 class _Row(NamedTuple):
     features: list[list[str]]
     answer: str
+    numbers: list[list[float]]
 
 
 def import_rows(files: Sequence[Path], out: Path, options: Options) -> Imported:
@@ -121,8 +133,13 @@ def _feature_names(options: Options) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _rows(files: Sequence[Path], options: Options, bad: Counter[str]) -> Iterator[_Row]:
-    """The good rows; bad ones are counted by reason, or the first is refused."""
+def _rows(
+    files: Sequence[Path], options: Options, bad: Counter[str], lengths: dict[str, int]
+) -> Iterator[_Row]:
+    """The good rows; bad ones are counted by reason, or the first is refused.
+
+    How many numbers a column holds in its first good row goes to `lengths`; all others must hold as many.
+    """
     for file in files:
         for row in read_table(file, options.columns, delimiter=options.delimiter):
             problem = row.problem
@@ -132,8 +149,13 @@ def _rows(files: Sequence[Path], options: Options, bad: Counter[str]) -> Iterato
                     found = []
                     for column in options.text:
                         found.append(symbols_of(row.values[column], options.tokens))
+                    numbers = []
+                    for column in options.numeric:
+                        numbers.append(numbers_of(row.values[column], lengths.get(column)))
                     column = options.label
-                    yield _Row(found, label_of(row.values[column]))
+                    good = _Row(found, label_of(row.values[column]), numbers)
+                    lengths.update(zip(options.numeric, map(len, numbers), strict=True))
+                    yield good
                     continue
                 except ValueError as error:
                     problem = f"column {column!r} {error}"
@@ -144,7 +166,7 @@ def _rows(files: Sequence[Path], options: Options, bad: Counter[str]) -> Iterato
 
 def _survey(files: Sequence[Path], options: Options) -> Survey:
     survey = Survey()
-    for row in _rows(files, options, survey.bad):
+    for row in _rows(files, options, survey.bad, survey.numbers):
         survey.rows += 1
         survey.answers[row.answer] += 1
         survey.lengths[sum(map(len, row.features)) + len(row.features) - 1] += 1
@@ -208,9 +230,9 @@ def _write_shards(
     folder.mkdir()
     ids = {symbol: index for index, symbol in enumerate(vocabulary)}
     class_ids = {answer: index for index, answer in enumerate(_classes(survey))}
-    *inputs, label = names
+    inputs, numeric, label = names[: len(options.text)], names[len(options.text) : -1], names[-1]
     written, shards, example = 0, 0, ""
-    rows = _rows(files, options, Counter())
+    rows = _rows(files, options, Counter(), dict(survey.numbers))
     while first := next(rows, None):
         with tf.io.TFRecordWriter(str(folder / f"shard-{shards:05d}.tfrecord")) as writer:
             for row in chain([first], islice(rows, options.rows_per_shard - 1)):
@@ -218,6 +240,8 @@ def _write_shards(
                 for name, symbols in zip(inputs, row.features, strict=True):
                     values = [ids.get(symbol, ids[UNKNOWN]) for symbol in symbols]
                     record.features.feature[name].int64_list.value.extend(values)
+                for name, numbers in zip(numeric, row.numbers, strict=True):
+                    record.features.feature[name].float_list.value.extend(numbers)
                 # A file that was changed since it was counted may hold an answer that was not there.
                 answer = class_ids.get(row.answer, len(class_ids))
                 record.features.feature[label].int64_list.value.append(answer)
@@ -233,12 +257,15 @@ def _write_shards(
 def _as_text(row: _Row, ids: Mapping[str, int]) -> str:
     """A row's inputs as `maskline predict` takes them."""
     known = [[symbol if symbol in ids else UNKNOWN for symbol in symbols] for symbols in row.features]
-    return f" {SEPARATOR} ".join(map(" ".join, known))
+    text = f" {SEPARATOR} ".join(map(" ".join, known))
+    return with_numbers(text, [number for numbers in row.numbers for number in numbers])
 
 
 def _settings(features: Sequence[str], length: int, survey: Survey) -> str:
     """About twelve lines of YAML. Strings are written as JSON, which is YAML."""
-    *inputs, label = features
+    texts = len(features) - 1 - len(survey.numbers)
+    inputs, numeric, label = features[:texts], features[texts:-1], features[-1]
+    numbers = dict(zip(numeric, survey.numbers.values(), strict=True))
     [(answer, count)] = survey.answers.most_common(1)
     share = count / survey.rows
     lines = [
@@ -252,6 +279,7 @@ def _settings(features: Sequence[str], length: int, survey: Survey) -> str:
         f"  vocabulary: {VOCABULARY}",
         f"  separator: {json.dumps(SEPARATOR)}",
         f"  padding: {json.dumps(PADDING)}",
+        *([f"  numeric: {json.dumps(numbers)}"] if numbers else []),
         f"task: {{kind: class, classes: {CLASSES}}}",
         "release_gate:",
         f"  # Always answering {json.dumps(answer, ensure_ascii=False)} is right in {share:.1%} of the rows.",

@@ -13,8 +13,9 @@ from maskline.components.ingest.quarantine import QuarantinedRow, read_report
 from maskline.components.ingest.rows import read_row
 from maskline.components.ingest.shards import read_shard
 from maskline.transform.errors import InputError
-from maskline.transform.features import Reason, SequenceSpec
+from maskline.transform.features import SequenceSpec
 from maskline.transform.names import QUARANTINE_REPORT_FILE
+from maskline.transform.problems import Reason
 
 
 class Replayed(NamedTuple):

@@ -126,10 +126,13 @@ def _is_int(text: str) -> bool:
 def _lacking(schema: schema_pb2.Schema, spec: SequenceSpec) -> str | None:
     """Says what the schema would allow and the ingest would still set aside."""
     for feature in schema.feature:
-        needed = feature.name in (*spec.features, spec.label)
+        needed = feature.name in (*spec.inputs, spec.label)
         if needed and (feature.presence.min_fraction < 1 or feature.value_count.min < 1):
             return f"feature '{feature.name}' would be allowed to be missing; every row needs it"
-        if needed and feature.name != spec.label and feature.value_count.max > spec.length:
+        numbers, count = spec.numeric.get(feature.name, 0), feature.value_count
+        if numbers and (count.min, count.max) != (numbers, numbers):
+            return f"feature '{feature.name}' would not hold {numbers} numbers; sequence.numeric says so"
+        if feature.name in spec.features and count.max > spec.length:
             return (
                 f"feature '{feature.name}' would be allowed {feature.value_count.max} ids; "
                 f"sequence.length is {spec.length}"

@@ -16,8 +16,9 @@ from maskline.components.ingest.shards import read_shard
 from maskline.pipeline.settings.sections import DataSettings
 from maskline.trainer.settings import Preset
 from maskline.transform.errors import InputError
-from maskline.transform.features import RowProblem, SequenceSpec
+from maskline.transform.features import SequenceSpec
 from maskline.transform.labels import class_ids, takes_names
+from maskline.transform.problems import RowProblem
 
 _WORDS = 100  # symbols from which on each is rare enough for the preset `text`
 _UNEVEN = 0.5  # share of padding from which on buckets of lengths save most of the work

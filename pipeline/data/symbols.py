@@ -1,5 +1,6 @@
 """Turns the values of a table into symbols of a vocabulary. Pure; no files."""
 
+import math
 import re
 import unicodedata
 from enum import StrEnum
@@ -8,6 +9,7 @@ from typing import Any
 from maskline.transform.shown import BLANK
 
 PADDING, SEPARATOR, UNKNOWN = "<pad>", "<sep>", "<unk>"
+_LARGEST = 3.4028235e38  # of float32
 _RESERVED = (PADDING, SEPARATOR)
 _WORD = re.compile(r"\w+|[^\w\s]")
 # A symbol of several characters is read between spaces, so a space needs a visible stand-in.
@@ -62,6 +64,30 @@ def label_of(value: Any) -> str:
     if label in (*_RESERVED, UNKNOWN):
         raise ValueError(f"is {label}, which is reserved; name the label otherwise")
     return label
+
+
+def numbers_of(value: Any, length: int | None = None) -> list[float]:
+    """The numbers of one value: a number, a text that is one, or a list of these.
+
+    Args:
+      value: of a column.
+      length: how many are needed; None where any number of them will do.
+
+    Raises:
+      ValueError: says in words what is wrong with the value.
+    """
+    found = []
+    for item in value if isinstance(value, list) else [value]:
+        try:
+            number = math.nan if isinstance(item, bool) else float(item)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if not abs(number) <= _LARGEST:
+            raise ValueError("holds something other than finite numbers")
+        found.append(number)
+    if len(found) != (length or max(1, len(found))):
+        raise ValueError(f"holds {len(found)} numbers; the first row's {length} are needed in each")
+    return found
 
 
 def _cut(value: Any, tokens: Tokens) -> list[str]:

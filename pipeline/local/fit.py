@@ -43,6 +43,13 @@ def check(loaded: Loaded, shards: Iterable[Path]) -> None:
     for index, name in enumerate(spec.features):
         _check(loaded, ("sequence", "features", index), name, kinds, rows, text=spec.text.reads_text)
     _check(loaded, ("sequence", "label"), spec.label, kinds, rows, names=takes_names(spec))
+    for name in spec.numeric:
+        found = kinds.get(name, frozenset())
+        if "float" not in found and found != {"empty"}:
+            problem = f"holds {' or '.join(sorted(found))}, and floats are needed" if found else ""
+            problem = problem or f"is in none of the first {rows:,} rows"
+            advice = "write a float list" if found else ""
+            _refuse(loaded, ("sequence", "numeric", name), name, problem, kinds, advice)
     _check_split(loaded, first, kinds)
 
 

@@ -6,7 +6,8 @@ from maskline.components.ingest.quarantine import QuarantinedRow
 from maskline.pipeline.predict.library import Refused
 from maskline.pipeline.predict.rows import RowBatch
 from maskline.pipeline.predict.served import Answers, Signature
-from maskline.transform.features import Reason, SequenceSpec
+from maskline.transform.features import SequenceSpec
+from maskline.transform.problems import Reason
 
 _ROWS = 512  # of a batch: larger ones gain nothing, and fall out of the processor's cache
 _POSITIONS = 1 << 15  # of a batch of long rows, whose attention takes memory by the square of their length

@@ -7,7 +7,8 @@ from functools import lru_cache, partial
 from itertools import pairwise
 
 from maskline.transform import symbols
-from maskline.transform.features import RowProblem, SequenceSpec, text_problem
+from maskline.transform.features import SequenceSpec, text_problem
+from maskline.transform.problems import RowProblem
 
 _SYMBOLS = re.compile(r"[^ \t\n\v\f\r]+")  # between spaces, as `tf.strings.split` sees them
 _REMEMBERED = 10_000  # unknown symbols whose nearest symbols in the vocabulary are not looked up again
@@ -21,9 +22,9 @@ class TextCheck:
     """
 
     def __init__(self, spec: SequenceSpec) -> None:
-        self._spec = spec
+        self._spec, self.numeric = spec, spec.numeric
         self._is_good = _spaced(spec) if spec.splits_on_spaces else _characters(spec)
-        if spec.text.reads_text:  # what is written otherwise may be the same
+        if spec.text.reads_text or spec.numeric:  # what is written otherwise may be the same
             self._is_good = lambda text: False
         self._unknown = lru_cache(_REMEMBERED)(
             partial(symbols.not_in_vocabulary, vocabulary=spec.vocabulary)

@@ -4,7 +4,8 @@ import tensorflow as tf
 
 from maskline.components.ingest.rows import read_row
 from maskline.pipeline.predict.rows import Found, keyed
-from maskline.transform.features import RowProblem, SequenceSpec
+from maskline.transform.features import SequenceSpec
+from maskline.transform.problems import RowProblem
 
 
 def check(data: bytes, spec: SequenceSpec, key: str) -> Found | RowProblem:
@@ -18,7 +19,7 @@ def check(data: bytes, spec: SequenceSpec, key: str) -> Found | RowProblem:
     Returns:
       the row, with its inputs and no other features, or what is wrong with it.
     """
-    row = read_row(data, spec, spec.features)
+    row = read_row(data, spec, spec.inputs)
     if row.problem or not key:
         return row.problem or Found(row.data)
     feature = tf.train.Example.FromString(data).features.feature[key]

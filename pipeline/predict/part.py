@@ -16,7 +16,8 @@ from maskline.pipeline.predict.rows import Fields, read_input
 from maskline.pipeline.predict.served import EXAMPLES, TEXT, Signature
 from maskline.pipeline.predict.writers import Format, QuarantineWriter, output_schema, table, writer
 from maskline.transform.errors import InputError
-from maskline.transform.features import Reason, SequenceSpec
+from maskline.transform.features import SequenceSpec
+from maskline.transform.problems import Reason
 
 PROGRESS = "progress"  # a folder with a file for each part: how many rows it has so far
 QUARANTINE = "quarantine"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from maskline.components.ingest.quarantine import EXAMPLES_EACH, CorruptFile, NamedRow
-from maskline.transform.features import Reason
+from maskline.transform.problems import Reason
 from maskline.transform.versioned import Versioned
 
 if TYPE_CHECKING:

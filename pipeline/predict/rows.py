@@ -1,7 +1,7 @@
 """Reads files into batches of rows to ask a model about, and sets aside those that it would refuse."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 from maskline.components.ingest.quarantine import QuarantinedRow
 from maskline.pipeline.predict.checks import TextCheck
 from maskline.pipeline.predict.files import FileKind, opened
+from maskline.transform import numeric
 from maskline.transform.errors import InputError
-from maskline.transform.features import Reason, RowProblem, SequenceSpec
+from maskline.transform.features import SequenceSpec
+from maskline.transform.problems import Reason, RowProblem
 
 MAX_LINE = 1 << 20  # bytes; a longer line is no row, and would take the machine's memory
 _MARK = b"\xef\xbb\xbf"  # that Windows puts before UTF-8
@@ -152,6 +154,10 @@ def _check_object(line: bytes, text: TextCheck, fields: Fields) -> Found | RowPr
     if not isinstance(given, str):
         there = "no" if fields.text not in values else "no text in its"
         return RowProblem(Reason.MISSING, f"has {there} field '{fields.text}'")
+    numbers = _numbers(values, text.numeric)
+    if isinstance(numbers, RowProblem):
+        return numbers
+    given = numeric.with_numbers(given, numbers)
     try:
         data = given.encode()
     except UnicodeEncodeError:
@@ -161,6 +167,22 @@ def _check_object(line: bytes, text: TextCheck, fields: Fields) -> Found | RowPr
     if not fields.key:
         return Found(data)
     return keyed(data, values.get(fields.key), fields.key)
+
+
+def _numbers(values: Mapping[str, Any], names: Iterable[str]) -> list[float] | RowProblem:
+    """The numbers of the fields that a model reads beside the text, in their order."""
+    found: list[float] = []
+    for name in names:
+        given = values.get(name)
+        for number in given if isinstance(given, list) else [given]:
+            if isinstance(number, bool) or not isinstance(number, int | float):
+                there = "no" if name not in values else "something other than numbers in its"
+                return RowProblem(Reason.MISSING, f"has {there} field '{name}'")
+            try:
+                found.append(float(number))
+            except OverflowError:
+                return RowProblem(Reason.NOT_A_NUMBER, f"field '{name}' holds a number that no float32 holds")
+    return found
 
 
 def keyed(value: bytes, key: Any, name: str) -> Found | RowProblem:

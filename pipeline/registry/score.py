@@ -31,9 +31,11 @@ from maskline.components.ingest.texts import read_texts
 from maskline.pipeline.predict.served import EXAMPLES, Signature
 from maskline.pipeline.schedule.scoring import Drift, Question, Score
 from maskline.transform import fitting
-from maskline.transform.features import RowProblem, SequenceSpec, row_problem
+from maskline.transform.features import SequenceSpec, row_problem
 from maskline.transform.labels import class_ids, takes_names
 from maskline.transform.names import IDENTITY_FILE
+from maskline.transform.numeric import numeric_problem
+from maskline.transform.problems import RowProblem
 
 _BATCH = 1024  # rows that the model is asked at once
 
@@ -143,7 +145,10 @@ def _good(data: bytes, sequence: SequenceSpec) -> _Row | None:
         values = ExampleToNumpyDict(data)
     except RuntimeError:
         return None
-    if is_sequence_example(data) or oddity(data, names):
+    if is_sequence_example(data) or oddity(data, (*names, *sequence.numeric)):
+        return None
+    numbers = {name: _floats(values[name]) for name in sequence.numeric if name in values}
+    if numeric_problem(numbers, sequence.numeric):
         return None
     ids = {name: _ids(values[name]) for name in names if name in values}
     label = values.get(sequence.label)
@@ -167,6 +172,12 @@ def _good(data: bytes, sequence: SequenceSpec) -> _Row | None:
         return None
     kept = {name: found for name, found in ids.items() if found is not None} | dict(fitted)
     return _Row(data, kept | fitting.cut(kept, sequence))
+
+
+def _floats(values: NDArray[Any] | None) -> Sequence[float] | None:
+    if values is None:
+        return ()
+    return values.tolist() if values.dtype.kind == "f" else None
 
 
 def _ids(values: NDArray[Any] | None) -> list[int] | None:

@@ -28,7 +28,12 @@ from maskline.trainer.settings import (
 )
 from maskline.transform import own_code
 from maskline.transform.errors import InputError
-from maskline.transform.features import SequenceSpec, tagged_problem, text_task_problem
+from maskline.transform.features import (
+    SequenceSpec,
+    numeric_task_problem,
+    tagged_problem,
+    text_task_problem,
+)
 from maskline.transform.sequence_settings import SequenceSettings
 from maskline.transform.settings import Section, refusal, setting
 from maskline.transform.shown import escaped, shown
@@ -162,6 +167,10 @@ class Settings(Section):
             raise refusal("task.feature", problem)
         if problem := text_task_problem(self.sequence):
             raise refusal("task.kind", problem)
+        if problem := numeric_task_problem(self.sequence):
+            raise refusal("task.kind", problem)
+        if self.sequence.numeric and self.model.build:
+            raise refusal("model.build", "a model of your own reads ids alone; leave out sequence.numeric")
         check_buckets(self.model, self.training, self.sequence)
         check_size(self.model, self.sequence)
         check_queries(self.model, self.sequence)

@@ -99,7 +99,7 @@ def measure(
             log_dir=Path(scratch, "logs"),
             checkpoints=Path(scratch, "c"),
         )
-    x, y = test.rows
+    x, y, _ = test.rows
     logits = fitted.predict(x, batch_size=4096, verbose=0)
     loss = keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True)
     right = logits.argmax(-1) == y

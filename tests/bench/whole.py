@@ -66,7 +66,7 @@ def main(records: int, epochs: int) -> None:
             checkpoints=Path(scratch, "c"),
         )
         seconds = time.perf_counter() - began
-    x, y = measured.rows
+    x, y, _ = measured.rows
     parts = [
         np.asarray(model(x[start : start + AT_ONCE].astype("int32"), training=False), np.float64)
         for start in range(0, MEASURED, AT_ONCE)

@@ -29,8 +29,9 @@ from maskline.pipeline.dag import create_pipeline
 from maskline.pipeline.local.inputs import find_data
 from maskline.pipeline.settings.load import load
 from maskline.transform.errors import InputError
-from maskline.transform.features import Reason, SequenceSpec
+from maskline.transform.features import SequenceSpec
 from maskline.transform.names import SPLITS
+from maskline.transform.problems import Reason
 from maskline.transform.task import TaskSpec
 from tests.components.ingest.by_row import read_by_row
 from tests.support import GOOD, _field, example, tfrecord, write_shard

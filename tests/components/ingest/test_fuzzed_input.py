@@ -24,8 +24,9 @@ from maskline.components.ingest.quarantine import read_report
 from maskline.components.ingest.rows import read_row
 from maskline.components.ingest.shards import MAX_RECORD, CorruptShard, _whole_records, read_shard
 from maskline.transform.errors import InputError
-from maskline.transform.features import Reason, SequenceSpec
+from maskline.transform.features import SequenceSpec
 from maskline.transform.names import SPLITS
+from maskline.transform.problems import Reason
 from tests.components.ingest.by_row import Outcome, read_by_row
 from tests.fuzz import cases
 from tests.support import GOOD, _field, _masked_crc, example, tfrecord

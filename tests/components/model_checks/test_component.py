@@ -58,7 +58,7 @@ def changed(finished, tmp_path_factory):
         uri = folder / "model" / "Format-Serving"
         export(model, served, SPEC, str(uri), identity="changed")
         (folder / "golden").mkdir()
-        write_golden_rows(model, served, raw, str(folder / "golden/golden.tfrecord.gz"))
+        write_golden_rows(served, raw, str(folder / "golden/golden.tfrecord.gz"))
         return folder
 
     return changed

@@ -228,3 +228,32 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path):
     with pytest.raises(InputError, match="is not empty"):
         import_rows([file], tmp_path / "out", Options(text=("text",), label="intent"))
     assert (tmp_path / "out/mine").read_text() == "precious"
+
+
+def test_numeric_columns_become_float_lists_of_one_length(tmp_path):
+    lines = [
+        {"text": "a b", "heat": 21.5, "place": [1, 2], "intent": "yes"},
+        {"text": "a", "heat": "20", "place": [3, 4.5], "intent": "no"},
+        {"text": "a", "heat": True, "place": [3, 4], "intent": "no"},
+        {"text": "a", "heat": 1e39, "place": [3, 4], "intent": "no"},
+        {"text": "a", "heat": 20, "place": [3], "intent": "no"},
+    ]
+    file = tmp_path / "a.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    options = Options(text=("text",), label="intent", numeric=("heat", "place"), min_count=1)
+    with pytest.raises(InputError, match=r"line 3: column 'heat' holds something other than finite numbers"):
+        import_rows([file], tmp_path / "out", options)
+    made = import_rows([file], tmp_path / "out", options.model_copy(update={"skip_bad": True}))
+    assert made.survey.bad == {
+        "column 'heat' holds something other than finite numbers": 2,
+        "column 'place' holds 1 numbers; the first row's 2 are needed in each": 1,
+    }
+    spec = load(made.settings).sequence
+    assert (spec.features, spec.numeric, spec.label) == (("text",), {"heat": 1, "place": 2}, "intent")
+    assert made.example == "a b\t21.5\t1.0\t2.0"
+    [shard] = (tmp_path / "out/shards").iterdir()
+    rows = [ExampleToNumpyDict(record.data) for record in read_shard(str(shard))]
+    assert [(row["heat"].tolist(), row["place"].tolist()) for row in rows] == [
+        ([21.5], [1.0, 2.0]),
+        ([20.0], [3.0, 4.5]),
+    ]

@@ -6,7 +6,8 @@ from maskline.components.ingest.quarantine import IngestReport, QuarantinedRow
 from maskline.components.ingest.shards import read_shard
 from maskline.pipeline.data.replay import replay_rows
 from maskline.transform.errors import InputError
-from maskline.transform.features import Reason, SequenceSpec
+from maskline.transform.features import SequenceSpec
+from maskline.transform.problems import Reason
 from tests.support import GOOD, example, tfrecord
 
 SPEC = SequenceSpec()

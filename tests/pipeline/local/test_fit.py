@@ -142,3 +142,23 @@ def test_function_that_fails_for_every_row_is_told_and_one_that_fails_for_some_i
         "fix it, or name a feature"
     )
     fit.check(loaded, [shard(lacking, with_text("user", b"a", text=[2], intent=[3]), name="b.tfrecord")])
+
+
+def test_numbers_that_no_row_has_are_told(tmp_path, given, shard):
+    rows = shard(example(text=[2], intent=[3], heat=[21], place=[0.5]))
+    fit.check(given("intent", "sequence.numeric={place: 1}"), [rows])
+    with pytest.raises(InputError) as refused:
+        fit.check(given("intent", "sequence.numeric={heat: 1}"), [rows])
+    assert "sequence.numeric: 'heat' holds int64, and floats are needed; rows have:" in str(refused.value)
+    assert str(refused.value).endswith("write a float list")
+    with pytest.raises(InputError) as refused:
+        fit.check(given("intent", "sequence.numeric={plaice: 1}"), [rows])
+    assert "'plaice' is in none of the first 1 rows" in str(refused.value)
+    assert str(refused.value).endswith("did you mean place?")
+
+
+def test_numbers_have_no_place_in_tagging_and_in_models_of_ones_own(given):
+    with pytest.raises(InputError, match="each labels ids, and numbers belong to a row"):
+        given("intent", "sequence.numeric={heat: 1}", "task.kind=each", "task.classes=[no, yes]")
+    with pytest.raises(InputError, match="a model of your own reads ids alone"):
+        given("intent", "sequence.numeric={heat: 1}", "model.build=mine:build")

@@ -14,7 +14,8 @@ from maskline.pipeline.predict.library import Refused
 from maskline.pipeline.predict.rows import RowBatch
 from maskline.pipeline.predict.served import Answers
 from maskline.pipeline.predict.writers import Format, QuarantineWriter, output_schema, table, writer
-from maskline.transform.features import Reason, SequenceSpec
+from maskline.transform.features import SequenceSpec
+from maskline.transform.problems import Reason
 
 LOGITS = np.array([[1.5, -2], [0.1, np.nan], [3, 1e-9]], np.float32)
 ANSWERS = Answers(['"', "é", "1"], np.array([0.5, 0.25, 1], np.float32), LOGITS)

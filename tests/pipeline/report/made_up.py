@@ -20,7 +20,7 @@ from maskline.pipeline.report.known import IdCounts, Lineage, RunFacts
 from maskline.pipeline.settings.load import load
 from maskline.transform.answers import AnswerSummary, WrongRow
 from maskline.transform.attention import AttendedRow, AttentionSummary
-from maskline.transform.features import Reason
+from maskline.transform.problems import Reason
 
 LENGTHS = {"train": {9: 20, 10: 40, 11: 10}, "eval": {9: 5, 10: 10}}
 LOSSES = [2.0, 1.5, 1.7]
