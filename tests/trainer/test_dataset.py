@@ -16,7 +16,7 @@ ROWS = Rows(X, X[:, 0].copy())
 
 def write_examples(path, rows):
     with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-        for x, y in zip(*rows, strict=True):
+        for x, y in zip(rows.x, rows.y, strict=True):
             example = tf.train.Example()
             example.features.feature["x"].int64_list.value.extend(x)
             example.features.feature["y"].int64_list.value.append(y)
