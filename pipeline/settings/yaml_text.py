@@ -6,6 +6,7 @@ ruamel.yaml splits the text into events; what a scalar means follows the core sc
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -41,6 +42,7 @@ _FLOAT = re.compile(
 )
 
 
+@lru_cache(maxsize=16)  # a command asks for its file's settings several times; nodes do not change
 def read(text: str, source: Origin, path: tuple[str, ...] = ()) -> YamlNode:
     """Reads one document.
 
