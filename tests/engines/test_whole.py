@@ -24,14 +24,8 @@ from maskline.components.ingest.shards import read_shard
 from tests.portable import Engine, free_port, worker_environment
 from tests.support import GOOD, command, environment, maskline, write_shard
 
-QUICK = (
-    "--set",
-    "training.epochs=1",
-    "--set",
-    "release_gate.min_accuracy=0",
-    "--set",
-    "release_gate.min_gain=-1",
-)
+QUICK = ("--set", "training.epochs=1", "--set", "release_gate.min_accuracy=0",
+         "--set", "release_gate.min_gain=-1")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -183,10 +177,19 @@ def test_nothing_changed_nothing_runs(finished_there, shards, shared):
     assert "components reused" in again.stdout
 
 
-@pytest.mark.parametrize("node", ["ExampleGen", "Evaluator"])
-def test_a_killed_worker_is_a_retry_or_one_line(shared, shards, engine, node):
+@pytest.fixture(scope="module")
+def many(shared):
+    """So many rows that a worker reads them for a while."""
+    folder = shared / "many"
+    assert maskline("data", "--out", folder, "--shards", 2, "--records", 30_000).returncode == 0
+    return folder
+
+
+@pytest.mark.parametrize(("node", "reads"), [("ExampleGen", "many"), ("Evaluator", "artifacts/ExampleGen")])
+def test_a_worker_that_is_killed_while_it_reads_is_a_retry_or_one_line(shared, many, engine, node, reads):
     root = shared / f"killed-{node}"
-    call = command("run", "--root", root, "--data", shards, *QUICK, *on(engine, shared))
+    place = shared / reads if reads == "many" else root / reads
+    call = command("run", "--root", root, "--data", many, *QUICK, *on(engine, shared))
     with subprocess.Popen(
         call, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as asked:
@@ -194,12 +197,10 @@ def test_a_killed_worker_is_a_retry_or_one_line(shared, shards, engine, node):
         late.start()
         try:
             next(line for line in asked.stdout if line.strip() == f"{node} …")
-            before = set(engine.workers())
-            while not (new := set(engine.workers()) - before):
-                assert asked.poll() is None
-                time.sleep(0.05)
-            time.sleep(2)  # in the middle of it
-            for worker in new:
+            while not (readers := [worker for worker in engine.workers() if has_open(worker, place)]):
+                assert asked.poll() is None, "no worker was seen to read"
+                time.sleep(0.005)
+            for worker in readers:
                 os.kill(worker, signal.SIGKILL)
             rest = asked.stdout.read()
         finally:
@@ -209,8 +210,18 @@ def test_a_killed_worker_is_a_retry_or_one_line(shared, shards, engine, node):
     if asked.returncode:
         [failed] = [line for line in rest.splitlines() if line.startswith("Failed: ")]
         assert f"{node} failed: " in failed
-    again = run(root, shards, *on(engine, shared))
+        assert not (root / "serving").exists() or not list((root / "serving/maskline").glob("[0-9]*"))
+    again = run(root, many, *on(engine, shared))
     assert again.returncode == 0, again.stdout + again.stderr
+
+
+def has_open(process, folder):
+    """Whether a process has a file below a folder open."""
+    try:
+        opened = [os.readlink(link) for link in Path(f"/proc/{process}/fd").iterdir()]
+    except OSError:
+        return False
+    return any(Path(file).is_relative_to(folder) for file in opened)
 
 
 def test_a_bad_shard_ends_with_the_same_words(shared, engine):
