@@ -86,6 +86,7 @@ def _child(told: dict[str, object]) -> None:
     sys.path[0] = str(told["cwd"])  # as with `python -m`
     from maskline.pipeline import cli
 
+    sys.modules["__main__"].__package__ = "maskline.pipeline"  # click names the program by it
     sys.argv = [str(cli.__file__), *told["arguments"]]  # type: ignore[misc]
     cli.main()
 

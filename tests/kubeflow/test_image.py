@@ -17,6 +17,8 @@ from maskline.pipeline.cluster.store import Store
 from tests.bench.stacks import main as compare_stacks
 from tests.image_builder import Builder, Container, context_of_checkout, image_builder
 from tests.kfp_cluster import command_line
+from tests.stack import sbom
+from tests.stack.locked import locked
 from tests.support import REPOSITORY, maskline
 
 pytestmark = pytest.mark.slow
@@ -124,6 +126,17 @@ def test_bytecode_counts_so_that_no_pod_compiles(image):
     count, *not_current = told.stdout.splitlines()
     assert int(count) > 1000, told.stderr
     assert not not_current
+
+
+def test_bill_of_materials_names_what_the_image_holds(image):
+    """As `make sbom ROOT=…` does. Markers of the lock leave out what this Python does not need."""
+    bill = {component.name: component.version for component in sbom.of_image(image.container.root)}
+    python = {package.name: package.version for package in locked("current")}
+    installed = {name: version for name, version in bill.items() if name in python}
+    assert installed.items() <= python.items()
+    assert {"tfx", "tensorflow", "apache-beam", "keras"} <= set(installed)
+    assert len(installed) > 0.9 * len(python)
+    assert {"libc6", "dpkg", "ca-certificates"} <= set(bill)
 
 
 def test_image_runs_as_a_user_by_number_who_can_change_nothing_in_it(image):
