@@ -51,7 +51,8 @@ def ask_alone(version: Path, questions: Sequence[Sequence[str]], folder: Path) -
     done = subprocess.run(
         [sys.executable, "-c", _SERVER, str(version)],
         input=json.dumps(questions), capture_output=True, text=True, errors="replace", env=environment(),
-        cwd=folder, check=True,
+        cwd=folder,
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     names, answers = json.loads(done.stdout)
     return names, answers
