@@ -5,6 +5,8 @@ import random
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_transform.beam as tft_beam
+from tensorflow_transform.tf_metadata import dataset_metadata
 
 from maskline.components.ingest.rows import read_row
 from maskline.pipeline.predict.checks import TextCheck
@@ -158,3 +160,22 @@ def test_settings_that_cannot_work_are_refused():
     each = SPEC.model_copy(update={"task": TaskSpec(kind="each", classes=("a", "b"), feature="op")})
     assert "numbers belong to a row" in (numeric_task_problem(each) or "")
     assert numeric_task_problem(SPEC) is None
+
+
+def test_numbers_are_scaled_by_the_rows_that_transform_reads(tmp_path):
+    """Mean 0 and deviation 1; a number that is always the same becomes 0, also where it is another."""
+    seen = [{"heat": [heat], "place": [place, 7.0]} for heat, place in ((1.0, -4.0), (2.0, 0.0), (6.0, 1.0))]
+    other = [{"heat": [3.0], "place": [-1.0, 9.0]}]
+    metadata = dataset_metadata.DatasetMetadata.from_feature_spec(
+        {name: tf.io.VarLenFeature(tf.float32) for name in SPEC.numeric}
+    )
+    with tft_beam.Context(temp_dir=str(tmp_path)):
+        (rows, _), graph = (seen, metadata) | tft_beam.AnalyzeAndTransformDataset(
+            lambda inputs: {"numbers": numeric_graph.scaled(inputs, SPEC)}
+        )
+        later, _ = ((other, metadata), graph) | tft_beam.TransformDataset()
+    table = np.array([[*row["heat"], *row["place"]] for row in seen])
+    mean, deviation = table.mean(axis=0), np.array([*table.std(axis=0)[:2], np.inf])
+    np.testing.assert_allclose([row["numbers"] for row in rows], (table - mean) / deviation, atol=1e-6)
+    expected = (np.array([3.0, -1.0, 9.0]) - mean) / deviation
+    np.testing.assert_allclose(later[0]["numbers"], expected, atol=1e-6)
