@@ -65,7 +65,7 @@ def test_interval_is_that_of_a_bootstrap_over_rows(better, worse):
 def test_mcnemar_is_scipy_s_binomial_test(better, worse, alternative):
     expected = binomtest(better, better + worse, alternative=alternative).pvalue
     found = mcnemar(Pairs(rows=300_000, better=better, worse=worse), alternative=alternative)
-    assert found == pytest.approx(expected, rel=1e-8)
+    assert found == pytest.approx(expected, rel=1e-9)
 
 
 def test_mcnemar_is_a_coin_on_the_rows_that_differ():
