@@ -115,8 +115,9 @@ def command(*arguments: Any) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    # A user has no pytest around, and its variables change what a command sees.
-    return {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
+    # A user has no pytest around, and its variables change what a command sees. Settings that name code of a
+    # user's add its folder to PYTHONPATH; another test that loaded some in this process must not be heard of.
+    return {k: v for k, v in os.environ.items() if not k.startswith("PYTEST") and k != "PYTHONPATH"}
 
 
 def show(root: Path, cwd: Path = REPOSITORY) -> dict[str, Any]:
