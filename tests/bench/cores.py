@@ -48,7 +48,7 @@ def train(records: int, batch: int, threads: int) -> None:
     from maskline.trainer.progress import Progress
     from maskline.trainer.settings import TrainerSettings
     from maskline.transform.features import SequenceSpec
-    from tests.bench.whole import arithmetic
+    from tests.bench.data import drawn
 
     clocks: list[tuple[float, float]] = []
 
@@ -58,8 +58,7 @@ def train(records: int, batch: int, threads: int) -> None:
             clocks.append((time.perf_counter(), time.process_time()))
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
-    made, spec = arithmetic(records + 1000, seed=0).rows, SequenceSpec()
-    rows = Rows(made.x, made.y[:, 0])
+    spec, rows = SequenceSpec(), drawn(records + 1000, seed=0).rows
     training = {"epochs": 2, "batch_size": batch, "threads": threads, "xla": "on"}
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(trainer, "Progress", Timed):
         model, _ = trainer.fit(

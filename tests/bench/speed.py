@@ -33,7 +33,7 @@ from maskline.trainer.fit import fit
 from maskline.transform.features import SequenceSpec
 rows, length, settings = json.loads(sys.argv[1])
 if length == 20:
-    train, held_out = data.arithmetic(rows, seed=1), data.arithmetic(5000, seed=2)
+    train, held_out = (data.drawn(n, seed=s).rows for n, s in ((rows, 1), (5000, 2)))
 else:
     made = dict(shortest=5, longest=length)
     train, held_out = (data.of_uneven_length(n, seed=s, **made) for n, s in ((rows, 1), (500, 2)))
