@@ -211,9 +211,13 @@ class SequenceSpec(SequenceSettings):
 
 
 def text_task_problem(spec: SequenceSpec) -> str | None:
-    """Says that labels are symbols of the vocabulary, which texts have no ids of, or None."""
-    if spec.text.reads_text and not spec.task.classes:
-        return f"{spec.task.kind} predicts ids, and features hold text; set task.kind=class or each"
+    """Says that labels are symbols of a vocabulary that is not known when rows are read, or None."""
+    if spec.is_computed and not spec.task.classes:
+        return (
+            f"{spec.task.kind} predicts symbols, whose ids must be known when rows are read, and "
+            "sequence.text.size computes them later; give sequence.vocabulary instead, or set task.kind=class "
+            "or each"
+        )
     return None
 
 
@@ -384,7 +388,8 @@ def _example_text(spec: SequenceSpec) -> str:
     if spec.is_computed:
         return f" {spec.separator} ".join(f"the {name}" for name in spec.features)
     # On a command line a text that begins with a dash would be an option.
-    others = [symbol for symbol in spec.vocabulary if symbol not in (spec.padding, spec.separator)]
+    special = (spec.padding, spec.separator, spec.unknown)
+    others = [symbol for symbol in spec.vocabulary if symbol not in special]
     symbols = [symbol for symbol in others if not symbol.startswith("-")] or ["TEXT"]
     parts = [symbols[index % len(symbols)] for index in range(len(spec.features))]
     between = f" {spec.separator} " if spec.splits_on_spaces else spec.separator

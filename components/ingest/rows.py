@@ -10,7 +10,7 @@ from maskline.components.ingest.encoding import is_sequence_example, oddity
 from maskline.components.ingest.texts import Texts, read_texts
 from maskline.transform import fitting
 from maskline.transform.features import SequenceSpec, row_problem
-from maskline.transform.labels import class_ids, takes_names
+from maskline.transform.labels import label_ids, takes_names
 from maskline.transform.names import GROUP
 from maskline.transform.numeric import numeric_problem
 from maskline.transform.problems import Reason, RowProblem
@@ -25,8 +25,8 @@ class Row(NamedTuple):
 
     Attributes:
       problem: why it cannot be used; None for a good row.
-      data: the tf.Example with the features that the settings name, and no others; a class that it held by
-        name is its id there, an id outside the vocabulary that of `sequence.unknown`, and a row that was too
+      data: the tf.Example with the features that the settings name, and no others; a label that it held by
+        name or as text is ids there, an id outside the vocabulary that of `sequence.unknown`, and a row that was too
         long is cut.
       unknown: how many ids of each feature were outside the vocabulary.
       cut: whether the row was too long.
@@ -65,7 +65,7 @@ def read_row(data: bytes, spec: SequenceSpec, names: Sequence[str] = ()) -> Row:
             return Row(RowProblem(Reason.AMBIGUOUS, text), data)
     symbolic = [name for name in names if name not in spec.numeric]
     values = {name: _int64s(features[name]) for name in symbolic if name in features}
-    named = _class_by_name(features, names, spec)
+    named = _label_by_name(features, names, spec)
     if isinstance(named, RowProblem):
         return Row(named, data)
     if spec.text.reads_text:
@@ -77,7 +77,7 @@ def read_row(data: bytes, spec: SequenceSpec, names: Sequence[str] = ()) -> Row:
         return Row(texts, data)
     # All that comes behind the ingest reads what is allowed.
     changed: dict[str, Sequence[Any]] = {**texts.symbols, **({spec.label: named} if named else {})}
-    values |= {**texts.ids, **({spec.label: named} if named else {})}
+    values |= {**texts.ids, **({} if named is None else {spec.label: named})}
     numbers = {name: _floats(features[name]) for name in spec.numeric if name in features}
     if problem := row_problem(values, symbolic, spec) or numeric_problem(numbers, spec.numeric):
         return Row(problem, data)
@@ -138,15 +138,15 @@ def _values(feature: tf.train.Feature) -> list[int] | list[float] | list[str]:
     return list(feature.int64_list.value) or list(feature.float_list.value)
 
 
-def _class_by_name(
+def _label_by_name(
     features: Mapping[str, tf.train.Feature], names: Sequence[str], spec: SequenceSpec
-) -> Sequence[int] | RowProblem:
-    """The ids of a label that holds names of classes; empty where it holds ids, or none is asked for."""
+) -> Sequence[int] | RowProblem | None:
+    """The ids of a label that holds names of classes, or text; None where it holds ids, or is not needed."""
     if not takes_names(spec) or spec.label not in names or spec.label not in features:
-        return ()
+        return None
     if features[spec.label].WhichOneof("kind") != "bytes_list":
-        return ()
-    return class_ids(features[spec.label].bytes_list.value, spec)
+        return None
+    return label_ids(features[spec.label].bytes_list.value, spec)
 
 
 def _texts(feature: tf.train.Feature) -> Sequence[bytes] | None:

@@ -17,7 +17,7 @@ from maskline.pipeline.settings.sections import DataSettings
 from maskline.trainer.settings import Preset
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
-from maskline.transform.labels import class_ids, takes_names
+from maskline.transform.labels import label_ids, takes_names
 from maskline.transform.problems import RowProblem
 
 _WORDS = 100  # symbols from which on each is rare enough for the preset `text`
@@ -71,7 +71,7 @@ class DataStats:
             return np.array([self._id(symbol) for symbol in self.spec.text.symbols(text)], np.int64)
         if values is None or name != self.spec.label or not takes_names(self.spec) or values.dtype != object:
             return values
-        ids = class_ids(values.tolist(), self.spec)
+        ids = label_ids(values.tolist(), self.spec)
         return None if isinstance(ids, RowProblem) else np.array(ids, np.int64)
 
     def _id(self, symbol: str) -> int:

@@ -32,7 +32,7 @@ from maskline.pipeline.predict.served import EXAMPLES, Signature
 from maskline.pipeline.schedule.scoring import Drift, Question, Score
 from maskline.transform import fitting
 from maskline.transform.features import SequenceSpec, row_problem
-from maskline.transform.labels import class_ids, takes_names
+from maskline.transform.labels import label_ids, takes_names
 from maskline.transform.names import IDENTITY_FILE
 from maskline.transform.numeric import numeric_problem
 from maskline.transform.problems import RowProblem
@@ -153,7 +153,7 @@ def _good(data: bytes, sequence: SequenceSpec) -> _Row | None:
     ids = {name: _ids(values[name]) for name in names if name in values}
     label = values.get(sequence.label)
     if takes_names(sequence) and label is not None and label.dtype == object:
-        named = class_ids(label.tolist(), sequence)
+        named = label_ids(label.tolist(), sequence)
         ids[sequence.label] = None if isinstance(named, RowProblem) else named
     fitted: Mapping[str, Sequence[Any]] = {
         name: fitting.known(ids.get(name) or (), sequence) for name in sequence.features if ids.get(name)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from maskline.components.ingest.rows import read_row
 from maskline.trainer.model import build_model
 from maskline.trainer.settings import ModelSettings
 from maskline.trainer.signatures import ServedModel
-from maskline.transform.features import ROW, SequenceSpec, text_problem
+from maskline.transform.features import ROW, TARGET, SequenceSpec, text_problem
 from maskline.transform.preprocessing import preprocessing_fn
 from maskline.transform.task import TaskSpec
 from tests.support import example
@@ -128,6 +129,31 @@ def test_texts_of_examples_are_answered_as_texts_are(monkeypatch, unknown):
     odd = ["Violet | red", "red | | red", "red"]
     expected = [((problem := text_problem(t, spec)) and str(problem.reason)) or "answered" for t in odd]
     assert [s.decode() for s in served.answer_text(tf.constant(odd))["status"].numpy()] == expected
+
+
+@pytest.mark.parametrize("kind", ["first", "whole"])
+def test_labels_of_text_are_targets_and_answers_are_text(kind, monkeypatch):
+    words = {**WORDS, "vocabulary": ("<pad>", "|", "red", "green", "blue", "?")}
+    task = TaskSpec(kind=kind, length=3) if kind == "whole" else TaskSpec()
+    spec = SequenceSpec(**words, text={"split": "words", "case": "fold"}, unknown="?", task=task)
+    monkeypatch.setattr(tf.saved_model, "load", lambda folder: Graph(spec))
+    model = build_model(spec, ModelSettings(any_length=True, width=4, hidden=(4,), kernel=3))
+    served = ServedModel(model, type("Output", (), {"transform_savedmodel_dir": ""})(), spec)
+    ingested = [
+        read_row(example(a=["RED \t mauve"], b=["Blue"], c=["Green  BLUE"]), spec).data,
+        read_row(example(a=["blue"], b=["red", "red"], c=["red"]), spec).data,
+    ]
+    made = served.transform_features(tf.constant(ingested))
+    np.testing.assert_array_equal(made[ROW], [[2, 5, 1, 4, 0, 0], [4, 1, 2, 2, 0, 0]])
+    expected = [[3, 4, 0], [2, 0, 0]] if kind == "whole" else [3, 2]
+    np.testing.assert_array_equal(made[TARGET], expected)
+    answers = served.serve_text(tf.constant(["RED \t mauve | Blue", "blue | red red"]))
+    of_examples = served.serve_examples(tf.constant(ingested))
+    assert of_examples["symbol"].numpy().tolist() == answers["symbol"].numpy().tolist()
+    ids = answers["logits"].numpy().argmax(-1).reshape(2, -1)
+    for row, symbol in zip(ids, answers["symbol"].numpy(), strict=True):
+        ended = row.tolist().index(0) if kind == "whole" and 0 in row else len(row)
+        assert symbol.decode() == " ".join(spec.vocabulary[i] for i in row[:ended])
 
 
 def test_ids_are_answered_row_by_row(served):

@@ -7,7 +7,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec, make_schema, row_problem, schema_problem, tokenize
-from maskline.transform.labels import class_ids
+from maskline.transform.labels import label_ids
 from maskline.transform.task import TaskSpec
 from tests.support import GOOD, REPOSITORY
 
@@ -163,12 +163,12 @@ def test_a_label_of_a_class(label, text):
 
 
 def test_classes_by_name():
-    assert class_ids([b"spam", b"ham"], CLASSES) == [1, 0]
-    assert class_ids([b"spma"], CLASSES) == (
+    assert label_ids([b"spam", b"ham"], CLASSES) == [1, 0]
+    assert label_ids([b"spma"], CLASSES) == (
         "not a class",
         "feature 'res' holds a class: 'spma' is not one of task.classes; nearest are 'spam'",
     )
-    assert class_ids([b"\xff"], CLASSES)[0] == "not a class"
+    assert label_ids([b"\xff"], CLASSES)[0] == "not a class"
 
 
 def test_the_schema_of_a_class_allows_one_of_the_classes():

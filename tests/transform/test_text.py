@@ -8,7 +8,14 @@ import tensorflow as tf
 from pydantic import ValidationError
 
 from maskline.transform import sequences
-from maskline.transform.features import SequenceSpec, make_schema, schema_problem, tokenize
+from maskline.transform.features import (
+    SequenceSpec,
+    make_schema,
+    schema_problem,
+    text_task_problem,
+    tokenize,
+)
+from maskline.transform.task import TaskSpec
 from maskline.transform.text import TextSettings
 from maskline.transform.text_graph import TextReader
 
@@ -95,3 +102,12 @@ def test_settings_that_cannot_work_are_refused(update, text):
     with pytest.raises(ValidationError) as refused:
         SequenceSpec(**{"features": ("a",), "label": "c", **update})
     assert text in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", ["first", "whole"])
+def test_answers_are_symbols_of_a_vocabulary_that_is_given(kind):
+    given = {"features": ("a",), "label": "c", "task": TaskSpec(kind=kind)}
+    computed = SequenceSpec(**given, text={"split": "words", "size": 5})
+    assert "give sequence.vocabulary instead" in (text_task_problem(computed) or "")
+    named = SequenceSpec(**given, text={"split": "words"}, vocabulary=(" ", ":", "red"))
+    assert text_task_problem(named) is None

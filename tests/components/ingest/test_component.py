@@ -175,6 +175,42 @@ def test_texts_become_symbols(kind, row, expected):
     assert read_row(read.data, spec).data == read.data  # what is read alike may be read again
 
 
+ANSWERS: dict[str, Any] = {
+    "text": {"split": "words", "case": "fold"},
+    "vocabulary": ("<pad>", ":", "red", "fish", "?"),
+    "padding": "<pad>",
+    "unknown": "?",
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "label", "expected"),
+    [
+        ("whole", ["Red  FISH"], [2, 3]),
+        ("whole", ["Red", "fish"], [2, 3]),
+        ("whole", [3, 2], [3, 2]),
+        ("first", ["fish red red red"], [3, 2, 2, 2]),
+        ("whole", ["fish red red red"], "wrong number of labels"),
+        ("whole", ["blue"], "outside vocabulary"),
+        ("whole", ["<pad>"], "outside vocabulary"),
+        ("whole", [" "], "missing"),
+        ("whole", [2.5], "not int64"),
+    ],
+)
+def test_texts_of_labels_become_ids(kind, label, expected):
+    task = TaskSpec(kind=kind, length=3) if kind == "whole" else TaskSpec()
+    spec = SequenceSpec(**WORDS | {"task": task}, **ANSWERS)
+    row = {"a": ["Red"], "b": ["sea"]}
+    read = read_row(example(**row, c=label), spec)
+    if isinstance(expected, str):
+        assert read.problem
+        assert read.problem.reason == expected
+        return
+    assert read.problem is None
+    written = example(a=["red"], b=["?"], c=expected)
+    assert tf.train.Example.FromString(read.data) == tf.train.Example.FromString(written)
+
+
 def test_text_that_is_no_utf8_is_set_aside():
     spec = SequenceSpec(**WORDS, **TEXTS["computed"])
     data = example(a=["red"], b=["x"], c=["y"]).replace(b"red", b"r\xff\xff")
