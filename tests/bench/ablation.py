@@ -214,7 +214,7 @@ def plot(results: Mapping[str, Mapping[str, Any]], file: Path) -> None:
             values = [run[key] for run in runs_of(results, name)]
             if not values:
                 continue
-            ours = name.startswith(("default", "length-free"))
+            ours = name.startswith(("default", "length-free", "whole"))
             axis.barh(place, statistics.mean(values), color="#1b7f79" if ours else "#9aa5b1")
             axis.plot(values, [place] * len(values), "k|", markersize=9)
         axis.set_title(title, fontsize=10)
