@@ -215,8 +215,8 @@ def text_task_problem(spec: SequenceSpec) -> str | None:
     if spec.is_computed and not spec.task.classes:
         return (
             f"{spec.task.kind} predicts symbols, whose ids must be known when rows are read, and "
-            "sequence.text.size computes them later; give sequence.vocabulary instead, or set task.kind=class "
-            "or each"
+            "sequence.text.size computes them later; give sequence.vocabulary instead, or set "
+            "task.kind=class or each"
         )
     return None
 

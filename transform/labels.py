@@ -36,9 +36,7 @@ def _symbol_ids(parts: Sequence[bytes], spec: SequenceSpec) -> list[int] | RowPr
     try:
         text = spec.text.joined([part.decode() for part in parts])
     except UnicodeDecodeError as error:
-        return RowProblem(
-            Reason.NOT_TEXT, f"feature '{spec.label}' is not UTF-8 text (byte {error.start})"
-        )
+        return RowProblem(Reason.NOT_TEXT, f"feature '{spec.label}' is not UTF-8 text (byte {error.start})")
     read = spec.text.symbols(text)
     # No symbol stands for another one here: it would be an answer that nobody wrote.
     if (outside := next((symbol for symbol in read if symbol not in spec.ids), None)) is not None:

@@ -26,8 +26,8 @@ class Row(NamedTuple):
     Attributes:
       problem: why it cannot be used; None for a good row.
       data: the tf.Example with the features that the settings name, and no others; a label that it held by
-        name or as text is ids there, an id outside the vocabulary that of `sequence.unknown`, and a row that was too
-        long is cut.
+        name or as text is ids there, an id outside the vocabulary that of `sequence.unknown`, and a row that
+        was too long is cut.
       unknown: how many ids of each feature were outside the vocabulary.
       cut: whether the row was too long.
       unnamed: name and kind (`int64`, `float`, `bytes`, `empty`) of the features that were dropped.
