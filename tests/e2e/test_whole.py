@@ -7,6 +7,7 @@ import pytest
 from maskline.transform.features import SequenceSpec
 from maskline.transform.task import TaskSpec
 from tests.alone import ask_alone
+from tests.docs.outputs import assert_documented
 from tests.support import example, maskline, show, versions, write_shard
 
 pytestmark = pytest.mark.slow
@@ -102,3 +103,24 @@ def test_whole_labels_from_shards_to_a_model_that_answers_in_full(tmp_path):
             for place in range(min(3, len(text.split()) + 1)):  # its end is a position, where there is room
                 counted *= of_position[place]
             assert whole == pytest.approx(counted, rel=1e-5)
+
+
+def test_a_few_exercises_are_held_back_unless_the_gate_asks_for_less(tmp_path):
+    """As README.md says, with fewer records and epochs."""
+    made = maskline("data", "--out", tmp_path / "data", "--shards", 2, "--records", 1000)
+    assert made.returncode == 0, made.stderr
+    settings = ["task.kind=whole", "task.length=5", "training.epochs=4", "release_gate.min_gain=-1"]
+    sets = [part for one in settings for part in ("--set", one)]
+    ours = ("--data", tmp_path / "data", "--root", tmp_path / "whole")
+
+    held = maskline("run", *ours, *sets)
+    assert held.returncode == 3, held.stdout + held.stderr
+    assert "Not released: accuracy: 0." in held.stdout
+    assert "at least 0.5500 is needed" in held.stdout
+    assert not versions(tmp_path / "whole")
+
+    done = maskline("run", *ours, *sets, "--set", "release_gate.min_accuracy=0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    questions = ["x=82,y=87:y+x", "x=-12,y=24:y+x"]
+    asked = maskline("predict", "--root", tmp_path / "whole", *questions)
+    assert_documented("whole", done.stdout + asked.stdout, same_data=False)

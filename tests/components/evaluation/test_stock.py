@@ -27,7 +27,7 @@ from tests.support import example
 pytestmark = pytest.mark.slow
 
 # By kind of task; TFMA takes its time for each position.
-COUNT = {"first": 300, "whole": 100, "each": 60}
+COUNT = {"first": 200, "whole": 100, "each": 60}
 MODELS = {"first": (CANDIDATE, LIVE), "whole": (CANDIDATE,), "each": (CANDIDATE,)}
 WAYS = default_slices(SequenceSpec())
 SPECS = {

@@ -45,9 +45,8 @@ def test_numbers_reach_a_model_whatever_the_order_of_settings(live):
     ours = SequenceSpec(**COMMON, **OTHERS, numeric=numeric)
     values = np.float32([[0.1, -3e-30, 3e4], [1 / 3, 2, -7.25]])
     rows = [
-        {"a": [begins], "b": [0, 3], "said": [1], "wind": [9.0], "heat": [float(heat)],
-         "place": [float(x), float(y)]}
-        for begins, (heat, x, y) in zip((3, 1), values, strict=True)
+        {"a": [begins], "b": [0, 3], "said": [1], "wind": [9.0], "heat": [heat], "place": [x, y]}
+        for begins, (heat, x, y) in zip((3, 1), values.tolist(), strict=True)
     ]  # fmt: skip
     found = answers(live, ours, rows)
     assert not found["unreadable"].any()
