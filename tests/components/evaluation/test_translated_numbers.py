@@ -45,9 +45,9 @@ def test_numbers_reach_a_model_whatever_the_order_of_settings(live):
     ours = SequenceSpec(**COMMON, **OTHERS, numeric=numeric)
     values = np.float32([[0.1, -3e-30, 3e4], [1 / 3, 2, -7.25]])
     rows = [
-        {"a": [begins], "b": [0, 3], "said": [1], "wind": [9.0], "heat": [heat], "place": [x, y]}
-        for begins, (heat, x, y) in zip((3, 1), values.tolist(), strict=True)
-    ]  # fmt: skip
+        {"a": [begins], "b": [0, 3], "said": [1], "wind": [9.0], "heat": row[:1], "place": row[1:]}
+        for begins, row in ((3, values[0].tolist()), (1, values[1].tolist()))
+    ]
     found = answers(live, ours, rows)
     assert not found["unreadable"].any()
     # Their symbols are _ | r g b; ours g b _ r | v. The padding stands for what ours has no symbol for.
