@@ -5,7 +5,13 @@ from pathlib import Path
 
 import click
 
-from maskline.pipeline.commands.options import USER_PATH, root_options, settings_of_root
+from maskline.pipeline.commands.options import (
+    USER_PATH,
+    cluster_store,
+    metadata_option,
+    root_options,
+    settings_of_root,
+)
 
 
 @click.command()
@@ -14,6 +20,7 @@ from maskline.pipeline.commands.options import USER_PATH, root_options, settings
 @click.option("--html", "as_html", is_flag=True, help="Write a page with pictures, and links to the reports.")
 @click.option("--out", type=USER_PATH, metavar="FILE", help="With --html.  [default: in ROOT/reports]")
 @click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the newest N.  [default: all]")
+@metadata_option
 def history(
     config_file: Path | None,
     root: Path | None,
@@ -21,6 +28,7 @@ def history(
     as_html: bool,
     out: Path | None,
     last: int | None,
+    metadata: str | None,
 ) -> None:
     """List every run and tick: span, decision, seconds, metrics with change, live version; newest last."""
     from maskline.pipeline import tables
@@ -34,7 +42,7 @@ def history(
     if out and not as_html:
         raise InputError("--out: is for --html")
     settings = settings_of_root(config_file, root)
-    entries = timeline.read(settings)
+    entries = timeline.read(settings, cluster_store(metadata) if metadata else None)
     if not entries:
         raise InputError(f"{settings.root}: no run yet; start one with `maskline run`")
     entries = entries[-last:] if last else entries

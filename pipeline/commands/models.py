@@ -1,15 +1,19 @@
 """`maskline models`, `rollback` and `gc`: what was released, the way back, and the room it takes."""
 
 import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from maskline.pipeline.commands.options import root_options, settings_of_root
+from maskline.pipeline.commands.options import (
+    cluster_store,
+    metadata_option,
+    root_options,
+    settings_of_root,
+)
 
 if TYPE_CHECKING:
     from ml_metadata.metadata_store import MetadataStore
@@ -38,11 +42,7 @@ def models(config_file: Path | None, root: Path | None, as_json: bool) -> None:
 @root_options
 @click.argument("version", type=click.IntRange(min=1), required=False)
 @click.option("--reason", default="", help="Why; it is recorded in the audit log.")
-@click.option(
-    "--metadata",
-    metavar="URL",
-    help="Metadata store of a cluster, for example postgresql://host:5432/maskline.",
-)
+@metadata_option
 def rollback(
     config_file: Path | None, root: Path | None, version: int | None, reason: str, metadata: str | None
 ) -> None:
@@ -56,7 +56,8 @@ def rollback(
     from maskline.pipeline.tracking import after as tracking
 
     settings = settings_of_root(config_file, root)
-    with _of_cluster(metadata) if metadata else _alone_if_any(settings) as store:
+    # On a cluster runs may work: the serving directory's lock keeps publishers apart.
+    with nullcontext(cluster_store(metadata)) if metadata else _alone_if_any(settings) as store:
         live, source = roll_back(store, settings.serving_dir, version, reason, local=metadata is None)
     click.echo(f"Live is version {live.number}, which is version {source} again: {live.path}")
     tracking.catch_up(settings, lambda text: click.echo(f"warning: {text}", err=True))
@@ -85,25 +86,6 @@ def gc(config_file: Path | None, root: Path | None, keep: int, dry_run: bool) ->
         click.echo(f"{'would remove' if dry_run else 'removing'} {found}")
         if not dry_run:
             garbage.remove(store, settings, found)
-
-
-@contextmanager
-def _of_cluster(address: str) -> Iterator["MetadataStore"]:
-    """The metadata store of a cluster. Runs may work: the serving directory's lock keeps publishers apart."""
-    from ml_metadata.errors import StatusError
-
-    from maskline.pipeline.cluster.metadata import connection
-    from maskline.pipeline.cluster.store import open_store
-    from maskline.transform.errors import InputError
-
-    try:
-        store = open_store(connection(address, os.environ), patience=10)
-    except (RuntimeError, StatusError) as error:
-        why = " ".join(str(error).split())
-        raise InputError(
-            f"{address}: the metadata store cannot be reached; check the address, user and password ({why})"
-        ) from None
-    yield store
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Options that several commands share, and the settings that they lead to."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,8 @@ import click
 from maskline.transform.errors import InputError
 
 if TYPE_CHECKING:
+    from ml_metadata.metadata_store import MetadataStore
+
     from maskline.pipeline.settings.load import Loaded
     from maskline.pipeline.settings.sections import Settings
 
@@ -47,6 +50,11 @@ set_option = click.option(
     metavar="KEY=VALUE",
     help="Override a setting, for example training.epochs=20.",
 )
+metadata_option = click.option(
+    "--metadata",
+    metavar="URL",
+    help="Metadata store of a cluster, for example postgresql://host:5432/maskline.",
+)
 _remembered_option = click.option(
     "--config",
     "config_file",
@@ -63,6 +71,26 @@ def with_engine(overrides: Sequence[str], engine: str | None) -> tuple[str, ...]
 def root_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --config and --root to a command about what a root holds; see `settings_of_root`."""
     return _remembered_option(root_option(command))
+
+
+def cluster_store(address: str) -> "MetadataStore":
+    """The metadata store of a cluster, with user and password from the environment.
+
+    Raises:
+      InputError: it cannot be reached.
+    """
+    from ml_metadata.errors import StatusError
+
+    from maskline.pipeline.cluster.metadata import connection
+    from maskline.pipeline.cluster.store import open_store
+
+    try:
+        return open_store(connection(address, os.environ), patience=10)
+    except (RuntimeError, StatusError) as error:
+        why = " ".join(str(error).split())
+        raise InputError(
+            f"{address}: the metadata store cannot be reached; check the address, user and password ({why})"
+        ) from None
 
 
 def settings_of_root(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from maskline.pipeline.commands.options import root_options, settings_of_root
+from maskline.pipeline.commands.options import cluster_store, metadata_option, root_options, settings_of_root
 from maskline.transform.errors import InputError
 
 
@@ -16,9 +16,15 @@ from maskline.transform.errors import InputError
 @click.option(
     "--wrong", type=click.IntRange(min=1), metavar="N", help="Show only N rows that the model gets wrong."
 )
+@metadata_option
 @click.argument("run", required=False)
 def show(
-    config_file: Path | None, root: Path | None, as_json: bool, wrong: int | None, run: str | None
+    config_file: Path | None,
+    root: Path | None,
+    as_json: bool,
+    wrong: int | None,
+    metadata: str | None,
+    run: str | None,
 ) -> None:
     """Show RUN, or the last run: released or not and why, then metrics, gates, slices and components.
 
@@ -29,7 +35,7 @@ def show(
     from maskline.pipeline.registry.lookup import checkpointed_epoch, find_run, read_answers
 
     settings = settings_of_root(config_file, root)
-    found, is_last = find_run(settings, run)
+    found, is_last = find_run(settings, run, cluster_store(metadata) if metadata else None)
     log = settings.root / "logs" / found.log_name
     if wrong:
         answers = read_answers(found)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError
+from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
@@ -48,15 +49,23 @@ class History:
       metadata_file: the SQLite store; created if it does not exist.
       serving_dir: the directory of released versions.
       read_only: only read the store, since a run may be writing to it.
+      store: one that is open, as a cluster's, in place of `metadata_file`.
 
     Raises:
       InputError: the store cannot be read or written.
     """
 
-    def __init__(self, metadata_file: Path, serving_dir: Path, *, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        metadata_file: Path,
+        serving_dir: Path,
+        *,
+        read_only: bool = False,
+        store: MetadataStore | None = None,
+    ) -> None:
         self._serving_dir = serving_dir
         self._root = metadata_file.parent
-        self._store = connect(metadata_file, read_only=read_only)
+        self._store = store or connect(metadata_file, read_only=read_only)
 
     def latest(self) -> Run | None:
         """Returns the newest run, or None if there is no run yet."""

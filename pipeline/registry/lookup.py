@@ -1,5 +1,7 @@
 """Finds a run that a person names, and the files beside its record."""
 
+from ml_metadata.metadata_store import MetadataStore
+
 from maskline.pipeline.registry.history import History
 from maskline.pipeline.registry.record import Run
 from maskline.pipeline.registry.store import must_exist, no_run
@@ -11,14 +13,22 @@ from maskline.transform.names import ANSWERS_FILE
 LAST = "last"
 
 
-def find_run(settings: Settings, name: str | None = None) -> tuple[Run, bool]:
+def find_run(
+    settings: Settings, name: str | None = None, store: MetadataStore | None = None
+) -> tuple[Run, bool]:
     """A run by its name, by the beginning of its name, or the last one; and whether it is the last one.
+
+    Args:
+      settings: say where things lie.
+      name: of the run, or its beginning.
+      store: that of a cluster, in place of the root's own.
 
     Raises:
       InputError: there is no such run, or several begin like that.
     """
-    must_exist(settings.metadata_file, settings.serving_dir)
-    history = History(settings.metadata_file, settings.serving_dir, read_only=True)
+    if store is None:
+        must_exist(settings.metadata_file, settings.serving_dir)
+    history = History(settings.metadata_file, settings.serving_dir, read_only=True, store=store)
     last = history.latest()
     if last is None:
         raise no_run(settings.metadata_file, settings.serving_dir)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ml_metadata.metadata_store import MetadataStore
+
 from maskline.components.evaluation.report import CANDIDATE
 from maskline.pipeline import comparison
 from maskline.pipeline.headline import headline
@@ -15,14 +17,15 @@ from maskline.pipeline.report.sections.setup import flat, json_text
 from maskline.pipeline.settings.sections import Settings
 
 
-def make(settings: Settings, runs: Sequence[tuple[Run, bool]]) -> str:
+def make(settings: Settings, runs: Sequence[tuple[Run, bool]], store: MetadataStore | None = None) -> str:
     """A page that compares runs; the first one is what the others are held against.
 
     Args:
       settings: says where things lie.
       runs: each with whether it is the last one of its root.
+      store: the metadata store of a cluster, in place of the root's own.
     """
-    known = [facts.read(settings, run, is_last=is_last) for run, is_last in runs]
+    known = [facts.read(settings, run, is_last=is_last, store=store) for run, is_last in runs]
     found = [list(sections(one, f"r{number}-")) for number, one in enumerate(known, start=1)]
     beside = [
         (parts[0].name, parts[0].title, list(zip([one.run.run for one in known], parts, strict=True)))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError
+from ml_metadata.metadata_store import MetadataStore
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from maskline.components.pusher.serving import FACTS_PATH
@@ -32,7 +33,14 @@ from maskline.transform.names import (
 _T = TypeVar("_T")
 
 
-def read(settings: Settings, run: Run, *, is_last: bool = True, at_work: bool = True) -> RunFacts:
+def read(
+    settings: Settings,
+    run: Run,
+    *,
+    is_last: bool = True,
+    at_work: bool = True,
+    store: MetadataStore | None = None,
+) -> RunFacts:
     """Reads what is stored with a run's record.
 
     Args:
@@ -40,6 +48,7 @@ def read(settings: Settings, run: Run, *, is_last: bool = True, at_work: bool = 
       run: as recorded.
       is_last: whether it is the last run of its root.
       at_work: whether a run that has not ended may be at work still.
+      store: the metadata store of a cluster, in place of the root's own.
     """
     working = lock.holder(settings.root) if is_last and at_work and not run.ended else None
     log = settings.root / "logs" / run.log_name
@@ -47,7 +56,7 @@ def read(settings: Settings, run: Run, *, is_last: bool = True, at_work: bool = 
     failure = read_failure(log) if failed else Failure("", ())
     epoch = checkpointed_epoch(settings) if is_last and not run.ended else 0
     line = headline(run, working=working, epoch=epoch, cause=failure.cause)
-    found = RunFacts(settings, run, line, lineage.read(settings, run), failure, gone=list(run.lost))
+    found = RunFacts(settings, run, line, lineage.read(settings, run, store), failure, gone=list(run.lost))
     if run.training:
         if document := _or_gone(found, _json, run.training / HISTORY_FILE):
             found.history, found.parameters = document["history"], document["parameters"]

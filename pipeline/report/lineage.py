@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from maskline.pipeline.registry.record import Run
@@ -14,9 +15,9 @@ _GIVEN = (mlmd.Event.INPUT, mlmd.Event.DECLARED_INPUT, mlmd.Event.INTERNAL_INPUT
 _MADE = (mlmd.Event.OUTPUT, mlmd.Event.DECLARED_OUTPUT, mlmd.Event.INTERNAL_OUTPUT)
 
 
-def read(settings: Settings, run: Run) -> Lineage:
+def read(settings: Settings, run: Run, store: MetadataStore | None = None) -> Lineage:
     """Reads the events of a run's executions; nothing where the store does not know the run."""
-    store = connect(settings.metadata_file, read_only=True)
+    store = store or connect(settings.metadata_file, read_only=True)
     context = store.get_context_by_type_and_name(RUN_CONTEXT, run.run)
     if context is None:
         return Lineage([], {}, None)

@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from markupsafe import Markup
+from ml_metadata.metadata_store import MetadataStore
 
 from maskline.pipeline.headline import BAD, GOOD
 from maskline.pipeline.registry.record import Run
@@ -24,9 +25,16 @@ from maskline.pipeline.settings.sections import Settings
 from maskline.transform.errors import cannot_write
 
 
-def make(settings: Settings, run: Run, *, is_last: bool = True, at_work: bool = True) -> str:
+def make(
+    settings: Settings,
+    run: Run,
+    *,
+    is_last: bool = True,
+    at_work: bool = True,
+    store: MetadataStore | None = None,
+) -> str:
     """The report of a run as HTML; see `facts.read` for the arguments."""
-    known = facts.read(settings, run, is_last=is_last, at_work=at_work)
+    known = facts.read(settings, run, is_last=is_last, at_work=at_work, store=store)
     found = sections(known)
     heading, summary = divided(known.headline.text)
     return page.render(

@@ -53,14 +53,18 @@ class _Recorded(NamedTuple):
         return [artifact for artifact in self.outputs.get(node, ()) if artifact.type == kind]
 
 
-def read(settings: Settings) -> list[HistoryEntry]:
+def read(settings: Settings, store: MetadataStore | None = None) -> list[HistoryEntry]:
     """Every run and tick, oldest first; an empty list where there was none.
+
+    Args:
+      settings: say where things lie.
+      store: the metadata store of a cluster, in place of the root's own.
 
     Raises:
       InputError: the store or the record of ticks cannot be read.
     """
     changes = audit.changes(settings.serving_dir)
-    entries = [_entry(settings, run, changes) for run in _runs(settings)]
+    entries = [_entry(settings, run, changes) for run in _runs(settings, store)]
     entries += _ticks(settings, entries)
     entries.sort(key=lambda entry: entry.time)
     before: dict[str, float] = {}
@@ -91,10 +95,11 @@ def live(settings: Settings) -> list[LivePeriod]:
     ]
 
 
-def _runs(settings: Settings) -> Iterator[_Recorded]:
-    if not settings.metadata_file.exists():
-        return
-    store = connect(settings.metadata_file, read_only=True)
+def _runs(settings: Settings, store: MetadataStore | None = None) -> Iterator[_Recorded]:
+    if store is None:
+        if not settings.metadata_file.exists():
+            return
+        store = connect(settings.metadata_file, read_only=True)
     contexts = sorted(_contexts(store, RUN_CONTEXT), key=lambda context: context.id)
     nodes = {
         execution.id: context.name.split(".")[-1]

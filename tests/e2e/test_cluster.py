@@ -37,7 +37,8 @@ class Site(NamedTuple):
     folder: Path
     server: KfpServer
     store: Store
-    password: str
+    address: str
+    credentials: dict[str, str]
     options: list[str]
     bundled: Any
     first: Any
@@ -88,7 +89,7 @@ def site(postgres, finished: Finished, tmp_path_factory) -> Iterator[Site]:
     first = call("submit", *options)
     killer.join()
     second = call("submit", *options, "--set=cluster.grouping=stage")
-    yield Site(folder, server, store, postgres.password, options, bundled, first, second)
+    yield Site(folder, server, store, address, postgres.credentials, options, bundled, first, second)
     server.close()
 
 
@@ -179,7 +180,8 @@ def test_no_secret_in_logs_document_or_arguments(site):
     texts += [(site.folder / "home/bundle/pipeline.ir.json").read_text(), site.first.output]
     texts += [str(process.args) for process in site.server.cluster.working]
     assert len(texts) > 20
-    assert not any(site.password in text for text in texts)
+    password = site.credentials["MASKLINE_METADATA_PASSWORD"]
+    assert not any(password in text for text in texts)
 
 
 def test_cluster_and_laptop_make_the_same_artifacts(site, finished):
@@ -191,6 +193,28 @@ def test_cluster_and_laptop_make_the_same_artifacts(site, finished):
         for root in (here, there)
     )
     assert [h["identity"] for h in ours] == [h["identity"] for h in theirs]
+
+
+def test_runs_of_the_cluster_are_shown_and_reported_as_local_ones(site, monkeypatch, tmp_path):
+    for name, value in site.credentials.items():
+        monkeypatch.setenv(name, value)
+
+    def asked(*arguments: str) -> str:
+        common = ["--root", f"{site.folder}/volume/root", "--metadata", site.address]
+        done = CliRunner().invoke(cli, [*arguments, *common], standalone_mode=False)
+        assert done.exception is None, done.output
+        return done.output
+
+    first, second = (run._run_id for run in site.executions)
+    shown = json.loads(asked("show", first, "--json"))
+    assert (shown["run"], shown["released_version"], shown["exit"]) == (first, 1, 0)
+    assert shown["metrics"]["candidate"]["accuracy"] > 0
+    assert not shown["lost"]
+    assert [entry["name"] for entry in json.loads(asked("history", "--json"))["entries"]] == [first, second]
+    page = tmp_path / "report.html"
+    asked("report", first, "--out", str(page))
+    assert "Released as version 1" in page.read_text()
+    assert 'id="gates"' in page.read_text()
 
 
 def rows(root: Path, place: str) -> dict[str, list[bytes]]:
