@@ -76,5 +76,6 @@ start schedules swf_controller --logtostderr=true --namespace=kubeflow --kubecon
 cat <<END
 export KUBECONFIG=$KUBECONFIG KFP_HOST=http://$IP:8888 METADATA_HOST=maskline-metadata ACCESS_MODE=ReadWriteOnce
 export IMAGE=docker.io/x/maskline@\$(ctr -a $CLUSTER/containerd.sock -n k8s.io images ls -q | sed -n 's/.*maskline@//p' | tail -1)
+export RESTART_METADATA="$NODE/restart.sh pg" RESTART_API="$NODE/restart.sh apiserver" WORK=$WORK
 make cluster-test
 END
