@@ -1,6 +1,7 @@
 """What stays after a scheduled run, in a real metadata store with runs of a test's own making."""
 
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
@@ -120,7 +121,7 @@ def test_run_that_was_pruned_leaves_no_row_that_names_what_is_gone(root):
     for _ in range(6):
         root.run()
     root.prune()
-    with sqlite3.connect(root.settings.metadata_file) as database:
+    with closing(sqlite3.connect(root.settings.metadata_file)) as database:
         for table, column, of in (
             ("Event", "artifact_id", "Artifact"), ("Event", "execution_id", "Execution"),
             ("EventPath", "event_id", "Event"), ("Association", "context_id", "Context"),
