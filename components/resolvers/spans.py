@@ -7,6 +7,7 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 from tfx.dsl.components.common.resolver import ResolverStrategy
+from tfx.dsl.io import fileio
 
 from maskline.transform.errors import InputError
 from maskline.transform.names import (
@@ -24,9 +25,10 @@ _GONE = (_Artifact.MARKED_FOR_DELETION, _Artifact.DELETED)
 
 
 class PreviousSpanStrategy(ResolverStrategy):
-    """Resolves the statistics of the newest earlier span that passed the data gate.
+    """Resolves the statistics of the newest earlier span that passed the data gate and is still there.
 
-    In a plain directory every ingest has span 0; there, the ingests follow each other as they came.
+    In a plain directory every ingest has span 0; there, the ingests follow each other as they came. On a
+    cluster nothing looks at the files before a run, and a volume may have been emptied.
     """
 
     def resolve_artifacts(
@@ -45,8 +47,9 @@ class PreviousSpanStrategy(ResolverStrategy):
             if s.id in passed
             and (s.span < current.span or (s.span == current.span == 0 and s.id < current.id))
         ]
-        newest = sorted(earlier, key=lambda s: (s.span, s.id))[-1:]
-        return {"current": [], "statistics": newest, "verdict": []}
+        newest = sorted(earlier, key=lambda s: (s.span, s.id), reverse=True)
+        there = next((s for s in newest if fileio.exists(s.uri)), None)
+        return {"current": [], "statistics": [there] if there else [], "verdict": []}
 
 
 class AcceptedStrategy(ResolverStrategy):
@@ -103,12 +106,13 @@ class WindowStrategy(ResolverStrategy):
         [current] = input_dict["current"]
         wanted = self._spans or last_spans(examples, current.span, self._size)
         sequence = current.get_string_custom_property(SEQUENCE_DIGEST)
-        chosen = choose_spans(store, examples, verdicts, wanted, sequence)
         if other := of_another_sequence(examples, wanted, sequence):
             raise InputError(
                 f"data.window: span {', '.join(map(str, other))} was ingested under another `sequence`, by "
                 "which its ids mean other symbols; run on it again, or make data.window smaller"
             )
+        there = [e for e in examples if e.properties[SPAN].int_value in wanted and fileio.exists(e.uri)]
+        chosen = choose_spans(store, there, verdicts, wanted, sequence)
         return {"current": [], "examples": [given[artifact.id] for artifact in chosen], "verdict": []}
 
 

@@ -5,7 +5,14 @@ from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.types.standard_artifacts import Examples
 
-from maskline.components.resolvers.spans import WindowStrategy, choose_spans, last_spans, of_another_sequence
+from maskline.components.artifacts import VerdictArtifact
+from maskline.components.resolvers.spans import (
+    PreviousSpanStrategy,
+    WindowStrategy,
+    choose_spans,
+    last_spans,
+    of_another_sequence,
+)
 from maskline.transform.errors import InputError
 
 
@@ -160,7 +167,35 @@ def test_spans_that_were_only_ingested_under_another_sequence_end_the_run(store)
     WindowStrategy(size=2).resolve_artifacts(store.store, inputs)
 
 
+def test_what_is_no_longer_on_the_disk_is_passed_over(store, tmp_path):
+    """As on a cluster, where nothing looks at the files before a run."""
+    for span in (1, 2, 3):
+        store.ingest(span)
+    examples, verdicts = map(store.store.get_artifacts_by_type, ("Examples", "MasklineVerdict"))
+    for artifact in examples:
+        artifact.uri = str(tmp_path / f"span-{artifact.properties['span'].int_value}")
+    (tmp_path / "span-1").mkdir()
+    (tmp_path / "span-3").mkdir()
+    first, _, third = given = [as_examples(artifact) for artifact in examples]
+    asked = {"current": [third], "examples": given, "verdict": [as_verdict(v) for v in verdicts]}
+    found = WindowStrategy(size=3).resolve_artifacts(store.store, asked)
+    assert found["examples"] == [first, third]
+
+    for verdict, artifact in zip(asked["verdict"], examples, strict=True):
+        verdict.set_int_custom_property("statistics_id", artifact.id)
+    asked = {"current": [third], "statistics": given, "verdict": asked["verdict"]}
+    assert PreviousSpanStrategy().resolve_artifacts(store.store, asked)["statistics"] == [first]
+    (tmp_path / "span-1").rmdir()
+    assert PreviousSpanStrategy().resolve_artifacts(store.store, asked)["statistics"] == []
+
+
 def as_examples(artifact):
     made = Examples()
+    made.set_mlmd_artifact(artifact)
+    return made
+
+
+def as_verdict(artifact):
+    made = VerdictArtifact()
     made.set_mlmd_artifact(artifact)
     return made
