@@ -1,11 +1,15 @@
 """What a platform engineer sets up, under names of its own: manifests, image and sample data."""
 
+import base64
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 import uuid
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,11 +17,18 @@ import yaml
 
 from maskline.pipeline.settings.cluster import ClusterSettings
 from tests.cluster.kube import Kube, Missing, run, wait_for
-from tests.support import REPOSITORY, environment
+from tests.support import ANY_MODEL, REPOSITORY, environment
 
 MANIFESTS = REPOSITORY / "kubeflow/manifests"
 # A PostgreSQL that is there, with the database and user of metadata.env; else the manifests' own is started.
 STORE = os.environ.get("METADATA_HOST", "")
+
+
+# Of runs that show something else than quality: three pods, two epochs, and bars that any model passes.
+QUICK = (
+    "--set=cluster.grouping=stage", "--set=training.epochs=2", *(f"--set={bar}" for bar in ANY_MODEL),
+    "--set=model_checks.latency_p50_ms=5000", "--set=model_checks.latency_p95_ms=10000",
+)  # fmt: skip
 
 
 class Submitted(NamedTuple):
@@ -29,8 +40,9 @@ class Submitted(NamedTuple):
 
     @property
     def run(self) -> str:
-        """The run's id."""
-        return self.output.partition("run ")[2].partition(":")[0]
+        """The run's id; empty where there is none."""
+        found = re.search(r"^run ([-0-9a-f]{36}):", self.output, re.M)
+        return found[1] if found else ""
 
     @property
     def last(self) -> str:
@@ -53,17 +65,23 @@ class Site:
         self.name = f"mt-{uuid.uuid4().hex[:6]}"
         self.shell = f"{self.name}-maskline-shell"
         self.runs: list[str] = []
+        self._bundles: set[str] = set()
         settings = {
             "host": host, "image": image, "namespace": kube.namespace, "experiment": self.name,
             "service_account": f"{self.name}-maskline-runner",
-            "volumes": {f"{self.name}-maskline": "/mnt/maskline"},
             "node": {"cpu": "500m", "memory": "3Gi", "retry_seconds": 1},
             "nodes": {"Trainer": {"cpu": "1", "memory": "4Gi"}}, "schedule": {"name": self.name},
         }  # fmt: skip
         store = STORE or f"{self.name}-maskline-metadata"
         settings["metadata"] = {"host": store, "secret": f"{self.name}-maskline-metadata"}
+        # In the file, because what --set gives is added to the volumes that are there.
+        text, claim = (REPOSITORY / "maskline.yaml").read_text(), "volumes: {maskline: "
+        assert claim in text
+        self.config = folder / "maskline.yaml"
+        self.config.write_text(text.replace(claim, f"volumes: {{{self.name}-maskline: "))
         self.address = f"postgresql://{store}:5432/maskline"
         self.options = [f"--set=cluster.{key}={json.dumps(value)}" for key, value in settings.items()]
+        self.options.append(f"--set=data.schema={REPOSITORY}/transform/schema.pbtxt")  # not beside that file
 
     def set_up(self) -> None:
         """Applies the manifests, waits for the init job, and lays sample data into the volume."""
@@ -72,6 +90,7 @@ class Site:
         self.kube("wait", "--for=condition=complete", job, "--timeout=10m")
         self.kube("wait", "--for=condition=Ready", f"pod/{self.shell}", "--timeout=10m")
         self.in_shell("data", "--out", "/mnt/maskline/data")
+        self.in_shell("data", "--out", "/mnt/maskline/few", "--records", "100", "--seed", "9")
 
     def manifests(self) -> str:
         """The project's own, and its shell pod, under this site's name."""
@@ -101,25 +120,104 @@ class Site:
         command = ("python", "-m", "maskline.pipeline.cli", *arguments)
         return self.kube("exec", self.shell, "--", *command, check=check)
 
+    def bundle(self, name: str, *options: str) -> list[str]:
+        """Compiles the pipeline with other settings, and lays it into the volume, beside `node.py`.
+
+        With `cluster.home` there, no image has to be built for each of them.
+
+        Args:
+          name: of the folder in the volume.
+          options: `--set=…`.
+
+        Returns:
+          what `submit` is to be given.
+        """
+        home = f"/mnt/maskline/{name}"
+        given = [*options, f"--set=cluster.home={home}"]
+        if name not in self._bundles:
+            folder = self.folder / name
+            done = self.start("bundle", *given, "--output", str(folder / "bundle"))
+            said, _ = done.communicate(timeout=600)
+            if done.returncode:
+                raise Missing(f"maskline kubeflow bundle: {said}")
+            self.kube("cp", folder, f"{self.shell}:{home}")
+            self.kube("exec", self.shell, "--", "cp", "/opt/maskline/node.py", home)
+            self._bundles.add(name)
+        return given
+
+    def quick(self, root: str = "quick", *more: str) -> list[str]:
+        """Options of a quick run with a root of its own, and a training that is in no cache."""
+        seed = f"--set=training.seed={zlib.crc32(root.encode()) % 10**6}"
+        return self.bundle(root, *QUICK, f"--set=cluster.root=/mnt/maskline/{root}/root", seed, *more)
+
+    def versions(self, root: str) -> list[str]:
+        """What was released below a root in the volume."""
+        program = (
+            "import pathlib, sys; print(*sorted(p.name for p in pathlib.Path(sys.argv[1]).glob('*') "
+            "if p.name.isdigit()))"
+        )
+        return self.python(program, f"/mnt/maskline/{root}/serving/maskline").split()
+
+    def shown(self, run_id: str, root: str = "root") -> dict[str, Any]:
+        """What `maskline show` in the shell pod says of a run."""
+        told = self.in_shell(
+            "show", run_id, "--json", "--root", f"/mnt/maskline/{root}", "--metadata", self.address
+        )
+        found: dict[str, Any] = json.loads(told)
+        return found
+
+    def attempts(self, run_id: str, task: str) -> int:
+        """How many pods a task of a run has had, by Argo's record."""
+        [flow] = self.kube.get("workflow", "-l", f"pipeline/runid={run_id}")["items"]
+        names = [n["name"] for n in flow["status"]["nodes"].values() if n["type"] == "Pod"]
+        return len([name for name in names if re.search(rf"\.{task}\(.*\.executor\(", name)])
+
+    def wait_for_log(self, pod: str, words: str) -> None:
+        """Waits until a pod's node has written words."""
+        wait_for(f"{words} in the log", lambda: words in self.kube("logs", pod, "-c", "main", check=False))
+
+    def write(self, file: str, text: str) -> None:
+        """Writes a small file in the volume."""
+        self.python("import pathlib, sys; pathlib.Path(sys.argv[1]).write_text(sys.argv[2])", file, text)
+
+    def bucket_secret(self) -> str:
+        """A Secret with keys and address of the installation's own S3, as nodes take them."""
+        given = self.kube.get("secret", "mlpipeline-minio-artifact")["data"]
+        services = [s["metadata"]["name"] for s in self.kube.get("services")["items"]]
+        host = next((name for name in ("seaweedfs", "minio-service") if name in services), None)
+        if host is None:
+            raise Missing("the installation has no service seaweedfs or minio-service")
+        plain = {key: base64.b64decode(given[key]).decode() for key in ("accesskey", "secretkey")}
+        values = {"access_key_id": plain["accesskey"], "secret_access_key": plain["secretkey"],
+                  "endpoint_url": f"http://{host}.{self.kube.namespace}:9000"}  # fmt: skip
+        name = f"{self.name}-bucket"
+        secret = {"apiVersion": "v1", "kind": "Secret", "stringData": values,
+                  "metadata": {"name": name, "labels": {"maskline-test": self.name}}}  # fmt: skip
+        self.kube("apply", "-f", "-", text=json.dumps(secret))
+        return name
+
     def python(self, program: str, *arguments: object) -> str:
         """A program in the shell pod, in a fresh process."""
         return self.kube("exec", self.shell, "--", "python", "-c", program, *arguments)
 
-    def kubeflow(self, command: str, *arguments: str) -> Submitted:
+    def kubeflow(self, command: str, *arguments: str, env: Mapping[str, str] | None = None) -> Submitted:
         """`maskline kubeflow …` on this machine, with this site's settings."""
         began = time.monotonic()
-        done = self.start(command, *arguments)
+        done = self.start(command, *arguments, env=env)
         output, _ = done.communicate(timeout=3600)
         submitted = Submitted(done.returncode, output, time.monotonic() - began)
-        self.runs += [submitted.run] if submitted.run else []
+        if command == "submit" and submitted.run:
+            self.runs.append(submitted.run)
         return submitted
 
-    def start(self, command: str, *arguments: str) -> subprocess.Popen[str]:
+    def start(
+        self, command: str, *arguments: str, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
         """Starts a command, to do something meanwhile."""
         argv = [sys.executable, "-m", "maskline.pipeline.cli", "kubeflow", command]
         return subprocess.Popen(
-            [*argv, *arguments, "--config", "maskline.yaml", *self.options], cwd=REPOSITORY, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(),
+            [*argv, "--config", str(self.config), *self.options, *arguments], cwd=REPOSITORY, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment() | dict(env or {}),
         )  # fmt: skip
 
     def pods(self, run_id: str) -> list[dict[str, Any]]:
@@ -132,7 +230,7 @@ class Site:
         self.kubeflow("unschedule")
         for run_id in self.runs:
             self.kube("delete", "workflow", "-l", f"pipeline/runid={run_id}", "--wait=false", check=False)
-        kinds = "pod,job,statefulset,service,persistentvolumeclaim,secret,serviceaccount,rolebinding"
+        kinds = "cronjob,pod,job,statefulset,service,persistentvolumeclaim,secret,serviceaccount,rolebinding"
         self.kube("delete", kinds, "-l", f"maskline-test={self.name}", "--wait=false")
         # A StatefulSet leaves its claim.
         claim = f"data-{self.name}-maskline-metadata-0"
@@ -143,7 +241,9 @@ class Site:
 
         def look() -> str:
             for pod in self.pods(run_id):
-                if pod["status"]["phase"] == "Running" and words in json.dumps(pod["spec"]["containers"]):
+                # A driver's pod names the command of the node that it stands before.
+                works = pod["status"]["phase"] == "Running" and "container-impl" in pod["metadata"]["name"]
+                if works and words in json.dumps(pod["spec"]["containers"]):
                     return str(pod["metadata"]["name"])
             return ""
 

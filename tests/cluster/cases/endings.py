@@ -1,0 +1,123 @@
+"""Runs that a gate, or wrong input, ends: with words and an exit status, whatever became of the pods."""
+
+import os
+import time
+
+from tests.cluster.kube import wait_for
+from tests.cluster.site import QUICK, Site, Submitted
+
+# In the shell pod: every tenth row of the first shard gets a symbol that no vocabulary has.
+SPOIL = """
+import pathlib, tensorflow as tf
+there, here = pathlib.Path("/mnt/maskline/bad"), pathlib.Path("/mnt/maskline/data")
+there.mkdir(exist_ok=True)
+shard = sorted(here.iterdir())[0]
+options = tf.io.TFRecordOptions(compression_type="GZIP" if shard.suffix == ".gz" else "")
+rows = [record.numpy() for record in tf.data.TFRecordDataset(str(shard), options.compression_type)]
+with tf.io.TFRecordWriter(str(there / shard.name), options) as file:
+    for number, row in enumerate(rows):
+        if number % 10 == 0:
+            example = tf.train.Example.FromString(row)
+            for feature in example.features.feature.values():
+                if feature.int64_list.value:
+                    feature.int64_list.value[0] = 10**6
+            row = example.SerializeToString()
+        file.write(row)
+"""
+
+
+def data_gate(site: Site) -> str:
+    """Data that the gate blocks: words and exit 3."""
+    site.python(SPOIL)
+    submitted = site.kubeflow("submit", *site.quick(), "--parameter", "data=/mnt/maskline/bad")
+    return _told(site, submitted, 3, "data-gate: blocked: bad rows: ")
+
+
+def release_gate(site: Site) -> str:
+    """A model that is not good enough: words and exit 3."""
+    options = site.bundle("strict", *QUICK, "--set=cluster.root=/mnt/maskline/strict/root",
+                          "--set=release_gate.min_accuracy=0.999")  # fmt: skip
+    submitted = site.kubeflow("submit", *options, "--parameter", "data=/mnt/maskline/few")
+    assert site.versions("strict/root") == []
+    return _told(site, submitted, 3, "release-gate: blocked: ")
+
+
+def model_checks(site: Site) -> str:
+    """A model that answers too slowly: words and exit 3."""
+    options = site.bundle("slow", *QUICK, "--set=cluster.root=/mnt/maskline/slow/root",
+                          "--set=model_checks.latency_p50_ms=0.001")  # fmt: skip
+    submitted = site.kubeflow("submit", *options, "--parameter", "data=/mnt/maskline/few")
+    assert site.versions("slow/root") == []
+    return _told(site, submitted, 3, "model-checks: blocked: ")
+
+
+def missing(site: Site) -> str:
+    """Data that are not there: words and exit 2."""
+    submitted = site.kubeflow("submit", *site.quick(), "--parameter", "data=/mnt/maskline/nowhere")
+    return _told(site, submitted, 2, "/mnt/maskline/nowhere: no such data directory")
+
+
+def wrong_parameter(site: Site) -> str:
+    """A parameter that is not there, and one of another type: words and exit 2, and no run."""
+    said = []
+    options = site.bundle("typed", '--set=cluster.parameters={"parts": "DataGate.presplit"}')
+    for given in ("spam=3", "parts=many"):
+        wrong = site.kubeflow("submit", *options, "--parameter", given)
+        assert (wrong.status, wrong.run) == (2, ""), wrong.output
+        said.append(wrong.last)
+    return f"exit 2: {'; '.join(said)}"
+
+
+def _told(site: Site, submitted: Submitted, status: int, words: str) -> str:
+    """Checks the words, and that `show` says the same with pods, without them, and without Argo's object."""
+    assert submitted.status == status, submitted.output
+    assert words in submitted.output, submitted.output
+    assert site.pods(submitted.run), "the pods of the run are gone too early to see the difference"
+    for gone in ("", "pod", "workflow"):
+        if gone:
+            site.kube("delete", gone, "-l", f"pipeline/runid={submitted.run}", "--wait=true")
+        shown = site.kubeflow("show", submitted.run)
+        assert shown.status == status, f"without {gone}: {shown.output}"
+        assert words in shown.output, f"without {gone}: {shown.output}"
+    said = next(line for line in submitted.output.splitlines() if words in line)
+    words = said.removeprefix("Error: ")
+    return f"exit {status}: {words}; the same from show, without pods, and with the archive alone"
+
+
+def no_image(site: Site) -> str:
+    """An image that cannot be pulled: said within a minute of the pod's start, and nothing goes on."""
+    return _cannot_start(site, "Image", f"--set=cluster.image=localhost:1/nobody@sha256:{'0' * 64}")
+
+
+def no_volume(site: Site) -> str:
+    """A claim that is not there."""
+    return _cannot_start(site, "persistentvolumeclaim", '--set=cluster.volumes={"mt-none": "/mnt/maskline"}')
+
+
+def no_quota(site: Site) -> str:
+    """A quota that leaves no room for a pod of a run."""
+    name = f"{site.name}-quota"
+    site.kube("create", "quota", name, "--hard=limits.memory=1Mi")
+    try:
+        wait_for("the quota", lambda: site.kube.get("quota", name).get("status", {}).get("hard"), 60)
+        return _cannot_start(site, "exceeded quota")
+    finally:
+        site.kube("delete", "quota", name)
+
+
+def _cannot_start(site: Site, words: str, *options: str) -> str:
+    began = time.monotonic()
+    submitted = site.kubeflow("submit", *site.quick(), *options, "--parameter", "data=/mnt/maskline/few")
+    assert submitted.status == 2, submitted.output
+    assert words in submitted.last, submitted.output
+    wait_for("pods of the run to end", lambda: not [
+        pod for pod in site.pods(submitted.run) if pod["status"]["phase"] in ("Pending", "Running")
+    ], 120)  # fmt: skip
+    return f"exit 2 after {time.monotonic() - began:.0f} s: {submitted.last}"
+
+
+def wrong_token(site: Site) -> str:
+    """A token that the host does not take. An installation for one user asks for none, and takes any."""
+    submitted = site.kubeflow("show", "no-such-run", env={**os.environ, "MASKLINE_CLUSTER_TOKEN": "wrong"})
+    assert submitted.status == 2, submitted.output
+    return f"exit 2: {submitted.last}"

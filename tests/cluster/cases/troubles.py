@@ -1,0 +1,123 @@
+"""Runs that something befalls."""
+
+import os
+import subprocess
+from collections.abc import Callable
+
+from tests.cluster.kube import run
+from tests.cluster.site import Site, Submitted
+
+# How the store and the backend are restarted where they are no pods of their usual names.
+RESTART_METADATA, RESTART_API = os.environ.get("RESTART_METADATA"), os.environ.get("RESTART_API")
+
+
+def deleted(site: Site) -> str:
+    """The pod that trains is deleted in the middle: tried again, one execution, released."""
+    submitted = _in_the_middle(site, "deleted", lambda pod: _delete(site, pod))
+    return _went_on(site, submitted, "deleted")
+
+
+def drained(site: Site) -> str:
+    """The machine on which a pod trains is drained, and comes back: tried again, released."""
+
+    def drain(pod: str) -> None:
+        machine = site.kube.get("pod", pod)["spec"]["nodeName"]
+        run("kubectl", "cordon", machine)
+        try:
+            # All pods of the run on that machine, as `kubectl drain` evicts them; not those of others.
+            label = f"--pod-selector=pipeline/runid={site.runs[-1]}"
+            run("kubectl", "drain", machine, label, "--ignore-daemonsets", "--force",
+                "--delete-emptydir-data", "--grace-period=5", "--timeout=120s")  # fmt: skip
+        finally:
+            run("kubectl", "uncordon", machine)
+
+    return _went_on(site, _in_the_middle(site, "drained", drain), "drained")
+
+
+def out_of_memory(site: Site) -> str:
+    """Pods whose memory limit is too low: exit 1 with the reason that Kubernetes gives."""
+    low = (
+        '--set=cluster.node={"memory": "300Mi", "retries": 0}',
+        "--set=cluster.nodes.Trainer.memory=300Mi",
+    )
+    submitted = site.kubeflow("submit", *site.quick("memory"), *low, "--parameter", "data=/mnt/maskline/few")
+    assert submitted.status == 1, submitted.output
+    assert "OOMKilled" in submitted.output, submitted.output
+    return f"exit 1: {submitted.last}"
+
+
+def used_up(site: Site) -> str:
+    """The pod that trains is deleted, and no retry is left: exit 1, and the node's name."""
+    none = "--set=cluster.node.retries=0", "--set=cluster.nodes.Trainer.retries=0"
+    submitted = _in_the_middle(site, "used-up", lambda pod: _delete(site, pod), *none)
+    assert submitted.status == 1, submitted.output
+    assert "train: " in submitted.output, submitted.output
+    return f"exit 1: {submitted.last}"
+
+
+def database_restarted(site: Site) -> str:
+    """The metadata store is restarted while a pod trains: the run ends, and nothing is lost."""
+
+    def restart(pod: str) -> None:
+        if RESTART_METADATA:
+            subprocess.run(RESTART_METADATA, shell=True, check=True)
+        else:
+            site.kube("rollout", "restart", f"statefulset/{site.name}-maskline-metadata")
+
+    return _went_on(site, _in_the_middle(site, "database", restart), "database", tries=False)
+
+
+def api_restarted(site: Site) -> str:
+    """The backend's API server is restarted while `submit` follows: `submit` goes on."""
+
+    def restart(pod: str) -> None:
+        if RESTART_API:
+            subprocess.run(RESTART_API, shell=True, check=True)
+        else:
+            site.kube("rollout", "restart", "deployment/ml-pipeline")
+
+    submitted = _in_the_middle(site, "api", restart)
+    assert "asking again" in submitted.output, submitted.output
+    return _went_on(site, submitted, "api", tries=False)
+
+
+def _delete(site: Site, pod: str) -> None:
+    site.kube("delete", "pod", pod, "--grace-period=0", "--force")
+
+
+def _in_the_middle(site: Site, name: str, do: Callable[[str], None], *options: str) -> Submitted:
+    """Submits to a root of its own, and does something to the pod that trains once an epoch is over."""
+    arguments = (
+        *site.quick(name, "--set=training.epochs=60"),
+        *options,
+        "--parameter",
+        "data=/mnt/maskline/few",
+    )
+    process = site.start("submit", *arguments)
+    said = []
+    assert process.stdout
+    for line in process.stdout:
+        said.append(line)
+        if line.startswith("run "):
+            site.runs.append(line.partition("run ")[2].partition(":")[0])
+        if line.startswith("  train "):
+            pod = site.pod_of(site.runs[-1], "Trainer")
+            site.wait_for_log(pod, "epoch 1/")
+            do(pod)
+            break
+    rest = process.stdout.read()
+    return Submitted(process.wait(), "".join(said) + rest, 0)
+
+
+def _went_on(site: Site, submitted: Submitted, name: str, *, tries: bool = True) -> str:
+    """Checks that a run was released, with one execution of each node in the store."""
+    assert submitted.status == 0, submitted.output
+    assert site.versions(f"{name}/root") == ["1"]
+    found = site.shown(submitted.run, f"{name}/root")
+    names = [node["name"] for node in found["components"]]
+    assert len(names) == len(set(names)), names
+    assert {node["state"] for node in found["components"]} <= {"COMPLETE", "CACHED"}, found["components"]
+    trainers = site.attempts(submitted.run, "train")
+    assert (trainers > 1) == tries, trainers
+    each = f"one execution of each of {len(names)} nodes"
+    return f"exit 0; {trainers} attempts of the training, {each}, released"
