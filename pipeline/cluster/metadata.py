@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from ml_metadata.errors import StatusError
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from maskline.pipeline.cluster.store import Store, open_store
 from maskline.transform.errors import InputError
 from maskline.transform.names import METADATA_PASSWORD, METADATA_USER
 
@@ -38,3 +40,22 @@ def connection(address: str, environment: Mapping[str, str]) -> mlmd.ConnectionC
     else:
         raise InputError(f"metadata store '{address}': neither postgresql:// nor mysql://")
     return config
+
+
+def reach(address: str, environment: Mapping[str, str]) -> Store:
+    """Opens the store, for a person who waits.
+
+    Args:
+      address: as in `connection`.
+      environment: as in `connection`.
+
+    Raises:
+      InputError: as in `connection`, or the store cannot be reached within ten seconds.
+    """
+    try:
+        return open_store(connection(address, environment), patience=10)
+    except (RuntimeError, StatusError) as error:
+        why = " ".join(str(error).split())
+        raise InputError(
+            f"{address}: the metadata store cannot be reached; check the address, user and password ({why})"
+        ) from None

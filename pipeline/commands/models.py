@@ -16,8 +16,7 @@ from maskline.pipeline.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from ml_metadata.metadata_store import MetadataStore
-
+    from maskline.pipeline.registry.store import RunStore
     from maskline.pipeline.settings.sections import Settings
 
 
@@ -89,7 +88,7 @@ def gc(config_file: Path | None, root: Path | None, keep: int, dry_run: bool) ->
 
 
 @contextmanager
-def _alone_if_any(settings: "Settings") -> Iterator["MetadataStore | None"]:
+def _alone_if_any(settings: "Settings") -> Iterator["RunStore | None"]:
     """As `_alone`, but without a store where it is lost, damaged or read-only: the way back needs none."""
     from maskline.pipeline.local import lock
     from maskline.pipeline.registry.store import connect
@@ -108,7 +107,7 @@ def _alone_if_any(settings: "Settings") -> Iterator["MetadataStore | None"]:
 
 
 @contextmanager
-def _alone(settings: "Settings") -> Iterator["MetadataStore"]:
+def _alone(settings: "Settings") -> Iterator["RunStore"]:
     """The metadata store of a root that has runs, while none works on it."""
     from maskline.pipeline.local import lock
     from maskline.pipeline.registry.store import connect, must_exist

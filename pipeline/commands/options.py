@@ -10,8 +10,7 @@ import click
 from maskline.transform.errors import InputError
 
 if TYPE_CHECKING:
-    from ml_metadata.metadata_store import MetadataStore
-
+    from maskline.pipeline.registry.store import RunStore
     from maskline.pipeline.settings.load import Loaded
     from maskline.pipeline.settings.sections import Settings
 
@@ -73,24 +72,15 @@ def root_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _remembered_option(root_option(command))
 
 
-def cluster_store(address: str) -> "MetadataStore":
+def cluster_store(address: str) -> "RunStore":
     """The metadata store of a cluster, with user and password from the environment.
 
     Raises:
       InputError: it cannot be reached.
     """
-    from ml_metadata.errors import StatusError
+    from maskline.pipeline.cluster.metadata import reach
 
-    from maskline.pipeline.cluster.metadata import connection
-    from maskline.pipeline.cluster.store import open_store
-
-    try:
-        return open_store(connection(address, os.environ), patience=10)
-    except (RuntimeError, StatusError) as error:
-        why = " ".join(str(error).split())
-        raise InputError(
-            f"{address}: the metadata store cannot be reached; check the address, user and password ({why})"
-        ) from None
+    return reach(address, os.environ)
 
 
 def settings_of_root(

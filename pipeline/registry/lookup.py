@@ -1,10 +1,8 @@
 """Finds a run that a person names, and the files beside its record."""
 
-from ml_metadata.metadata_store import MetadataStore
-
 from maskline.pipeline.registry.history import History
 from maskline.pipeline.registry.record import Run
-from maskline.pipeline.registry.store import must_exist, no_run
+from maskline.pipeline.registry.store import RunStore, must_exist, no_run
 from maskline.pipeline.settings.sections import Settings
 from maskline.transform.answers import AnswerSummary
 from maskline.transform.errors import InputError
@@ -13,9 +11,7 @@ from maskline.transform.names import ANSWERS_FILE
 LAST = "last"
 
 
-def find_run(
-    settings: Settings, name: str | None = None, store: MetadataStore | None = None
-) -> tuple[Run, bool]:
+def find_run(settings: Settings, name: str | None = None, store: RunStore | None = None) -> tuple[Run, bool]:
     """A run by its name, by the beginning of its name, or the last one; and whether it is the last one.
 
     Args:

@@ -8,6 +8,7 @@ import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import TypeAlias
 
 from ml_metadata.errors import StatusError
 from ml_metadata.metadata_store import MetadataStore
@@ -19,6 +20,7 @@ from maskline.pipeline.local.lock import holder_of
 from maskline.pipeline.registry import files, inventory
 from maskline.transform.errors import InputError, MachineError, cannot_write
 
+RunStore: TypeAlias = MetadataStore  # so that who only hands a store on needs no ml-metadata
 _WAY_BACK = "put it back from a backup, or let `maskline doctor --repair` rebuild it from what was released"
 PATIENCE = 5.0  # seconds that a store is waited for that another process holds
 # What SQLite says where the machine refuses.

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ml_metadata.metadata_store import MetadataStore
-
 from maskline.components.evaluation.report import CANDIDATE
 from maskline.pipeline import comparison
 from maskline.pipeline.headline import headline
 from maskline.pipeline.registry.record import Run
+from maskline.pipeline.registry.store import RunStore
 from maskline.pipeline.report import facts, page
 from maskline.pipeline.report.blocks import Grid, ReportBlock, ReportSection, Table, Words
 from maskline.pipeline.report.known import RunFacts
@@ -17,7 +16,7 @@ from maskline.pipeline.report.sections.setup import flat, json_text
 from maskline.pipeline.settings.sections import Settings
 
 
-def make(settings: Settings, runs: Sequence[tuple[Run, bool]], store: MetadataStore | None = None) -> str:
+def make(settings: Settings, runs: Sequence[tuple[Run, bool]], store: RunStore | None = None) -> str:
     """A page that compares runs; the first one is what the others are held against.
 
     Args:

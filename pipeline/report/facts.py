@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError
-from ml_metadata.metadata_store import MetadataStore
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from maskline.components.pusher.serving import FACTS_PATH
@@ -16,6 +15,7 @@ from maskline.pipeline.local import lock
 from maskline.pipeline.registry.lookup import checkpointed_epoch
 from maskline.pipeline.registry.model_facts import read_facts
 from maskline.pipeline.registry.record import Run
+from maskline.pipeline.registry.store import RunStore
 from maskline.pipeline.report import lineage
 from maskline.pipeline.report.known import IdCounts, RunFacts
 from maskline.pipeline.settings.sections import Settings
@@ -39,7 +39,7 @@ def read(
     *,
     is_last: bool = True,
     at_work: bool = True,
-    store: MetadataStore | None = None,
+    store: RunStore | None = None,
 ) -> RunFacts:
     """Reads what is stored with a run's record.
 

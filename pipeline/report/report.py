@@ -5,10 +5,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from markupsafe import Markup
-from ml_metadata.metadata_store import MetadataStore
 
 from maskline.pipeline.headline import BAD, GOOD
 from maskline.pipeline.registry.record import Run
+from maskline.pipeline.registry.store import RunStore
 from maskline.pipeline.report import facts, page
 from maskline.pipeline.report.blocks import ReportSection
 from maskline.pipeline.report.halves import in_halves
@@ -31,7 +31,7 @@ def make(
     *,
     is_last: bool = True,
     at_work: bool = True,
-    store: MetadataStore | None = None,
+    store: RunStore | None = None,
 ) -> str:
     """The report of a run as HTML; see `facts.read` for the arguments."""
     known = facts.read(settings, run, is_last=is_last, at_work=at_work, store=store)
