@@ -51,7 +51,7 @@ def window(site: Site) -> str:
     options = site.bundle(
         "window", *QUICK, "--set=cluster.root=/mnt/maskline/window/root", "--set=data.window=2",
         "--set=cluster.data=/mnt/maskline/spans/span-{SPAN}", "--set=data.allow_fewer=true",
-        "--set=data.unchanged_for=0", "--set=release_gate.margin=1",
+        "--set=data.unchanged_for=0",
     )  # fmt: skip
     first = site.kubeflow("submit", *options, "--parameter", "span=1")
     assert first.status == 0, first.output

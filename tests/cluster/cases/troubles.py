@@ -87,13 +87,8 @@ def _delete(site: Site, pod: str) -> None:
 
 def _in_the_middle(site: Site, name: str, do: Callable[[str], None], *options: str) -> Submitted:
     """Submits to a root of its own, and does something to the pod that trains once an epoch is over."""
-    arguments = (
-        *site.quick(name, "--set=training.epochs=60"),
-        *options,
-        "--parameter",
-        "data=/mnt/maskline/few",
-    )
-    process = site.start("submit", *arguments)
+    settings = site.quick(name, "--set=training.epochs=60")
+    process = site.start("submit", *settings, *options, "--parameter", "data=/mnt/maskline/few")
     said = []
     assert process.stdout
     for line in process.stdout:
