@@ -457,8 +457,9 @@ def numbered(kind, number, **properties):
         ({1: 0, 2: 0, 3: 0}, {1, 2, 3}, 2, 1),  # a plain directory: as they came
     ],
 )
-def test_previous_span_is_the_newest_earlier_one_that_passed(spans, passed, current, previous):
-    all_of_them = [numbered(standard.ExampleStatistics, n, span=span) for n, span in spans.items()]
+def test_previous_span_is_the_newest_earlier_one_that_passed(tmp_path, spans, passed, current, previous):
+    there = {"uri": str(tmp_path)}
+    all_of_them = [numbered(standard.ExampleStatistics, n, span=span, **there) for n, span in spans.items()]
     verdicts = [numbered(VerdictArtifact, 90 + n, passed=int(n in passed), statistics_id=n) for n in spans]
     now = next(s for s in all_of_them if s.id == current)
     resolved = PreviousSpanStrategy().resolve_artifacts(
