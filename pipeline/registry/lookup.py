@@ -26,6 +26,8 @@ def find_run(settings: Settings, name: str | None = None, store: RunStore | None
         must_exist(settings.metadata_file, settings.serving_dir)
     history = History(settings.metadata_file, settings.serving_dir, read_only=True, store=store)
     last = history.latest()
+    if last is None and store is not None:
+        raise InputError("the cluster's metadata store holds no run; `maskline kubeflow submit` starts one")
     if last is None:
         raise no_run(settings.metadata_file, settings.serving_dir)
     if name in (None, LAST, last.run):

@@ -35,20 +35,20 @@ def data_gate(site: Site) -> str:
 
 def release_gate(site: Site) -> str:
     """A model that is not good enough: words and exit 3."""
-    options = site.bundle("strict", *QUICK, "--set=cluster.root=/mnt/maskline/strict/root",
-                          "--set=release_gate.min_accuracy=0.999")  # fmt: skip
-    submitted = site.kubeflow("submit", *options, "--parameter", "data=/mnt/maskline/few")
-    assert site.versions("strict/root") == []
-    return _told(site, submitted, 3, "release-gate: blocked: ")
+    return _held_back(site, "release-gate", "release_gate.min_accuracy=0.999")
 
 
 def model_checks(site: Site) -> str:
     """A model that answers too slowly: words and exit 3."""
-    options = site.bundle("slow", *QUICK, "--set=cluster.root=/mnt/maskline/slow/root",
-                          "--set=model_checks.latency_p50_ms=0.001")  # fmt: skip
+    return _held_back(site, "model-checks", "model_checks.latency_p50_ms=0.001")
+
+
+def _held_back(site: Site, gate: str, bar: str) -> str:
+    root = f"--set=cluster.root=/mnt/maskline/{gate}/root"
+    options = site.bundle(gate, *QUICK, root, f"--set={bar}")
     submitted = site.kubeflow("submit", *options, "--parameter", "data=/mnt/maskline/few")
-    assert site.versions("slow/root") == []
-    return _told(site, submitted, 3, "model-checks: blocked: ")
+    assert site.versions(f"{gate}/root") == []
+    return _told(site, submitted, 3, f"{gate}: blocked: ")
 
 
 def missing(site: Site) -> str:
