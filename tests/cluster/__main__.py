@@ -7,8 +7,8 @@ import time
 from datetime import date
 from pathlib import Path
 
-from tests.cluster.cases import CASES
-from tests.cluster.kube import Kube, Missing
+from tests.cluster.cases import CASES, Case
+from tests.cluster.kube import Absent, Kube, Missing
 from tests.cluster.site import Site, image
 
 
@@ -17,6 +17,7 @@ def main(wanted: list[str]) -> int:
     cases = {name: case for name, case in CASES.items() if not wanted or any(w in name for w in wanted)}
     try:
         kube = Kube(os.environ.get("KFP_NAMESPACE", "kubeflow"))
+        kube.need_pipelines()
         tested = image()
     except Missing as error:
         print(f"make cluster-test: {error}", file=sys.stderr)
@@ -29,10 +30,9 @@ def main(wanted: list[str]) -> int:
             rows.append(("manifests, image, sample data", "✓", f"{time.monotonic() - began:.0f} s"))
             for name, case in cases.items():
                 print(f"{name} …", file=sys.stderr, flush=True)
-                try:
-                    rows.append((name, "✓", case(site)))
-                except (AssertionError, Missing) as error:
-                    rows.append((name, "✗", " ".join(str(error).split())[-400:]))
+                mark, said = _try(case, site)
+                print(f"{mark} {said}", file=sys.stderr, flush=True)
+                rows.append((name, mark, said))
         except Missing as error:
             rows.append(("manifests, image, sample data", "✗", str(error)))
         finally:
@@ -42,6 +42,15 @@ def main(wanted: list[str]) -> int:
     for row in rows:
         print("| " + " | ".join(cell.replace("|", "/") for cell in row) + " |")
     return int(any(mark == "✗" for _, mark, _ in rows))
+
+
+def _try(case: Case, site: Site) -> tuple[str, str]:
+    try:
+        return "✓", case(site)
+    except Absent as error:
+        return "–", str(error)
+    except Exception as error:  # a row that breaks must not hide the others
+        return "✗", f"{type(error).__name__}: {' '.join(str(error).split())[-400:]}"
 
 
 if __name__ == "__main__":

@@ -29,18 +29,26 @@ def run(*command: object, text: str = "", seconds: float = 600, check: bool = Tr
     return done.stdout
 
 
+class Absent(Exception):
+    """The cluster is not of the kind that a row is about; one line."""
+
+
 class Kube:
     """kubectl in a namespace.
 
     Args:
       namespace: in which Kubeflow Pipelines runs its pods.
-
-    Raises:
-      Missing: no kubectl, no cluster, or no Kubeflow Pipelines there.
     """
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
+
+    def need_pipelines(self) -> None:
+        """Looks for what the test needs.
+
+        Raises:
+          Missing: no kubectl, no cluster, or no Kubeflow Pipelines in the namespace.
+        """
         if not shutil.which("kubectl"):
             raise Missing("kubectl is not installed")
         try:
@@ -49,8 +57,8 @@ class Kube:
             raise Missing(f"no cluster answers; set KUBECONFIG to one ({error})") from None
         if not self("get", "service", "ml-pipeline", "--ignore-not-found", "-o", "name"):
             raise Missing(
-                f"no Kubeflow Pipelines in namespace {namespace}, which has no service ml-pipeline; install "
-                "it, or set KFP_NAMESPACE"
+                f"no Kubeflow Pipelines in namespace {self.namespace}, which has no service ml-pipeline; "
+                "install it, or set KFP_NAMESPACE"
             )
 
     def __call__(self, *arguments: object, text: str = "", check: bool = True) -> str:

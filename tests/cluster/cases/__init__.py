@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.cluster.cases import endings, runs, standing, troubles
+from tests.cluster.cases import endings, runs, standing, teams, troubles
 from tests.cluster.site import Site
 
 Case = Callable[[Site], str]
@@ -10,7 +10,7 @@ Case = Callable[[Site], str]
 CASES: dict[str, Case] = {
     "default pipeline, new root": runs.released,
     "the same again": runs.cached,
-    "one pod for each stage": runs.by_stages,
+    "one pod for each node": runs.by_nodes,
     "new span, rolling window": runs.window,
     "artifacts in a bucket": runs.bucket,
     "data gate blocks": endings.data_gate,
@@ -30,6 +30,7 @@ CASES: dict[str, Case] = {
     "API server restarted": troubles.api_restarted,
     "recurring run": standing.recurring,
     "tick as a CronJob": standing.tick,
+    "two namespaces with one backend": teams.two_namespaces,
     "security": standing.secure,
     "shell pod": standing.shell,
 }

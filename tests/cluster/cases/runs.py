@@ -33,14 +33,14 @@ def cached(site: Site) -> str:
     return f"exit 0, {submitted.seconds:.0f} s; {len(states) - len(anew)} cached, still version 1"
 
 
-def by_stages(site: Site) -> str:
-    """The default pipeline with a pod for each stage, on a root of its own."""
+def by_nodes(site: Site) -> str:
+    """The default pipeline with a pod for each node, on a root of its own."""
     options = site.bundle(
-        "stages", "--set=cluster.grouping=stage", "--set=cluster.root=/mnt/maskline/stages/root"
+        "nodes", "--set=cluster.grouping=node", "--set=cluster.root=/mnt/maskline/nodes/root"
     )
     submitted = site.kubeflow("submit", *options)
     assert submitted.status == 0, submitted.output
-    assert site.versions("stages/root") == ["1"]
+    assert site.versions("nodes/root") == ["1"]
     return f"released, exit 0, {submitted.seconds:.0f} s"
 
 
@@ -50,8 +50,8 @@ def window(site: Site) -> str:
         site.in_shell("data", "--out", f"/mnt/maskline/spans/span-{span}", "--seed", span, "--records", 200)
     options = site.bundle(
         "window", *QUICK, "--set=cluster.root=/mnt/maskline/window/root", "--set=data.window=2",
-        "--set=cluster.data=/mnt/maskline/spans/span-{SPAN}", "--set=data.allow_fewer=true",
-        "--set=data.unchanged_for=0",
+        "--set=cluster.data=/mnt/maskline/spans/span-{SPAN}", "--set=data.path=spans/span-{SPAN}",
+        "--set=data.allow_fewer=true", "--set=data.unchanged_for=0",
     )  # fmt: skip
     first = site.kubeflow("submit", *options, "--parameter", "span=1")
     assert first.status == 0, first.output

@@ -2,9 +2,7 @@
 # down.sh: ends what up.sh and up-kubeflow.sh started, by process id, and unmounts what pods had mounted.
 set -u
 . "$(dirname "$0")/env.sh"
-for file in "$KFP"/run/*.pid; do [ -f "$file" ] && kill "$(cat "$file")" 2>/dev/null; done
-sleep 3  # Argo's controller does not end by that
-for file in "$KFP"/run/*.pid; do [ -f "$file" ] && { kill -9 "$(cat "$file")" 2>/dev/null; rm "$file"; }; done
+for file in "$KFP"/run/*.pid; do stop "$file"; done
 cd "$CLUSTER" || exit 1
 for name in proxy kubelet; do [ -f run/$name.pid ] && kill "$(cat run/$name.pid)" 2>/dev/null; done
 for id in $(ctr -a containerd.sock -n k8s.io task ls -q 2>/dev/null); do ctr -a containerd.sock -n k8s.io task kill -s 9 "$id" 2>/dev/null; done

@@ -11,5 +11,16 @@ export PATH=$BIN:$PATH KUBECONFIG=$CLUSTER/admin.conf
 # Debian's etcd 3.4 knows no RequestWatchProgress; with it every step waits a minute.
 export KUBE_FEATURE_WatchListClient=false
 mkdir -p "$BIN" "$CLUSTER" "$KFP"/{run,logs,data}
-# start NAME COMMAND…: in the background; its id is kept for down.sh.
-start() { local name=$1; shift; setsid nohup "$@" >"$KFP/logs/$name.log" 2>&1 & echo $! >"$KFP/run/$name.pid"; }
+# start NAME COMMAND…: in the background, in place of one of that name; its id is kept for down.sh.
+start() {
+  local name=$1; shift
+  stop "$KFP/run/$name.pid"
+  setsid nohup "$@" >"$KFP/logs/$name.log" 2>&1 & echo $! >"$KFP/run/$name.pid"
+}
+stop() {  # stop FILE: ends the process whose id it holds; Argo's controller does not end by the first signal
+  [ -f "$1" ] || return 0
+  local id; id=$(cat "$1"); rm "$1"
+  kill "$id" 2>/dev/null || return 0
+  for _ in $(seq 50); do readlink "/proc/$id/exe" >/dev/null || return 0; sleep 0.1; done
+  kill -9 "$id" 2>/dev/null
+}

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # up-kubeflow.sh: Argo's controller and Kubeflow Pipelines' API server and agents, as processes of this machine beside the
 # node of up.sh, with the stores that they need: MariaDB, S3 by moto, ml-metadata's service, PostgreSQL, and a DNS server.
+# With MULTIUSER=true as an installation for many users, in which each works in a namespace of team.sh. Called again, it
+# starts all of it anew, on the same data.
 set -uo pipefail
 . "$(dirname "$0")/env.sh"
 src=$KFP/src D=$KFP/data
@@ -52,9 +54,15 @@ kubectl apply -f "$NODE/services.yaml"
 # The controller looks for its ConfigMap in its context's namespace.
 kubectl config view --raw --flatten >"$KFP/run/kubeflow.conf"
 kubectl config --kubeconfig="$KFP/run/kubeflow.conf" set-context x --namespace=kubeflow
-export LEADER_ELECTION_DISABLE=true ARGO_NAMESPACE=kubeflow
+seen=kubeflow scope=(--namespaced --managed-namespace kubeflow)
+if [ "${MULTIUSER:=false}" = true ]; then
+  seen='' scope=()
+  # What API server, controller and agents may do is their administrator's right here; users and pods have roles.
+  kubectl apply -f "$src/manifests/kustomize/base/installs/multi-user/view-edit-cluster-roles.yaml"
+fi
+export MULTIUSER LEADER_ELECTION_DISABLE=true ARGO_NAMESPACE=kubeflow
 export TRANSIENT_ERROR_PATTERN='(?i)(imminent node shutdown|node is shutting down|preempt|evict|spot|pod deleted)'
-start argo workflow-controller --kubeconfig "$KFP/run/kubeflow.conf" --namespaced --managed-namespace kubeflow \
+start argo workflow-controller --kubeconfig "$KFP/run/kubeflow.conf" "${scope[@]}" \
   --configmap workflow-controller-configmap --executor-image docker.io/x/kfp:1 --executor-image-pull-policy IfNotPresent
 # Without these two the API server ends with a fatal error.
 export ML_PIPELINE_VISUALIZATIONSERVER_SERVICE_HOST=127.0.0.1 ML_PIPELINE_VISUALIZATIONSERVER_SERVICE_PORT=8889
@@ -70,9 +78,9 @@ tokens=/var/run/secrets/kubeflow/tokens; mkdir -p $tokens
 kubectl -n kubeflow create sa ml-pipeline-persistenceagent 2>/dev/null
 kubectl -n kubeflow create token ml-pipeline-persistenceagent --audience pipelines.kubeflow.org --duration 24h \
   >$tokens/persistenceagent-sa-token
-start agent persistence_agent --logtostderr=true --namespace=kubeflow --kubeconfig="$KUBECONFIG" --mlPipelineAPIServerName=$IP \
+start agent persistence_agent --logtostderr=true "--namespace=$seen" --kubeconfig="$KUBECONFIG" --mlPipelineAPIServerName=$IP \
   --ttlSecondsAfterWorkflowFinish=86400 --numWorker 2 --executionType Workflow --logLevel=info
-start schedules swf_controller --logtostderr=true --namespace=kubeflow --kubeconfig="$KUBECONFIG" --mlPipelineAPIServerName=$IP
+start schedules swf_controller --logtostderr=true "--namespace=$seen" --kubeconfig="$KUBECONFIG" --mlPipelineAPIServerName=$IP
 cat <<END
 export KUBECONFIG=$KUBECONFIG KFP_HOST=http://$IP:8888 METADATA_HOST=maskline-metadata ACCESS_MODE=ReadWriteOnce
 export IMAGE=docker.io/x/maskline@\$(ctr -a $CLUSTER/containerd.sock -n k8s.io images ls -q | sed -n 's/.*maskline@//p' | tail -1)
