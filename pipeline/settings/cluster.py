@@ -123,7 +123,7 @@ class ClusterSettings(Section):
         ge=0,
     )
     grouping: Literal["node", "stage"] = setting(
-        "node",
+        "stage",
         "what a pod works on: one node, or the nodes of a stage (ingest, train, release) in turn",
     )
     image: str = setting("", "the image by digest, as `registry/maskline@sha256:…`")

@@ -78,7 +78,7 @@ def site(postgres, finished: Finished, tmp_path_factory) -> Iterator[Site]:
         "host": server.url, "image": IMAGE, "home": f"{folder}/home", "data": f"{folder}/volume/data",
         "root": f"{folder}/volume/root", "volumes": {"maskline": f"{folder}/volume"},
         "metadata.host": "127.0.0.1", "metadata.port": postgres.port, "node.retry_seconds": 0,
-        "nodes": {"DataGate": {"retries": 1}, "ExampleGen": {"retries": 0}},
+        "grouping": "node", "nodes": {"DataGate": {"retries": 1}, "ExampleGen": {"retries": 0}},
     }  # fmt: skip
     options = [f"--set=cluster.{key}={json.dumps(value)}" for key, value in settings.items()]
     options += [f"--set={bar}" for bar in ANY_MODEL]
@@ -124,7 +124,7 @@ def test_run_ends_pushed_though_a_node_was_killed(site):
 def test_docs_show_what_bundle_and_submit_print(site):
     assert_documented("bundle", site.bundled.output, replace={f"{site.folder}/home": "kubeflow"})
     host = {site.server.url: "http://localhost:8080"}
-    assert_documented("submit", site.first.output, replace=host, in_order=False)
+    assert_documented("submit", site.second.output, replace=host)
 
 
 def test_killed_node_has_one_execution_record(site):
