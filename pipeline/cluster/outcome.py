@@ -15,6 +15,7 @@ from maskline.transform.names import Exit
 
 ENDED = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 _WELL = ("COMPLETE", "CACHED", "SKIPPED")
+_FORBIDDEN = " is forbidden: "
 _MARKS = {"RUNNING": " ", "SUCCEEDED": "✓", "FAILED": "✗", "SKIPPED": "–", "CANCELED": "–"}
 
 
@@ -98,8 +99,12 @@ def _failed(client: Client, state: Any) -> list[tuple[str, LastWords]]:
     own = tasks_of(details)
     # A driver that fails leaves its task without a state.
     names = [task.display_name.removesuffix("-driver") for task in details if task.state == "FAILED"]
-    failed = [name for name in own if name in names]
-    pods = [pod for pod in pods_of(client.workflow(state.run_id)) if pod.task in failed]
+    every = pods_of(client.workflow(state.run_id))
+    # Where not even the driver of the whole run had a pod, no task failed.
+    failed = [name for name in own if name in names] or [pod.task for pod in every if pod.phase in FAILED][
+        -1:
+    ]
+    pods = [pod for pod in every if pod.task in failed]
     said = {pod.task: pod.words for pod in pods if pod.words}
     silent = [task for task in failed if task not in said]
     unsaid = [pod for pod in pods if pod.task in silent]
@@ -112,7 +117,9 @@ def _failed(client: Client, state: Any) -> list[tuple[str, LastWords]]:
             found.append((grouping.possible_tasks(known.node)[0], known))
         else:
             nothing = "it said nothing, and its log is not there; kubectl describe pod may tell"
-            found.append((task, LastWords(task, "FAILED", " ".join(argo.get(task, nothing).split()), "")))
+            reason = " ".join(argo.get(task, nothing).split())
+            # As with a quota that is full, which Kubernetes says of a pod that it does not take.
+            found.append((task, LastWords(task, "REFUSED" if _FORBIDDEN in reason else "FAILED", reason, "")))
     return found
 
 

@@ -62,12 +62,9 @@ class Site:
       image: by digest, as the cluster's machines can pull it.
       host: the API of Kubeflow Pipelines.
       token: of a user, for a backend that serves many.
-      database: in the PostgreSQL that is there.
     """
 
-    def __init__(
-        self, kube: Kube, folder: Path, image: str, host: str, *, token: str = "", database: str = "maskline"
-    ) -> None:
+    def __init__(self, kube: Kube, folder: Path, image: str, host: str, *, token: str = "") -> None:
         self.kube, self.folder, self.image, self.host = kube, folder, image, host
         self._env = {CLUSTER_TOKEN: token} if token else {}
         self.name = f"mt-{uuid.uuid4().hex[:6]}"
@@ -82,13 +79,14 @@ class Site:
         }  # fmt: skip
         store = STORE or f"{self.name}-maskline-metadata"
         secret = f"{self.name}-maskline-metadata"
-        settings["metadata"] = {"host": store, "secret": secret, "database": database}
+        self._database = self.name.replace("-", "_")
+        settings["metadata"] = {"host": store, "secret": secret, "database": self._database}
         # In the file, because what --set gives is added to the volumes that are there.
         text, claim = (REPOSITORY / "maskline.yaml").read_text(), "volumes: {maskline: "
         assert claim in text
         self.config = folder / "maskline.yaml"
         self.config.write_text(text.replace(claim, f"volumes: {{{self.name}-maskline: "))
-        self.address = f"postgresql://{store}:5432/{database}"
+        self.address = f"postgresql://{store}:5432/{self._database}"
         self.options = [f"--set=cluster.{key}={json.dumps(value)}" for key, value in settings.items()]
         self.options.append(f"--set=data.schema={REPOSITORY}/transform/schema.pbtxt")  # not beside that file
 
@@ -136,7 +134,8 @@ class Site:
     def bundle(self, name: str, *options: str) -> list[str]:
         """Compiles the pipeline with other settings, and lays it into the volume, beside `node.py`.
 
-        With `cluster.home` there, no image has to be built for each of them.
+        With `cluster.home` there, no image has to be built for each of them. Each has a root and a database
+        of its own: one database belongs to one root.
 
         Args:
           name: of the folder in the volume.
@@ -146,7 +145,8 @@ class Site:
           what `submit` is to be given.
         """
         home = f"/mnt/maskline/{name}"
-        given = [*options, f"--set=cluster.home={home}"]
+        own = {"home": home, "root": f"{home}/root", "metadata.database": f"{self._database}_{name}"}
+        given = [*(f"--set=cluster.{key}={value}" for key, value in own.items()), *options]
         if name not in self._bundles:
             folder = self.folder / name
             done = self.start("bundle", *given, "--output", str(folder / "bundle"))
@@ -155,13 +155,16 @@ class Site:
                 raise Missing(f"maskline kubeflow bundle: {said}")
             self.kube("cp", folder, f"{self.shell}:{home}")
             self.kube("exec", self.shell, "--", "cp", "/opt/maskline/node.py", home)
+            # The store makes a database that is not there.
+            init = ("python", "/opt/maskline/init_metadata.py", f"{self.address}_{name}")
+            self.kube("exec", self.shell, "--", *init)
             self._bundles.add(name)
         return given
 
     def quick(self, root: str = "quick", *more: str) -> list[str]:
         """Options of a quick run with a root of its own, and a training that is in no cache."""
         seed = f"--set=training.seed={zlib.crc32(root.encode()) % 10**6}"
-        return self.bundle(root, *QUICK, f"--set=cluster.root=/mnt/maskline/{root}/root", seed, *more)
+        return self.bundle(root, *QUICK, seed, *more)
 
     def versions(self, root: str) -> list[str]:
         """What was released below a root in the volume."""
@@ -171,11 +174,10 @@ class Site:
         )
         return self.python(program, f"/mnt/maskline/{root}/serving/maskline").split()
 
-    def shown(self, run_id: str, root: str = "root") -> dict[str, Any]:
-        """What `maskline show` in the shell pod says of a run."""
-        told = self.in_shell(
-            "show", run_id, "--json", "--root", f"/mnt/maskline/{root}", "--metadata", self.address
-        )
+    def shown(self, run_id: str, name: str = "") -> dict[str, Any]:
+        """What `maskline show` in the shell pod says of a run, of a bundle or of the image's own settings."""
+        root, store = ("root", self.address) if not name else (f"{name}/root", f"{self.address}_{name}")
+        told = self.in_shell("show", run_id, "--json", "--root", f"/mnt/maskline/{root}", "--metadata", store)
         found: dict[str, Any] = json.loads(told)
         return found
 

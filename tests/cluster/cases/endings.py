@@ -44,10 +44,10 @@ def model_checks(site: Site) -> str:
 
 
 def _held_back(site: Site, gate: str, bar: str) -> str:
-    root = f"--set=cluster.root=/mnt/maskline/{gate}/root"
-    options = site.bundle(gate, *QUICK, root, f"--set={bar}")
+    folder = gate.replace("-", "_")
+    options = site.bundle(folder, *QUICK, f"--set={bar}")
     submitted = site.kubeflow("submit", *options, "--parameter", "data=/mnt/maskline/few")
-    assert site.versions(f"{gate}/root") == []
+    assert site.versions(f"{folder}/root") == []
     return _told(site, submitted, 3, f"{gate}: blocked: ")
 
 
@@ -95,9 +95,9 @@ def no_volume(site: Site) -> str:
 
 
 def no_quota(site: Site) -> str:
-    """A quota that leaves no room for a pod of a run."""
+    """A quota that leaves no room for another pod."""
     name = f"{site.name}-quota"
-    site.kube("create", "quota", name, "--hard=limits.memory=1Mi")
+    site.kube("create", "quota", name, "--hard=pods=1")
     try:
         wait_for("the quota", lambda: site.kube.get("quota", name).get("status", {}).get("hard"), 60)
         return _cannot_start(site, "exceeded quota")

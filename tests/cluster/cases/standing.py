@@ -101,7 +101,7 @@ def shell(site: Site) -> str:
     root = ("--root", "/mnt/maskline/root")
     store = ("--metadata", site.address)
     models = site.in_shell("models", *root)
-    assert re.search(r"^\W*1\b", models, re.M), models
+    assert re.search(r"^version 1\b", models, re.M), models
     shown = site.in_shell("show", site.runs[0], *root, *store)
     assert "Released as version 1" in shown, shown
     page = site.in_shell("report", site.runs[0], *root, *store, "--out", "/mnt/maskline/report.html")

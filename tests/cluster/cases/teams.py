@@ -36,7 +36,13 @@ def two_namespaces(site: Site) -> str:
         started = theirs.kubeflow("submit", *theirs.quick(), *there)
         assert (started.status, started.run) == (2, ""), started.output
         stored = theirs.in_shell(
-            "show", run, "--root", "/mnt/maskline/quick/root", "--metadata", theirs.address, check=False
+            "show",
+            run,
+            "--root",
+            "/mnt/maskline/quick/root",
+            "--metadata",
+            f"{theirs.address}_quick",
+            check=False,
         )
         assert "Released" not in stored, stored
         ours.write("/mnt/maskline/mark", "ours")
@@ -59,8 +65,7 @@ def _team(site: Site, namespace: str) -> Iterator[Site]:
     token = kube("create", "token", user, "--audience", "pipelines.kubeflow.org", "--duration", "2h").strip()
     folder = Path(site.folder, namespace)
     folder.mkdir()
-    database = f"maskline_{namespace.replace('-', '_')}"
-    team = Site(kube, folder, site.image, site.host, token=token, database=database)
+    team = Site(kube, folder, site.image, site.host, token=token)
     try:
         team.set_up()
         yield team

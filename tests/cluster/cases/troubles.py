@@ -50,7 +50,7 @@ def used_up(site: Site) -> str:
     """The pod that trains is deleted, and that of its only retry too: exit 1, and the node's name."""
     # Without retries the backend's own default holds, which is two.
     once = "--set=cluster.node.retries=1", "--set=cluster.nodes.Trainer.retries=1"
-    submitted = _in_the_middle(site, "used-up", lambda pod: _delete(site, pod), *once, blows=2)
+    submitted = _in_the_middle(site, "used_up", lambda pod: _delete(site, pod), *once, blows=2)
     assert submitted.status == 1, submitted.output
     assert "train: " in submitted.output, submitted.output
     return f"exit 1: {submitted.last}"
@@ -113,7 +113,7 @@ def _went_on(site: Site, submitted: Submitted, name: str, *, tries: bool = True)
     """Checks that a run was released, with one execution of each node in the store."""
     assert submitted.status == 0, submitted.output
     assert site.versions(f"{name}/root") == ["1"]
-    found = site.shown(submitted.run, f"{name}/root")
+    found = site.shown(submitted.run, name)
     names = [node["name"] for node in found["components"]]
     assert len(names) == len(set(names)), names
     assert {node["state"] for node in found["components"]} <= {"COMPLETE", "CACHED"}, found["components"]

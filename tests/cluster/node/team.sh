@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# team.sh NAME…: namespaces in which users of a backend for many work, each with a metadata database and a volume of its
+# team.sh NAME…: namespaces in which users of a backend for many work, each with a volume of its
 # own. They hold what the profile controller of Kubeflow lays there; `kubeflow-edit` has the rules of its namesake.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
@@ -17,7 +17,6 @@ END
 for team in "$@"; do
   folder=/srv/maskline-$team
   mkdir -p "$folder"; chown :10001 "$folder"; chmod 2775 "$folder"
-  PGPASSWORD=change-me psql -h $IP -U maskline postgres -c "create database \"maskline_${team//-/_}\"" || true
   kubectl apply -f - <<END
 apiVersion: v1
 kind: List

@@ -36,10 +36,7 @@ fi
 start pg su postgres -c "exec $PGB/postgres -D $D/pg -h $IP -p 5432 -k /tmp"
 sql="create database if not exists mlpipeline; create user if not exists 'kfp'@'127.0.0.1' identified by 'kfp'; grant all on *.* to 'kfp'@'127.0.0.1'"
 for _ in $(seq 60); do mariadb -u root -S "$D/mysql/mysql.sock" -e "$sql" 2>/dev/null && break; sleep 1; done
-for _ in $(seq 30); do
-  PGPASSWORD=change-me psql -h $IP -U maskline postgres -c 'create database maskline' 2>&1 | grep -qE "CREATE|exists" && break
-  sleep 1
-done
+for _ in $(seq 30); do pg_isready -q -h $IP && break; sleep 1; done
 for _ in $(seq 60); do grep -q ready "$KFP/logs/mlmd.log" && break; sleep 1; done
 
 kubectl create namespace kubeflow 2>/dev/null
@@ -80,7 +77,8 @@ kubectl -n kubeflow create token ml-pipeline-persistenceagent --audience pipelin
   >$tokens/persistenceagent-sa-token
 start agent persistence_agent --logtostderr=true "--namespace=$seen" --kubeconfig="$KUBECONFIG" --mlPipelineAPIServerName=$IP \
   --ttlSecondsAfterWorkflowFinish=86400 --numWorker 2 --executionType Workflow --logLevel=info
-start schedules swf_controller --logtostderr=true "--namespace=$seen" --kubeconfig="$KUBECONFIG" --mlPipelineAPIServerName=$IP
+start schedules swf_controller --logtostderr=true "--namespace=$seen" --kubeconfig="$KUBECONFIG" --mlPipelineAPIServerName=$IP \
+  --metricsPort=9091  # Argo has 9090
 cat <<END
 export KUBECONFIG=$KUBECONFIG KFP_HOST=http://$IP:8888 METADATA_HOST=maskline-metadata ACCESS_MODE=ReadWriteOnce
 export IMAGE=docker.io/x/maskline@\$(ctr -a $CLUSTER/containerd.sock -n k8s.io images ls -q | sed -n 's/.*maskline@//p' | tail -1)

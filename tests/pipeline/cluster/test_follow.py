@@ -182,6 +182,19 @@ def test_pod_that_cannot_start_ends_the_run_as_wrong_input(server, message):
     assert said == ["  trainer …", f"trainer: waits: {message}"]
 
 
+@pytest.mark.parametrize("tell", [follow, show_run])
+def test_pod_that_kubernetes_does_not_take_ends_the_run_as_wrong_input(server, tell):
+    client, run = Client(ClusterSettings(host=server.url)), server.executions["r"]
+    run.join()
+    run.state, run.tasks = "FAILED", {}
+    why = 'pods "r-dag-driver-7" is forbidden: failed quota: small: must specify limits.memory for: init,wait'
+    server.more_nodes = [{"id": "r-7", "name": "r(0).root-driver(0)", "type": "Pod", "phase": "Error",
+                          "templateName": "dag-driver", "message": why}]  # fmt: skip
+    with pytest.raises(InputError) as refused:
+        tell(client, "r", lambda _: None)
+    assert str(refused.value) == f"root: {why}"
+
+
 def test_log_in_an_artifact_is_read_plain_and_packed():
     for pack in (bytes, gzip.compress):
         answer = json.dumps({"data": base64.b64encode(pack(b"a line\n")).decode()}).encode()
