@@ -24,7 +24,11 @@ def run(*command: object, text: str = "", seconds: float = 600, check: bool = Tr
         [str(part) for part in command], input=text, capture_output=True, text=True, timeout=seconds
     )
     if check and done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines() or [f"status {done.returncode}"]
+        told = (done.stderr or done.stdout).strip().splitlines()
+        # What kubectl says last of a command in a pod is no news.
+        said = [line for line in told if not line.startswith("command terminated")] or [
+            f"status {done.returncode}"
+        ]
         raise Missing(f"{command[0]} {command[1]}: {said[-1]}")
     return done.stdout
 

@@ -7,7 +7,8 @@ from tests.support import RESOLVERS
 
 LOAD = """
 import pathlib
-folder = max(pathlib.Path("/mnt/maskline/root/serving/maskline").iterdir(), key=lambda p: int(p.name))
+found = pathlib.Path("/mnt/maskline/root/serving/maskline").iterdir()
+folder = max((path for path in found if path.name.isdigit()), key=lambda path: int(path.name))
 import tensorflow as tf
 model = tf.saved_model.load(str(folder))
 print(folder.name, sorted(model.signatures))
