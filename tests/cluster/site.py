@@ -6,10 +6,11 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 import uuid
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,6 +71,9 @@ class Site:
         self.name = f"mt-{uuid.uuid4().hex[:6]}"
         self.shell = f"{self.name}-maskline-shell"
         self.runs: list[str] = []
+        self.first = ""  # the run of the image's own settings
+        self.first_ended = threading.Event()
+        self._bundling = threading.Lock()
         self._bundles: set[str] = set()
         settings = {
             "host": host, "image": image, "namespace": kube.namespace, "experiment": self.name,
@@ -147,19 +151,24 @@ class Site:
         home = f"/mnt/maskline/{name}"
         own = {"home": home, "root": f"{home}/root", "metadata.database": f"{self._database}_{name}"}
         given = [*(f"--set=cluster.{key}={value}" for key, value in own.items()), *options]
+        with self._bundling:
+            self._lay(name, given)
+        return given
+
+    def _lay(self, name: str, given: Sequence[str]) -> None:
         if name not in self._bundles:
             folder = self.folder / name
             done = self.start("bundle", *given, "--output", str(folder / "bundle"))
             said, _ = done.communicate(timeout=600)
             if done.returncode:
                 raise Missing(f"maskline kubeflow bundle: {said}")
+            home = f"/mnt/maskline/{name}"
             self.kube("cp", folder, f"{self.shell}:{home}")
             self.kube("exec", self.shell, "--", "cp", "/opt/maskline/node.py", home)
             # The store makes a database that is not there.
             init = ("python", "/opt/maskline/init_metadata.py", f"{self.address}_{name}")
             self.kube("exec", self.shell, "--", *init)
             self._bundles.add(name)
-        return given
 
     def quick(self, root: str = "quick", *more: str) -> list[str]:
         """Options of a quick run with a root of its own, and a training that is in no cache."""

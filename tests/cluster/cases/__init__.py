@@ -34,3 +34,7 @@ CASES: dict[str, Case] = {
     "security": standing.secure,
     "shell pod": standing.shell,
 }
+# Those that do something to what all runs share, or look back at all of them: when the others are over.
+ALONE = {
+    endings.no_quota, troubles.database_restarted, troubles.api_restarted, standing.secure, standing.shell,
+}  # fmt: skip

@@ -17,7 +17,11 @@ print(folder.name, sorted(model.signatures))
 
 def released(site: Site) -> str:
     """The default pipeline, on a new root: released, and the model loads in a fresh process."""
-    submitted = site.kubeflow("submit")
+    try:
+        submitted = site.kubeflow("submit")
+        site.first = submitted.run
+    finally:
+        site.first_ended.set()
     assert submitted.status == 0, submitted.output
     loaded = site.python(LOAD).split(maxsplit=1)
     assert loaded[0] == "1", loaded
@@ -26,6 +30,7 @@ def released(site: Site) -> str:
 
 def cached(site: Site) -> str:
     """The same again: every node is cached but the resolvers, and nothing is released twice."""
+    site.first_ended.wait(3600)
     submitted = site.kubeflow("submit")
     assert submitted.status == 0, submitted.output
     assert site.versions("root") == ["1"]

@@ -91,7 +91,7 @@ def secure(site: Site) -> str:
     assert shell["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
     ids = site.kube("exec", site.shell, "--", "id").strip()
     assert re.match("uid=10001.* gid=10001", ids), ids
-    [task] = [pod for pod in site.pods(site.runs[0]) if '"Trainer"' in json.dumps(pod["spec"])][:1]
+    [task] = [pod for pod in site.pods(site.first) if '"Trainer"' in json.dumps(pod["spec"])][:1]
     context = [c["securityContext"] for c in task["spec"]["containers"] if c["name"] == "main"]
     return f"no warning names a pod of ours; shell pod: {ids}; a node's container: {json.dumps(context)}"
 
@@ -102,9 +102,9 @@ def shell(site: Site) -> str:
     store = ("--metadata", site.address)
     models = site.in_shell("models", *root)
     assert re.search(r"^version 1\b", models, re.M), models
-    shown = site.in_shell("show", site.runs[0], *root, *store)
+    shown = site.in_shell("show", site.first, *root, *store)
     assert "Released as version 1" in shown, shown
-    page = site.in_shell("report", site.runs[0], *root, *store, "--out", "/mnt/maskline/report.html")
+    page = site.in_shell("report", site.first, *root, *store, "--out", "/mnt/maskline/report.html")
     assert "report.html" in page, page
     assert "Released as version 1" in site.kube("exec", site.shell, "--", "cat", "/mnt/maskline/report.html")
     back = site.in_shell("rollback", "1", *root, *store, "--reason", "a test")

@@ -21,11 +21,12 @@ def drained(site: Site) -> str:
     """The machine on which a pod trains is drained, and comes back: tried again, released."""
 
     def drain(pod: str) -> None:
-        machine = site.kube.get("pod", pod)["spec"]["nodeName"]
+        found = site.kube.get("pod", pod)
+        machine, run_id = found["spec"]["nodeName"], found["metadata"]["labels"]["pipeline/runid"]
         run("kubectl", "cordon", machine)
         try:
             # All pods of the run on that machine, as `kubectl drain` evicts them; not those of others.
-            label = f"--pod-selector=pipeline/runid={site.runs[-1]}"
+            label = f"--pod-selector=pipeline/runid={run_id}"
             run("kubectl", "drain", machine, label, "--ignore-daemonsets", "--force",
                 "--delete-emptydir-data", "--grace-period=5", "--timeout=120s")  # fmt: skip
         finally:
@@ -91,16 +92,17 @@ def _in_the_middle(
 ) -> Submitted:
     """Submits to a root of its own, and does something to the pod that trains once an epoch is over."""
     process = site.start("submit", *site.quick(name, "--set=training.epochs=60"), *options)
-    said = []
+    said, run_id = [], ""
     assert process.stdout
     for line in process.stdout:
         said.append(line)
         if line.startswith("run "):
-            site.runs.append(line.partition("run ")[2].partition(":")[0])
+            run_id = line.partition("run ")[2].partition(":")[0]
+            site.runs.append(run_id)
         if line.startswith("  train "):
             hit: set[str] = set()
             for _ in range(blows):
-                pod = site.pod_of(site.runs[-1], "Trainer", hit)
+                pod = site.pod_of(run_id, "Trainer", hit)
                 site.wait_for_log(pod, "held-out accuracy")
                 do(pod)
                 hit.add(pod)
