@@ -10,12 +10,14 @@ import keras
 from keras import ops
 
 from maskline.trainer.masking import MaskedLayer, PaddingMask, lowest_score, zero_masked
-from maskline.trainer.positions import AnswerPositions, EachPosition
+from maskline.trainer.positions import AnswerAttention, AnswerPositions, EachPosition, LastSymbolFirst
 
 __all__ = [
+    "AnswerAttention",
     "AnswerPositions",
     "EachPosition",
     "FlattenRows",
+    "LastSymbolFirst",
     "MaskedConvolution",
     "MaskedEmbedding",
     "MaskedLayer",

@@ -3,9 +3,11 @@
 import keras
 
 from maskline.trainer.layers import (
+    AnswerAttention,
     AnswerPositions,
     EachPosition,
     FlattenRows,
+    LastSymbolFirst,
     MaskedConvolution,
     MaskedEmbedding,
     MaskedNormalization,
@@ -13,7 +15,7 @@ from maskline.trainer.layers import (
     MaskedSelfAttention,
 )
 from maskline.trainer.masking import PaddingMask
-from maskline.trainer.settings import ModelSettings
+from maskline.trainer.settings import ModelSettings, answer_places
 from maskline.transform.features import NUMERIC, ROW, SequenceSpec
 
 EMBEDDING, LOGITS = "embed", "dbd"  # the layers whose weights belong to symbols
@@ -60,10 +62,12 @@ def build_model(spec: SequenceSpec, settings: ModelSettings) -> keras.Model:
     if settings.normalize:
         y = MaskedNormalization(name="normalize_1")(y)
     if spec.task.kind == "whole":
-        # Each position of the answer has queries of its own; the layers behind them are the same for all.
-        length = spec.task.length
-        y = MaskedPooling(length * settings.queries, positions=length, name="pool")(y)
+        # Each place of the answer has queries of its own; the layers behind them are the same for all.
+        places = answer_places(spec)
+        y = MaskedPooling(places * settings.queries, positions=places, name="pool")(y)
         y = AnswerPositions(name="positions")(y)
+        y = keras.layers.Dense(settings.width, activation="relu", name="gather")(y)
+        y = AnswerAttention(name="exchange")(y)
     elif spec.task.kind == "each":
         pass  # each position keeps what is known of it; the layers behind are the same for all
     elif settings.queries:
@@ -80,6 +84,8 @@ def build_model(spec: SequenceSpec, settings: ModelSettings) -> keras.Model:
     logits = keras.layers.Dense(len(spec.answers), name=LOGITS, dtype="float32")(y)
     if spec.task.kind == "each":
         logits = EachPosition(name="each", dtype="float32")(logits)
+    if spec.task.kind == "whole":
+        logits = LastSymbolFirst(spec.pad_id, name="read", dtype="float32")(logits)
     inputs = ids if numbers is None else {ROW: ids, NUMERIC: numbers}
     return keras.Model(inputs, logits, name="maskline")
 
@@ -92,7 +98,7 @@ def ids_input(model: keras.Model) -> keras.KerasTensor:
 def _beside(values: keras.KerasTensor, numbers: keras.KerasTensor, spec: SequenceSpec) -> keras.KerasTensor:
     """What was pooled of a row, [batch, units], or of each position of an answer, and the row's numbers."""
     if spec.task.kind == "whole":
-        numbers = keras.layers.RepeatVector(spec.task.length, name="repeat")(numbers)
+        numbers = keras.layers.RepeatVector(answer_places(spec), name="repeat")(numbers)
     return keras.layers.Concatenate(name="beside")([values, numbers])
 
 

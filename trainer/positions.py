@@ -3,8 +3,9 @@
 from typing import Any
 
 import keras
+from keras import ops
 
-from maskline.trainer.masking import MaskedLayer
+from maskline.trainer.masking import MaskedLayer, lowest_score
 
 
 @keras.saving.register_keras_serializable("maskline")
@@ -46,3 +47,95 @@ class EachPosition(MaskedLayer):
     def transform(self, inputs: Any, mask: Any) -> Any:
         """Returns the inputs, [b, s, answers], which are zero at padding by then."""
         return inputs
+
+
+@keras.saving.register_keras_serializable("maskline")
+class AnswerAttention(keras.layers.Layer):
+    """Self-attention among the positions of an answer, with a residual connection.
+
+    It is the SAB behind the pooling in the decoder of Set Transformer (Lee et al., 2019, section 3.2), with one
+    head; the feed-forward layers of that block are the dense layers of the model. So a position knows what
+    the others found in the row, as a digit of a sum needs to know what the digits behind it carry. All
+    positions are real, so there is no mask.
+
+    Input and output: [b, positions, d] floating point.
+    """
+
+    def build(self, input_shape: Any) -> None:
+        """Creates the three projections, [d, d] each."""
+        width = input_shape[-1]
+        self.query, self.key, self.value = (
+            self.add_weight(shape=(width, width), name=name) for name in ("query", "key", "value")
+        )
+
+    def call(self, inputs: Any) -> Any:
+        """Returns [b, positions, d]."""
+        normal_bpd = ops.rms_normalization(inputs, axis=-1, epsilon=1e-6)
+        query_bqd, key_bkd = ops.matmul(normal_bpd, self.query), ops.matmul(normal_bpd, self.key)
+        scores_bqk = ops.matmul(query_bqd, ops.transpose(key_bkd, (0, 2, 1))) * inputs.shape[-1] ** -0.5
+        # No softmax: ModelChecks takes that of as many positions as a row has for attention to the row.
+        weights_bqk = ops.exp(ops.log_softmax(scores_bqk, axis=-1))
+        return inputs + ops.matmul(weights_bqk, ops.matmul(normal_bpd, self.value))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """[b, positions, d]."""
+        return input_shape
+
+
+@keras.saving.register_keras_serializable("maskline")
+class LastSymbolFirst(keras.layers.Layer):
+    """Reads answers whose symbols are counted from the end, apart from the first symbol, which is given beside.
+
+    Of a number, the last digit is found first, and each other one from those behind it: models learn sums more
+    easily from their end (Lee et al., 2023, "Teaching Arithmetic to Small Transformers"). Where a symbol
+    counted from the end stands in reading order depends on how many there are, which the model has to predict
+    as well. So this layer gives the exact probability of each symbol at each position, over all lengths:
+
+      P(n symbols) = end[n] · Π_{k<n} (1 - end[k]), and no end is needed behind the last place
+      P(symbol s at position p) = Σ_{n>p} P(n symbols) · P(s is the symbol n-1-p from the end)
+      P(the answer has ended at position p) = Σ_{n≤p} P(n symbols)
+
+    where end[k] is the probability of the padding at place k from the end. The first symbol tells the size of
+    a number, and needs nothing from the others, so it has a place of its own. Nothing here is learned.
+
+    Args:
+      pad_id: the id that ends an answer.
+
+    Input: [b, 1+l, a] logits, of the first symbol, and of those from the end. Output: [b, l, a] logarithms of
+    probabilities, which serve as logits, in reading order; those behind the first position are at least -69.
+    """
+
+    def __init__(self, pad_id: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pad_id = pad_id
+
+    def call(self, inputs: Any) -> Any:
+        """Returns [b, l, a]."""
+        log_bka = ops.log_softmax(ops.cast(inputs, "float32"), axis=-1)
+        first_b1a, log_bka = log_bka[:, :1], log_bka[:, 1:]
+        _, places, ids = log_bka.shape
+        is_pad = ops.equal(ops.arange(ids), self.pad_id)
+        of_symbols_bka = ops.where(is_pad, lowest_score("float32"), log_bka)
+        goes_on_bk = ops.logsumexp(of_symbols_bka, axis=-1)
+        # No softmax: ModelChecks takes those of as many ids as a row is long for attention.
+        symbol_bka = ops.exp(of_symbols_bka - goes_on_bk[..., None])
+        reached_bn = ops.pad(ops.cumsum(goes_on_bk, axis=1), ((0, 0), (1, 0)))
+        ends_bn = ops.pad(log_bka[..., self.pad_id], ((0, 0), (0, 1)))
+        count_bn = ops.exp(reached_bn + ends_bn)  # P(n symbols), n = 0…l
+        longer_bn = ops.pad(count_bn[:, 1:], ((0, 0), (0, places)))
+        # The symbol at position p is the one k places from the end if there are p + k + 1.
+        turned_bpk = ops.stack([longer_bn[:, p : p + places] for p in range(places)], axis=1)
+        ended_bp = ops.cumsum(count_bn, axis=1)[:, :places]
+        probability_bpa = ops.where(is_pad, ended_bp[..., None], ops.matmul(turned_bpk, symbol_bka))
+        # More than zero, so that a model that is sure and wrong has a gradient.
+        others_bpa = ops.log(probability_bpa[:, 1:] + 1e-30)
+        return ops.cast(ops.concatenate([first_b1a, others_bpa], axis=1), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """[b, l, a]."""
+        batch, places, ids = input_shape
+        return (batch, places - 1, ids)
+
+    def get_config(self) -> dict[str, Any]:
+        """Mirrors `__init__`."""
+        return super().get_config() | {"pad_id": self.pad_id}

@@ -248,9 +248,15 @@ def check_queries(model: ModelSettings, spec: SequenceSpec) -> None:
         )
 
 
+def answer_places(spec: SequenceSpec) -> int:
+    """What a model of whole answers finds beside one another: the first symbol, and each one from the end."""
+    return 1 + spec.task.length
+
+
 def first_units(spec: SequenceSpec, model: ModelSettings) -> int:
     """The width of what the first dense layer reads: of a position, of what was pooled, or of the row."""
-    return model.width * (1 if spec.task.kind == "each" else model.queries or spec.length) + spec.numbers
+    each_place = spec.task.kind in ("each", "whole")
+    return model.width * (1 if each_place else model.queries or spec.length) + spec.numbers
 
 
 def check_size(model: ModelSettings, spec: SequenceSpec) -> None:

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from maskline.trainer.settings import TrainerSettings, first_units
+from maskline.trainer.settings import TrainerSettings, answer_places, first_units
 from maskline.transform.features import SequenceSpec
 
 _FLOAT = 4  # bytes
@@ -23,9 +23,12 @@ def parameters(spec: SequenceSpec, settings: TrainerSettings) -> int:
         count += model.kernel * width**2 + width
     count += 2 * width if model.normalize else 0
     count += 3 * width**2
-    if spec.task.kind != "each":
-        count += model.queries * spec.positions * width
-    count += model.queries * spec.task.length * width if spec.task.kind == "whole" else 0
+    if spec.task.kind == "whole":
+        pooled, places = model.queries * width, answer_places(spec)
+        # Queries and vectors of each place, the layer that gathers, and the attention among places.
+        count += 2 * places * pooled + (pooled + 1) * width + 3 * width**2
+    elif spec.task.kind != "each":
+        count += model.queries * width
     units = (first_units(spec, model), *model.hidden, len(spec.answers))
     return count + sum((inputs + 1) * outputs for inputs, outputs in pairwise(units))
 
@@ -35,6 +38,7 @@ def memory(spec: SequenceSpec, settings: TrainerSettings) -> int:
     if settings.model.build:
         return 0
     model, rows = settings.model, settings.training.batch_size
-    outputs = (sum(model.hidden) + len(spec.answers)) * spec.positions
+    positions = answer_places(spec) if spec.task.kind == "whole" else spec.positions
+    outputs = (sum(model.hidden) + len(spec.answers)) * positions
     row = spec.length * (4 * model.width + spec.length) + outputs
     return _FLOAT * (_COPIES * parameters(spec, settings) + _PASSES * rows * row)

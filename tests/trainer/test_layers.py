@@ -17,7 +17,7 @@ from maskline.trainer.layers import (
     MaskedSelfAttention,
 )
 from maskline.trainer.masking import PaddingMask
-from maskline.trainer.positions import AnswerPositions
+from maskline.trainer.positions import AnswerAttention, AnswerPositions, LastSymbolFirst
 
 MASK = np.array([[True, True, True, False], [True, False, False, False], [False] * 4])
 RNG = np.random.default_rng(0)
@@ -159,6 +159,8 @@ LAYERS: dict[Any, Any] = {
     FlattenRows: {"rezero": False},
     MaskedPooling: {"queries": 4, "positions": 2},
     AnswerPositions: {},
+    AnswerAttention: {},
+    LastSymbolFirst: {"pad_id": 2},
 }  # fmt: skip
 
 
