@@ -123,8 +123,10 @@ class LastSymbolFirst(keras.layers.Layer):
         ends_bn = ops.pad(log_bka[..., self.pad_id], ((0, 0), (0, 1)))
         count_bn = ops.exp(reached_bn + ends_bn)  # P(n symbols), n = 0…l
         longer_bn = ops.pad(count_bn[:, 1:], ((0, 0), (0, places)))
-        # The symbol at position p is the one k places from the end if there are p + k + 1.
-        turned_bpk = ops.stack([longer_bn[:, p : p + places] for p in range(places)], axis=1)
+        # The symbol at position p is the one k places from the end if there are p + k + 1. Rows that are one
+        # longer than what they repeat begin one later each, so that place k of row p holds number p + k.
+        repeated_bn = ops.tile(longer_bn, (1, places + 1))[:, : places * (2 * places + 1)]
+        turned_bpk = ops.reshape(repeated_bn, (-1, places, 2 * places + 1))[..., :places]
         ended_bp = ops.cumsum(count_bn, axis=1)[:, :places]
         probability_bpa = ops.where(is_pad, ended_bp[..., None], ops.matmul(turned_bpk, symbol_bka))
         # More than zero, so that a model that is sure and wrong has a gradient.

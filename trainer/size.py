@@ -41,4 +41,5 @@ def memory(spec: SequenceSpec, settings: TrainerSettings) -> int:
     positions = answer_places(spec) if spec.task.kind == "whole" else spec.positions
     outputs = (sum(model.hidden) + len(spec.answers)) * positions
     row = spec.length * (4 * model.width + spec.length) + outputs
+    row += 2 * positions**2 if spec.task.kind == "whole" else 0  # attention among them, and their reading
     return _FLOAT * (_COPIES * parameters(spec, settings) + _PASSES * rows * row)
