@@ -53,9 +53,9 @@ class EachPosition(MaskedLayer):
 class AnswerAttention(keras.layers.Layer):
     """Self-attention among the positions of an answer, with a residual connection.
 
-    It is the SAB behind the pooling in the decoder of Set Transformer (Lee et al., 2019, section 3.2), with one
-    head; the feed-forward layers of that block are the dense layers of the model. So a position knows what
-    the others found in the row, as a digit of a sum needs to know what the digits behind it carry. All
+    It is the SAB behind the pooling in the decoder of Set Transformer (Lee et al., 2019, section 3.2), with
+    one head; the feed-forward layers of that block are the dense layers of the model. So a position knows
+    what the others found in the row, as a digit of a sum needs to know what the digits behind it carry. All
     positions are real, so there is no mask.
 
     Input and output: [b, positions, d] floating point.
@@ -84,10 +84,10 @@ class AnswerAttention(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("maskline")
 class LastSymbolFirst(keras.layers.Layer):
-    """Reads answers whose symbols are counted from the end, apart from the first symbol, which is given beside.
+    """Reads answers whose symbols are counted from the end, and whose first symbol is given beside them.
 
-    Of a number, the last digit is found first, and each other one from those behind it: models learn sums more
-    easily from their end (Lee et al., 2023, "Teaching Arithmetic to Small Transformers"). Where a symbol
+    Of a number, the last digit is found first, and each other one from those behind it: models learn sums
+    more easily from their end (Lee et al., 2023, "Teaching Arithmetic to Small Transformers"). Where a symbol
     counted from the end stands in reading order depends on how many there are, which the model has to predict
     as well. So this layer gives the exact probability of each symbol at each position, over all lengths:
 
@@ -95,14 +95,14 @@ class LastSymbolFirst(keras.layers.Layer):
       P(symbol s at position p) = Σ_{n>p} P(n symbols) · P(s is the symbol n-1-p from the end)
       P(the answer has ended at position p) = Σ_{n≤p} P(n symbols)
 
-    where end[k] is the probability of the padding at place k from the end. The first symbol tells the size of
-    a number, and needs nothing from the others, so it has a place of its own. Nothing here is learned.
+    where end[k] is the probability of the padding at place k from the end. The first symbol tells the size
+    of a number, and needs nothing from the others, so it has a place of its own. Nothing here is learned.
 
     Args:
       pad_id: the id that ends an answer.
 
-    Input: [b, 1+l, a] logits, of the first symbol, and of those from the end. Output: [b, l, a] logarithms of
-    probabilities, which serve as logits, in reading order; those behind the first position are at least -69.
+    Input: [b, 1+l, a] logits, of the first symbol, and of those from the end. Output: [b, l, a] logarithms
+    of probabilities, which serve as logits, in reading order; behind the first position at least -69.
     """
 
     def __init__(self, pad_id: int = 0, **kwargs: Any) -> None:
