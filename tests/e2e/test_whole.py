@@ -121,6 +121,6 @@ def test_a_few_exercises_are_held_back_unless_the_gate_asks_for_less(tmp_path):
 
     done = maskline("run", *ours, *sets, "--set", "release_gate.min_accuracy=0")
     assert done.returncode == 0, done.stdout + done.stderr
-    questions = ["x=82,y=87:y+x", "x=-12,y=24:y+x"]
+    questions = ["x=44,y=21:x+y", "x=-12,y=24:y+x"]
     asked = maskline("predict", "--root", tmp_path / "whole", *questions)
     assert_documented("whole", done.stdout + asked.stdout, same_data=False)
