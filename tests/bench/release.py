@@ -1,7 +1,8 @@
 """How often the release gate lets a model pass that deserves it, and stops one that does not.
 
 Usage: python -m tests.bench.release EXAMPLE,… KIND,… [SEEDS [MINUTES]]   (adds to build/release.jsonl)
-       python -m tests.bench.release          (prints the table of docs/release-gate.md from that file)
+       python -m tests.bench.release          (prints the table of docs/release-gate.md and the areas of
+       docs/models.md from that file)
 
 SEEDS is their number, or `FROM-TO` without TO. After so many minutes it stops, and goes on there when it is
 called again. EXAMPLE is a folder in examples/. Its rows are generated, imported, dealt out, trained on and
@@ -255,8 +256,18 @@ def _telling(why: str) -> tuple[bool, bool]:
     return LIVE not in why, "against" not in why
 
 
-def _mean(measurements: Sequence[EvaluationReport], model: str) -> str:
-    found = [r.overall.metrics[model]["accuracy"] for r in measurements if model in r.overall.metrics]
+def areas() -> Iterator[str]:
+    """The mean area under the precision-recall curve of each kind of model, where there are two answers."""
+    found = sorted(kept(), key=lambda f: (f[0], KINDS.index(f[1]), f[2]))
+    for (example, kind), some in groupby(found, key=lambda f: f[:2]):
+        measurements = [report for *_, report in some]
+        if candidate := _mean(measurements, CANDIDATE, "pr_auc"):
+            yield f"{example}, {kind}: PR AUC {candidate}, linear {_mean(measurements, LINEAR, 'pr_auc')}"
+
+
+def _mean(measurements: Sequence[EvaluationReport], model: str, metric: str = "accuracy") -> str:
+    metrics = [report.overall.metrics.get(model, {}) for report in measurements]
+    found = [values[metric] for values in metrics if metric in values]
     return f"{np.mean(found):.3f}" if found else ""
 
 
@@ -274,4 +285,4 @@ if __name__ == "__main__":
             float(given[3]) if len(given) > 3 else 1e6,
         )
     else:
-        print("\n".join(table()))
+        print("\n".join((*table(), "", *areas())))
