@@ -318,6 +318,7 @@ def in_order(
     rows: Rows,
     *,
     batch_size: int = 4096,
+    fill: bool = False,
     class_weights: ClassWeights | None = None,
     pad_id: int = 0,
     no_label: int | None = None,
@@ -325,29 +326,40 @@ def in_order(
     """Makes a dataset of all rows in their order.
 
     Each element is (x [batch, length] int32, y [batch] int32, weights [batch] float32), `y` and the weights
-    as in `stacks`.
+    as in `stacks`. With `fill`, the last batch has as many rows as the others; those behind the end are the
+    first ones again, with weight 0.
     """
+    count = len(rows.y)
 
     def parts() -> Iterator[tuple[Any, NDArray[np.int32], NDArray[np.float32]]]:
-        for start in range(0, len(rows.y), batch_size):
-            part = slice(start, start + batch_size)
-            weighed = _weighed(
+        for start in range(0, count, batch_size):
+            part: Any = slice(start, start + batch_size)
+            if fill and part.stop > count:
+                part = np.arange(start, part.stop) % count
+            y, weights = _weighed(
                 rows.y[part],
                 rows.x.shape[1],
                 class_weights=class_weights,
                 pad_id=pad_id,
                 no_label=no_label,
             )
-            yield rows.inputs(part), *weighed
+            weights[count - start :] = 0
+            yield rows.inputs(part), y, weights
 
+    batch = batch_size if fill else None
     types = (
-        _types(rows, [None], rows.x.shape[1]),
-        tf.TensorSpec([None, *rows.y.shape[1:]], tf.int32),
-        tf.TensorSpec([None, *rows.y.shape[1:]], tf.float32),
+        _types(rows, [batch], rows.x.shape[1]),
+        tf.TensorSpec([batch, *rows.y.shape[1:]], tf.int32),
+        tf.TensorSpec([batch, *rows.y.shape[1:]], tf.float32),
     )
     dataset = tf.data.Dataset.from_generator(parts, output_signature=types)
-    steps = -(-len(rows.y) // batch_size)
+    steps = -(-count // batch_size)
     return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(1)
+
+
+def power_of_two(number: int) -> int:
+    """The least one that is not smaller, from 1 on."""
+    return 1 << max(0, number - 1).bit_length()
 
 
 def _shuffled(count: int, seed: int, epoch: int) -> Iterator[NDArray[np.int64]]:

@@ -10,10 +10,11 @@ import tensorflow as tf
 
 from maskline.trainer.building import build_own, check_laws
 from maskline.trainer.class_weights import class_weights
-from maskline.trainer.dataset import Rows, batches_of, in_order, stacks
+from maskline.trainer.dataset import Rows, batches_of, in_order, power_of_two, stacks
 from maskline.trainer.mask_lint import mask_findings
 from maskline.trainer.model import build_model
 from maskline.trainer.progress import Progress
+from maskline.trainer.schedule import learning_rate
 from maskline.trainer.settings import TrainerSettings, TrainingSettings
 from maskline.trainer.stepping import CountedAccuracy, SteppingModel
 from maskline.trainer.warm_start import Predecessor, take_weights
@@ -72,13 +73,20 @@ def fit(
     progress = Progress(checkpoints, training)
     first_epoch = progress.restore(stepping)
     weights = class_weights(train.y, spec, training.class_weights)
-    measured_on = in_order(held_out, class_weights=weights, pad_id=spec.pad_id, no_label=spec.no_label)
+    measured_on = in_order(
+        held_out,
+        batch_size=min(4096, max(256, power_of_two(len(held_out.y)))),  # few shapes: few programs
+        fill=True,
+        class_weights=weights,
+        pad_id=spec.pad_id,
+        no_label=spec.no_label,
+    )
     at_first = stepping.evaluate(measured_on, verbose=0, return_dict=True)
     logger.info("before epoch %d: held-out loss %.4f", first_epoch + 1, at_first["loss"])
     stepping.fit(
         stacks(
             train,
-            steps=min(training.steps_per_call, steps),
+            steps=min(training.steps_per_call, power_of_two(steps)),
             batch_size=batch_size,
             lengths=lengths,
             seed=training.seed,
@@ -113,28 +121,6 @@ class _TensorBoard(keras.callbacks.TensorBoard):
     def set_model(self, model: keras.Model) -> None:
         super().set_model(self.drawn)
         keras.callbacks.Callback.set_model(self, model)
-
-
-def learning_rate(
-    training: TrainingSettings, steps: int
-) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """Returns Adam's learning rate as a schedule over the whole training.
-
-    Cosine annealing without restarts (Loshchilov and Hutter, 2017, "SGDR", equation 5), after a linear
-    rise.
-
-    Args:
-      training: schedule, warmup and the highest rate.
-      steps: number of steps in all epochs together.
-    """
-    if training.schedule == "constant":
-        return training.learning_rate
-    rising = round(training.warmup * steps)
-    if not rising:
-        return keras.optimizers.schedules.CosineDecay(training.learning_rate, steps)
-    return keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, steps - rising), warmup_target=training.learning_rate, warmup_steps=rising
-    )
 
 
 def _built(spec: SequenceSpec, settings: TrainerSettings, xla: bool) -> keras.Model:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import tensorflow as tf
@@ -11,6 +12,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from maskline.trainer.answers import note_answers
 from maskline.trainer.attention import note_attention
+from maskline.trainer.compiled import compiled_code
 from maskline.trainer.dataset import read_rows
 from maskline.trainer.export import export, model_identity_of
 from maskline.trainer.golden import write_golden_rows
@@ -23,6 +25,7 @@ from maskline.transform.names import (
     ANSWERS_FILE,
     ATTENTION_FILE,
     CHECKPOINTS,
+    COMPILED,
     EVAL,
     EXTRA_FOLDER,
     GOLDEN_ROWS_FILE,
@@ -40,12 +43,21 @@ def run_fn(fn_args: FnArgs) -> None:
 
     Args:
       fn_args: `custom_config` holds `recipe` (a `TrainingRecipe` as JSON, which alone names the model),
-        `checkpoints` (a folder for all trainings) and `places` (see `maskline.components.trainer`).
+        `checkpoints` and `compiled` (folders for all trainings) and `places` (see
+        `maskline.components.trainer`).
 
     It writes the model to `serving_model_dir`, TensorBoard's logs to `model_run_dir`, and the history and
     the golden rows to the places given.
     """
     recipe = TrainingRecipe.model_validate_json(fn_args.custom_config[RECIPE])
+    # Not every operation that a user's own layers may have can be kept when it is compiled.
+    reused = not recipe.settings.model.build
+    compiled = Path(fn_args.custom_config[COMPILED])
+    with compiled_code(compiled, threads=recipe.settings.training.threads) if reused else nullcontext():
+        _train(fn_args, recipe)
+
+
+def _train(fn_args: FnArgs, recipe: TrainingRecipe) -> None:
     places, checkpoints = fn_args.custom_config[PLACES], fn_args.custom_config[CHECKPOINTS]
     transform = tft.TFTransformOutput(fn_args.transform_output)
     spec, settings = resolved(recipe.sequence, transform), recipe.settings

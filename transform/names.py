@@ -109,6 +109,7 @@ RUN_ID_PARAMETER: Final = "pipeline-run-id"
 # What `run_fn` finds in its `custom_config`.
 RECIPE: Final = "recipe"  # a `trainer.recipe.TrainingRecipe` as JSON
 CHECKPOINTS: Final = "checkpoints"  # a folder for all trainings
+COMPILED: Final = "compiled"  # another, for what XLA compiled
 PLACES: Final = "places"  # of the further input and outputs; see `components.trainer`
 
 # Environment variables.

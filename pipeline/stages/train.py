@@ -17,7 +17,7 @@ from maskline.pipeline.settings.sections import Settings
 from maskline.pipeline.stages.ingest import IngestStage
 from maskline.trainer.recipe import TrainingRecipe
 from maskline.trainer.settings import TrainerSettings
-from maskline.transform.names import CHECKPOINTS, RECIPE, Node
+from maskline.transform.names import CHECKPOINTS, COMPILED, RECIPE, Node
 
 
 class TrainingStage(NamedTuple):
@@ -65,6 +65,7 @@ def train(
             RECIPE: _recipe(settings, source).model_dump_json(),
             # Each training gets a folder of its own there: TFX gives every attempt new output paths.
             CHECKPOINTS: str(settings.root / "checkpoints"),
+            COMPILED: str(settings.root / "compiled"),
         },
         base_model=base.outputs["model"] if base else None,
     )

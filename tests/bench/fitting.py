@@ -8,7 +8,6 @@ choice of the epoch are the trainer's. With one length of rows, the weights are 
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from maskline.trainer import fit as trainer
 from maskline.trainer.dataset import Rows, batches_of, in_order, stacks
@@ -27,8 +26,6 @@ class Fitting:
         model = build_model(spec, settings.model)
         self._compiled = trainer._compiled(model, settings.training, 1_000, xla=False)
         self._schedule = self._compiled.optimizer._learning_rate
-        for name in ("decay_steps", "warmup_steps"):
-            setattr(self._schedule, name, tf.Variable(float(getattr(self._schedule, name))))
 
     def fit(self, train: Rows, held_out: Rows, *, seed: int) -> keras.Model:
         """Trains from the start.
@@ -68,9 +65,7 @@ class Fitting:
             old.assign(new)
         for variable in self._compiled.optimizer.variables:
             variable.assign(keras.ops.zeros_like(variable))
-        schedule: Any = trainer.learning_rate(self._settings.training, steps)
-        for name in ("decay_steps", "warmup_steps"):
-            getattr(self._schedule, name).assign(float(getattr(schedule, name)))
+        self._schedule.follow(trainer.learning_rate(self._settings.training, steps))
 
 
 class _Best(keras.callbacks.Callback):

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from maskline.trainer import dataset
-from maskline.trainer.dataset import Rows, batches_of, in_order, read_rows, stacks
+from maskline.trainer.dataset import Rows, batches_of, in_order, power_of_two, read_rows, stacks
 from maskline.transform.features import SequenceSpec
 
 SPEC = SequenceSpec(length=5)
@@ -137,6 +137,23 @@ def test_in_order_is_all_of_them():
     np.testing.assert_array_equal(x, ROWS.x)
     np.testing.assert_array_equal(y, ROWS.y)
     np.testing.assert_array_equal(weights, np.ones(200, np.float32))
+
+
+def test_filled_batches_have_one_shape_and_their_last_rows_no_weight():
+    made = list(in_order(ROWS, batch_size=64, fill=True).as_numpy_iterator())
+    assert {x.shape for x, _, _ in made} == {(64, 5)}
+    x, y, weights = (np.concatenate(parts) for parts in zip(*made, strict=True))
+    np.testing.assert_array_equal(x, np.concatenate([ROWS.x, ROWS.x[:56]]))
+    np.testing.assert_array_equal(y, np.concatenate([ROWS.y, ROWS.y[:56]]))
+    np.testing.assert_array_equal(weights, np.arange(256) < 200)
+    [(x, _, weights)] = in_order(ROWS, batch_size=512, fill=True).as_numpy_iterator()  # more than twice
+    assert (len(x), weights.sum()) == (512, 200)
+    [(_, _, weights)] = in_order(Rows(ROWS.x, ROWS.x), batch_size=256, fill=True).as_numpy_iterator()
+    assert not weights[200:].any()
+
+
+def test_power_of_two_is_the_least_that_is_not_smaller():
+    assert [power_of_two(n) for n in (0, 1, 2, 3, 4, 5, 511, 512, 513)] == [1, 1, 2, 4, 4, 8, 512, 512, 1024]
 
 
 def test_weights_of_classes_are_those_of_rows_and_fill_rows_have_none():

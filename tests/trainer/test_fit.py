@@ -7,9 +7,10 @@ import tensorflow as tf
 
 from maskline.components.ingest.shards import read_shard
 from maskline.trainer.dataset import Rows
-from maskline.trainer.fit import fit, learning_rate
+from maskline.trainer.fit import fit
 from maskline.trainer.model import build_model
 from maskline.trainer.progress import Progress
+from maskline.trainer.schedule import Annealing, learning_rate
 from maskline.trainer.settings import TrainerSettings
 from maskline.trainer.warm_start import Predecessor, take_weights
 from maskline.transform.errors import InputError
@@ -175,6 +176,21 @@ def test_cosine_rises_and_falls_to_nothing():
     rate = learning_rate(settings(learning_rate=0.01, warmup=0.1).training, 1000)
     values = [float(rate(step)) for step in (0, 50, 100, 550, 1000)]
     np.testing.assert_allclose(values, [0, 0.005, 0.01, 0.005, 0], atol=1e-5)
+
+
+@pytest.mark.parametrize(("steps", "rising"), [(1000, 100), (1000, 0), (1, 0), (3, 1)])
+def test_schedule_is_that_of_keras(steps, rising):
+    keras_has = keras.optimizers.schedules.CosineDecay(
+        0.0 if rising else 0.01, max(1, steps - rising), warmup_target=0.01 if rising else None,
+        warmup_steps=rising,
+    )  # fmt: skip
+    taken = np.linspace(0, steps + 5, 50).round()
+    ours = Annealing(0.01, steps, rising)
+    np.testing.assert_allclose([ours(s) for s in taken], [keras_has(s) for s in taken], rtol=1e-5, atol=1e-9)
+    other = Annealing(0.02, 7, 2)
+    other.follow(ours)
+    assert [float(other(s)) for s in taken] == [float(ours(s)) for s in taken]
+    assert Annealing(**other.get_config())(3) == ours(3)
 
 
 def test_warm_start_begins_with_the_given_weights(tmp_path):
