@@ -45,6 +45,23 @@ def Sleeper(seconds: Parameter[float], out: OutputArtifact[String]) -> None:
     out.value = "awake"
 
 
+@component
+def Learner(fails: Parameter[int], says: Parameter[str], out: OutputArtifact[String]) -> None:
+    """Says something as a training does, if anything; then `prepared` is waited for."""
+    if says:
+        logging.getLogger("maskline.trainer.small").info(says)
+        while not Path("prepared").exists():
+            time.sleep(0.01)
+    if fails:
+        raise ValueError("the loss is not finite")
+    out.value = "learned"
+
+
+@component
+def Checker(learned: InputArtifact[String], out: OutputArtifact[String]) -> None:
+    out.value = str(os.getpid())
+
+
 class UnreadableStrategy(ResolverStrategy):
     def resolve_artifacts(self, store: Any, input_dict: Any) -> Any:
         raise OSError("the disk is gone")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("maskline.compiled")  # what loggers of the trainer say is shown as its progress
 
 _FLAGS = "TF_XLA_FLAGS"
 _FOLDER_FLAG = "--tf_xla_persistent_cache_directory"

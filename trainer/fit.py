@@ -22,6 +22,7 @@ from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
 
 logger = logging.getLogger(__name__)
+_FEW = 4096  # held-out rows
 
 
 def fit(
@@ -75,7 +76,7 @@ def fit(
     weights = class_weights(train.y, spec, training.class_weights)
     measured_on = in_order(
         held_out,
-        batch_size=min(4096, max(256, power_of_two(len(held_out.y)))),  # few shapes: few programs
+        batch_size=256 if len(held_out.y) <= _FEW else 1024,  # few shapes: few programs
         fill=True,
         class_weights=weights,
         pad_id=spec.pad_id,

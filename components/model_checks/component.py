@@ -72,6 +72,43 @@ class Executor(base_executor.BaseExecutor):
             file.write("")
 
 
+class Probe:
+    """A process that imports TensorFlow and then waits for a model to ask. It can be started early."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="maskline-checks-", ignore_cleanup_errors=True)
+        self._answers = Path(self._folder.name, "answers.json")
+        # Isolated: neither the working folder nor PYTHONPATH leads to our packages.
+        command = [sys.executable, "-I", str(PROBE), str(self._answers)]
+        self._process = subprocess.Popen(command, cwd=self._folder.name, stdin=subprocess.PIPE, text=True)
+
+    def ask(self, model: str, golden: str, *, nan: bool = True) -> dict[str, Any]:
+        """Asks once; see the function `ask`."""
+        asked = {
+            "model": os.path.abspath(model),
+            "golden": os.path.abspath(golden),
+            "hidden": OURS,
+            "nan": nan,
+        }
+        with self._folder, self._process as process:
+            try:
+                process.communicate(json.dumps(asked), timeout=_PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                return {"error": f"no answer within {_PATIENCE} s"}
+            if not self._answers.exists():
+                return {"error": f"the process that asked it ended with status {process.returncode}"}
+            return json.loads(self._answers.read_text())
+
+
+_started: list[Probe] = []
+
+
+def start_early() -> None:
+    """Starts the process whose turn it is next in this one, so that it is ready when there is a model."""
+    _started.append(Probe())
+
+
 def ask(model: str, golden: str, *, nan: bool = True) -> dict[str, Any]:
     """Runs the probe on a model.
 
@@ -83,27 +120,8 @@ def ask(model: str, golden: str, *, nan: bool = True) -> dict[str, Any]:
     Returns:
       the probe's answers, or `error` where its process did not come to its end.
     """
-    with tempfile.TemporaryDirectory(prefix="maskline-checks-") as folder:
-        request, answers = Path(folder, "request.json"), Path(folder, "answers.json")
-        request.write_text(
-            json.dumps(
-                {
-                    "model": os.path.abspath(model),
-                    "golden": os.path.abspath(golden),
-                    "hidden": OURS,
-                    "nan": nan,
-                }
-            )
-        )
-        # Isolated: neither the working folder nor PYTHONPATH leads to our packages.
-        command = [sys.executable, "-I", str(PROBE), str(request), str(answers)]
-        try:
-            done = subprocess.run(command, cwd=folder, timeout=_PATIENCE, check=False)
-        except subprocess.TimeoutExpired:
-            return {"error": f"no answer within {_PATIENCE} s"}
-        if not answers.exists():
-            return {"error": f"the process that asked it ended with status {done.returncode}"}
-        return json.loads(answers.read_text())
+    probe = _started.pop() if _started else Probe()
+    return probe.ask(model, golden, nan=nan)
 
 
 class ModelChecks(base_component.BaseComponent):

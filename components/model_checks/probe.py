@@ -1,9 +1,10 @@
 """Asks an exported model, in a process that has TensorFlow and none of our packages. A script, not a module.
 
-    python -I probe.py REQUEST ANSWERS
+    python -I probe.py ANSWERS < REQUEST
 
 REQUEST is JSON: `model` (the SavedModel), `golden` (the trainer's golden rows), `hidden` (packages that must
-not be there), `nan` (whether NaN too is put in place of padding). ANSWERS is JSON: a figure, or
+not be there), `nan` (whether NaN too is put in place of padding). It is read when TensorFlow is imported, so
+that the process can be started before there is a model. ANSWERS is a file of JSON: a figure, or
 `{"error": …}`, for each function in `QUESTIONS`. It judges nothing; that is `checks`.
 """
 
@@ -396,7 +397,8 @@ def _in_short(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    with open(sys.argv[1]) as asked:
-        told = main(json.load(asked))
-    with open(sys.argv[2], "w") as file:
+    if not (asked := sys.stdin.read()):
+        sys.exit()  # whoever waited for a model has got none
+    told = main(json.loads(asked))
+    with open(sys.argv[1], "w") as file:
         json.dump(told, file)

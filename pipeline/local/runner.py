@@ -15,7 +15,9 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
@@ -29,6 +31,7 @@ from tfx.orchestration.portable.launcher import Launcher
 from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
 from tfx.proto.orchestration import pipeline_pb2
 
+from maskline.components.model_checks import component as model_checks
 from maskline.pipeline import machine, signals
 from maskline.pipeline.console import Console
 from maskline.pipeline.engines import executors
@@ -36,7 +39,7 @@ from maskline.pipeline.errors import RunError
 from maskline.pipeline.local.beam_rows import BeamRows
 from maskline.pipeline.local.space import Need
 from maskline.transform.errors import InputError, MachineError
-from maskline.transform.names import RUN_ID_PARAMETER
+from maskline.transform.names import RUN_ID_PARAMETER, Node
 
 with suppress(ModuleNotFoundError):  # TFX asks for it with each artifact: once here, not in each node
     importlib.import_module("setuptools")
@@ -49,10 +52,23 @@ _FAILURES: dict[str, type[Exception]] = {"input": InputError, "machine": Machine
 _fork = multiprocessing.get_context("fork")
 
 
+# What a node does before its inputs are there: on the first word of the training, which takes much longer
+# and leaves a core idle. A training that is taken from the cache says nothing.
+_EARLY: dict[str, Callable[[], None]] = {Node.MODEL_CHECKS: model_checks.start_early}
+
+
 class _Working(NamedTuple):
     node: str
     process: Any
     began: float
+
+
+class _Forked(NamedTuple):
+    """A node's process: `here` hears from it, and `turn` tells one that was started early to go on."""
+
+    process: Any
+    here: Connection
+    turn: Connection
 
 
 class ForkingRunner(LocalDagRunner):
@@ -82,6 +98,7 @@ class ForkingRunner(LocalDagRunner):
         self._root = root
         self._processes = processes
         self._working: dict[Connection, _Working] = {}
+        self._early: dict[str, _Forked] = {}
 
     def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: Any = None) -> None:
         """Runs all nodes; after a failure none is begun, and those at work are waited for.
@@ -113,8 +130,11 @@ class ForkingRunner(LocalDagRunner):
                         if not failures:
                             self._begin(pipeline, waiting.pop(name))
                 for connection in cast(list[Connection], wait(list(self._working), timeout=_TICK)):
+                    learning = self._working[connection].node == Node.TRAINER
                     failure = self._hear(connection, done, skipped)
                     failures += [failure] if failure else []
+                    if learning and connection in self._working:
+                        self._start_early(pipeline, waiting)
                 self._console.tick()
                 signals.check()
         finally:
@@ -133,28 +153,54 @@ class ForkingRunner(LocalDagRunner):
 
     def _end_all(self) -> None:
         """Ends the nodes at work, those that do not heed it by force."""
-        for work in self._working.values():
-            work.process.terminate()
+        processes = [one.process for one in (*self._working.values(), *self._early.values())]
+        for process in processes:
+            process.terminate()
         until = time.monotonic() + _GRACE
-        for work in self._working.values():
-            work.process.join(max(0.0, until - time.monotonic()))
-            work.process.kill()  # no effect on one that has ended
-            work.process.join()
+        for process in processes:
+            process.join(max(0.0, until - time.monotonic()))
+            process.kill()  # no effect on one that has ended
+            process.join()
 
     def _begin(self, pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode) -> None:
+        name = node.node_info.id
+        early = self._early.pop(name, None)
+        with signals.held_back():
+            forked = early or self._fork(pipeline, node)
+            self._working[forked.here] = _Working(name, forked.process, time.monotonic())
+        if early:
+            with suppress(OSError):  # it was killed, and is heard of like any other
+                early.turn.send(None)
+        self._console.began(name)
+
+    def _start_early(
+        self, pipeline: pipeline_pb2.Pipeline, waiting: Mapping[str, pipeline_pb2.PipelineNode]
+    ) -> None:
+        """Starts the processes of nodes that can prepare themselves."""
+        for name in _EARLY.keys() & waiting.keys() - self._early.keys():
+            with signals.held_back():
+                self._early[name] = self._fork(pipeline, waiting[name], _EARLY[name])
+
+    def _fork(
+        self,
+        pipeline: pipeline_pb2.Pipeline,
+        node: pipeline_pb2.PipelineNode,
+        prepare: Callable[[], None] | None = None,
+    ) -> _Forked:
+        """Forks a node's process, which begins at once, or prepares itself and waits for its turn."""
         alone = pipeline_pb2.Pipeline()
         alone.CopyFrom(pipeline)
         del alone.nodes[:]
         alone.nodes.add().pipeline_node.CopyFrom(node)
         here, there = _fork.Pipe(duplex=False)
-        name = node.node_info.id
-        arguments = (alone, there, os.getpid(), self._root, self._need)
-        process = _fork.Process(target=_run_node, args=arguments, name=name)
-        with signals.held_back():
-            process.start()
-            self._working[here] = _Working(name, process, time.monotonic())
+        waits, turn = _fork.Pipe(duplex=False)
+        ready = partial(_wait_for_turn, waits, prepare) if prepare else None
+        arguments = (alone, there, os.getpid(), self._root, self._need, ready)
+        process = _fork.Process(target=_run_node, args=arguments, name=node.node_info.id)
+        process.start()
         there.close()
-        self._console.began(name)
+        waits.close()
+        return _Forked(process, here, turn)
 
     def _hear(self, connection: Connection, done: set[str], skipped: set[str]) -> Exception | None:
         """Takes one message of a node; returns its failure if that was its last."""
@@ -199,14 +245,17 @@ def _run_node(
     parent: int,
     root: Path,
     need: Need | None = None,
+    ready: Callable[[], None] | None = None,
 ) -> None:
-    """The child: runs one node, in the root, and reports how it went."""
+    """The child: runs one node, in the root, when it is ready, and reports how it went."""
     os.chdir(root)
     # A killed run takes its nodes with it, so that no orphan goes on to write or to publish.
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
     if os.getppid() != parent:
         os._exit(1)
     signals.left_to_parent()
+    if ready:
+        ready()
     send = _Sender(connection)
     logging.getLogger("maskline.trainer").addHandler(_Reporter(send))
     BeamRows(lambda rows: send("rows", rows))
@@ -227,6 +276,12 @@ def _run_node(
     sys.stderr.flush()
     # Tearing TensorFlow down costs seconds and frees what the kernel frees anyway.
     os._exit(0)
+
+
+def _wait_for_turn(waits: Connection, prepare: Callable[[], None]) -> None:
+    """In the child: prepares the node, and returns when the parent says so."""
+    prepare()
+    waits.recv()
 
 
 def _report(node: str, error: BaseException, need: Need | None) -> tuple[str, str]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from multiprocessing.connection import Client
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,17 +20,18 @@ from typing import Any
 from maskline.components.pusher import proof
 
 _SERVER = """
-import ctypes, importlib, os, runpy, signal, sys, tempfile, traceback
+import ctypes, importlib, io, os, runpy, signal, sys, tempfile, traceback
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # ends with the process that started it
 from multiprocessing.connection import Listener
 for name in sys.argv[2:]:
     importlib.import_module(name)
 
-def become(folder, environment, arguments, out):
+def become(folder, environment, arguments, given, out):
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     os.dup2(out, 1)
+    sys.stdin = io.StringIO(given)
     sys.argv = arguments if arguments[0] != "-m" else arguments[1:]
     if arguments[0] == "-m":
         runpy.run_module(arguments[1], run_name="__main__")
@@ -81,10 +82,15 @@ class Forks:
         assert self._server.stdout is not None
         assert self._server.stdout.readline() == b"ready\n"
 
-    def run(self, arguments: Sequence[str], *, cwd: Path | str) -> subprocess.CompletedProcess[str]:
-        """Runs `arguments` as `python` would, a path or `-m` and a module first; standard output is kept."""
+    def run(
+        self, arguments: Sequence[str], *, cwd: Path | str, given: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs `arguments` as `python` would, a path or `-m` and a module first; standard output is kept.
+
+        `given` is what the script reads from standard input.
+        """
         with Client(self._address, "AF_UNIX") as connection:
-            connection.send((str(cwd), dict(os.environ), list(arguments)))
+            connection.send((str(cwd), dict(os.environ), list(arguments), given))
             status, out = connection.recv()
         return subprocess.CompletedProcess(list(arguments), status, out, "")
 
@@ -114,8 +120,19 @@ def probe_in_forks() -> None:
 
     forks = Forks("numpy", "tensorflow", "tensorflow.python.framework.convert_to_constants", isolated=True)
 
-    def run(command: Sequence[str], *, cwd: Path | str, **_: Any) -> subprocess.CompletedProcess[str]:
-        assert command[:2] == [sys.executable, "-I"], command
-        return forks.run(command[2:], cwd=cwd)
+    class InFork(AbstractContextManager["InFork"]):
+        """As `Popen`, but the process is there only while it is communicated with."""
 
-    vars(component)["subprocess"] = SimpleNamespace(run=run, TimeoutExpired=subprocess.TimeoutExpired)
+        def __init__(self, command: Sequence[str], *, cwd: Path | str, **_: Any) -> None:
+            assert command[:2] == [sys.executable, "-I"], command
+            self._arguments, self._folder, self.returncode = command[2:], cwd, 0
+
+        def communicate(self, given: str, **_: Any) -> None:
+            self.returncode = forks.run(self._arguments, cwd=self._folder, given=given).returncode
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    vars(component)["subprocess"] = SimpleNamespace(
+        Popen=InFork, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired
+    )

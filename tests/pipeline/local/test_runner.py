@@ -93,3 +93,63 @@ def test_what_ended_a_node_is_told_in_words(tmp_path: Path, small_disk: Path):
         f"MachineError: Ending failed: no space left on {small_disk}: 5 MB needed; make room, then run again"
     )
     assert told["full"] == full, done.stderr
+
+
+EARLY = """
+import logging, os, sys
+from pathlib import Path
+
+import psutil
+from tfx.orchestration import metadata
+from tfx.orchestration.pipeline import Pipeline
+
+from maskline.pipeline.console import Console
+from maskline.pipeline.local import runner
+from maskline.pipeline.settings.load import load
+from tests import small_nodes
+
+def prepare():
+    Path("part").write_text(str(os.getpid()))
+    Path("part").rename("prepared")
+    if Path.cwd().name == "dies":
+        os._exit(7)
+
+runner._EARLY = {"Checker": prepare}
+logging.getLogger().setLevel(logging.INFO)  # as for a run
+for case in ("works", "silent", "fails", "dies"):
+    root = Path(sys.argv[1], case)
+    root.mkdir()
+    print("case", case)
+    learner = small_nodes.Learner(says="" if case == "silent" else "epoch 1/2", fails=int(case == "fails"))
+    checker = small_nodes.Checker(learned=learner.with_id("Trainer").outputs["out"])
+    store = metadata.sqlite_metadata_connection_config(str(root / "metadata.sqlite"))
+    pipeline = Pipeline("small", str(root), components=[learner, checker], metadata_connection_config=store)
+    try:
+        runner.ForkingRunner("a run", Console(load(root=root)), root=root).run(pipeline)
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}")
+    if (root / "prepared").exists():
+        print("alive:", psutil.pid_exists(int((root / "prepared").read_text())))
+"""
+
+
+def test_node_that_prepares_itself_is_started_while_the_training_works(tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-c", EARLY, tmp_path],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE, env=environment(),
+    )  # fmt: skip
+    told = {}
+    for part in done.stdout.split("case ")[1:]:
+        case, *lines = part.splitlines()
+        began = [line.strip() for line in lines if line.endswith(" …")]
+        assert began == ["Trainer …", "Checker …"][: 1 if case == "fails" else 2], done.stderr
+        told[case] = [line for line in lines if not line.startswith(("  ", "✓", "✗"))]
+    killed = "Checker's process ended with exit status 7 and without a report; the log has the details"
+    assert told == {
+        "works": ["alive: False"],
+        "silent": [],  # taken from the cache, so there may be nothing to prepare for
+        "fails": ["RunError: Trainer failed: ValueError: the loss is not finite", "alive: False"],
+        "dies": [f"RunError: {killed}", "alive: False"],
+    }
+    [value] = tmp_path.glob("works/Checker/out/*/value")
+    assert value.read_text() == (tmp_path / "works/prepared").read_text()  # by the process that prepared
