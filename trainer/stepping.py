@@ -4,11 +4,25 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow.python.framework import ops
+
+_ROUND = 100_000
 
 
 def counted(weights: Any) -> Any:
     """1 for what has a weight, else 0; the same shape, float32."""
     return tf.cast(weights > 0, tf.float32)
+
+
+def number_from_a_round_one() -> None:
+    """Call it where a function is traced that XLA compiles.
+
+    TensorFlow gives tensors and functions numbers from one counter, and XLA knows a program by its names,
+    which hold those numbers. From a round number on they do not depend on how many tensors there were
+    before, as for the batches of other rows, and compiled code is found again (`maskline.trainer.compiled`).
+    """
+    while ops.uid() % _ROUND:
+        pass
 
 
 class CountedAccuracy(keras.metrics.SparseCategoricalAccuracy):
@@ -48,6 +62,7 @@ class SteppingModel(keras.Model):
 
     def train_step(self, data: tuple[Any, Any, Any, Any]) -> dict[str, Any]:
         """Takes one optimizer step for each batch of a stack."""
+        number_from_a_round_one()
         x, y, weights, count = data
 
         def body(step: Any) -> list[Any]:
@@ -67,6 +82,7 @@ class SteppingModel(keras.Model):
 
     def test_step(self, data: tuple[Any, Any, Any]) -> dict[str, Any]:
         """Measures one batch."""
+        number_from_a_round_one()
         x, y, weights = data
         answers = self(x, training=False)
         loss = self.compute_loss(x=x, y=y, y_pred=answers, sample_weight=weights, training=False)

@@ -153,7 +153,8 @@ class ForkingRunner(LocalDagRunner):
 
     def _end_all(self) -> None:
         """Ends the nodes at work, those that do not heed it by force."""
-        processes = [one.process for one in (*self._working.values(), *self._early.values())]
+        processes = [work.process for work in self._working.values()]
+        processes += [early.process for early in self._early.values()]
         for process in processes:
             process.terminate()
         until = time.monotonic() + _GRACE

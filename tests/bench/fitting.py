@@ -12,6 +12,7 @@ import keras
 from maskline.trainer import fit as trainer
 from maskline.trainer.dataset import Rows, batches_of, in_order, stacks
 from maskline.trainer.model import build_model
+from maskline.trainer.schedule import learning_rate
 from maskline.trainer.settings import TrainerSettings
 from maskline.transform.features import SequenceSpec
 
@@ -65,7 +66,7 @@ class Fitting:
             old.assign(new)
         for variable in self._compiled.optimizer.variables:
             variable.assign(keras.ops.zeros_like(variable))
-        self._schedule.follow(trainer.learning_rate(self._settings.training, steps))
+        self._schedule.follow(learning_rate(self._settings.training, steps))
 
 
 class _Best(keras.callbacks.Callback):
