@@ -114,11 +114,13 @@ def test_what_is_not_ours_is_neither_read_nor_removed(kept, monkeypatch):
 
 
 def test_those_used_longest_ago_make_room(kept, monkeypatch):
-    at_hand(kept, adds=[1, 2, 3])
+    at_hand(kept, adds=[1, 2])
+    at_hand(kept, adds=[3], threads=2)
     for file in kept.glob("*/*"):
-        os.utime(file, (100, 100 if "__3__" in file.name else 200))
+        os.utime(file, (100, 300 if "__3__" in file.name else 200))
+    at_hand(kept)  # uses 1 and 2
     monkeypatch.setattr(compiled, "_MOST", 3 * (32 + len(b"code 1")))
-    at_hand(kept, adds=[4], threads=2)  # of another folder, and newer than all
+    at_hand(kept, adds=[4], threads=3)
     assert names(kept) == [NAME.format(n) for n in (1, 2, 4)]
 
 
