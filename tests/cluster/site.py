@@ -35,6 +35,13 @@ QUICK = (
 )  # fmt: skip
 
 
+class PodName(NamedTuple):
+    """A pod: its name, which another one may have after it, and its id, which none has."""
+
+    name: str
+    uid: str
+
+
 class Submitted(NamedTuple):
     """How a command of `maskline kubeflow` ended."""
 
@@ -190,12 +197,6 @@ class Site:
         found: dict[str, Any] = json.loads(told)
         return found
 
-    def attempts(self, run_id: str, task: str) -> int:
-        """How many pods a task of a run has had, by Argo's record."""
-        [flow] = self.kube.get("workflow", "-l", f"pipeline/runid={run_id}")["items"]
-        names = [n["name"] for n in flow["status"]["nodes"].values() if n["type"] == "Pod"]
-        return len([name for name in names if re.search(rf"\.{task}\(.*\.executor\(", name)])
-
     def wait_for_log(self, pod: str, words: str) -> None:
         """Waits until a pod's node has written words."""
         wait_for(f"{words} in the log", lambda: words in self.kube("logs", pod, "-c", "main", check=False))
@@ -261,21 +262,24 @@ class Site:
         claim = f"data-{self.name}-maskline-metadata-0"
         self.kube("delete", "persistentvolumeclaim", claim, "--ignore-not-found", "--wait=false")
 
-    def pod_of(self, run_id: str, words: str, other_than: Collection[str] = ()) -> str:
-        """The name of a pod of a run that works, by words in its command."""
+    def pod_of(
+        self, run_id: str, words: str, phase: str = "Running", other_than: Collection[str] = ()
+    ) -> PodName:
+        """A pod of a run that works or worked, by words in its command, and none of some ids."""
 
-        def look() -> str:
+        def look() -> PodName | None:
             for pod in self.pods(run_id):
-                name, phase = pod["metadata"]["name"], pod["status"]["phase"]
+                found = pod["metadata"]
                 # A driver's pod names the command of the node that it stands before.
-                works = phase == "Running" and "container-impl" in name and name not in other_than
+                works = pod["status"]["phase"] == phase and "container-impl" in found["name"]
                 # Argo makes a pod that is gone within ten seconds anew, as if it had never been.
-                began = datetime.fromisoformat(pod["metadata"]["creationTimestamp"]).timestamp()
-                if works and words in json.dumps(pod["spec"]["containers"]) and time.time() - began > 15:
-                    return str(name)
-            return ""
+                began = datetime.fromisoformat(found["creationTimestamp"]).timestamp()
+                old = time.time() - began > 15 and found["uid"] not in other_than
+                if works and old and words in json.dumps(pod["spec"]["containers"]):
+                    return PodName(found["name"], found["uid"])
+            return None
 
-        found: str = wait_for(f"a pod with {words}", look)
+        found: PodName = wait_for(f"a pod with {words}", look)
         return found
 
 
