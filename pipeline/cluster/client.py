@@ -77,8 +77,11 @@ class Client:
         with self._answers(), tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "pipeline.yaml")
             file.write_text(document, encoding="utf-8")
-            pipeline = self._kfp.get_pipeline_id(name)
-            if pipeline is None:
+            # `get_pipeline_id` of the SDK looks only at pipelines that all namespaces share.
+            found = self._kfp.list_pipelines(namespace=self._namespace, filter=_named(name)).pipelines
+            if found:
+                pipeline = found[0].pipeline_id
+            else:
                 made = self._kfp.upload_pipeline(str(file), pipeline_name=name, namespace=self._namespace)
                 pipeline = made.pipeline_id
             known = self._kfp.list_pipeline_versions(pipeline, filter=_named(version)).pipeline_versions
