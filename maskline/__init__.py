@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from maskline.trainer.loading import load_model as load_model
     from maskline.trainer.mask_lint import mask_findings as mask_findings
 
+# Here and not in what pip installs: the image holds the source as it is.
+__version__ = "0.1.0"
 __all__ = ["label_findings", "layers", "load_model", "mask_findings"]
 
 

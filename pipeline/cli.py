@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+import maskline
 from maskline.pipeline.commands.backfill import backfill
 from maskline.pipeline.commands.bless import bless
 from maskline.pipeline.commands.compare import compare
@@ -48,7 +49,7 @@ _ANSWERS = (
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="maskline")
+@click.version_option(maskline.__version__)
 def cli() -> None:
     """Train masked sequence models, and release those that pass every check.
 

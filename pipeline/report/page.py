@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+import maskline
 from maskline.pipeline.report.blocks import plain
 from maskline.pipeline.report.sections.flow import BOX, HIGH, Flow
 
@@ -52,7 +52,7 @@ def render(template: str, *, heading: str, tone: str, contents: Sequence[Any], *
         heading=plain(heading),
         tone=tone,
         contents=contents,
-        footer=f"Made by maskline {metadata.version('maskline')}: one file, no network, no script.",
+        footer=f"Made by maskline {maskline.__version__}: one file, no network, no script.",
         **values,
     )
 

@@ -17,7 +17,7 @@ start() {
   stop "$KFP/run/$name.pid"
   setsid nohup "$@" >"$KFP/logs/$name.log" 2>&1 & echo $! >"$KFP/run/$name.pid"
 }
-stop() {  # stop FILE: ends the process whose id it holds; Argo's controller does not end by the first signal
+stop() {  # stop FILE: ends the process whose id it holds; some do not end by the first signal
   [ -f "$1" ] || return 0
   local id; id=$(cat "$1"); rm "$1"
   kill "$id" 2>/dev/null || return 0

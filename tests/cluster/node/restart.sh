@@ -7,9 +7,7 @@ pid=$(cat "$file")
 mapfile -d '' command <"/proc/$pid/cmdline"
 mapfile -d '' environment <"/proc/$pid/environ"
 folder=$(readlink "/proc/$pid/cwd")
-kill "$pid"
-# A dead process whose parent is gone too may stay as a zombie, which has no program.
-for _ in $(seq 100); do readlink "/proc/$pid/exe" >/dev/null || break; sleep 0.2; done
+stop "$file"
 sleep "${SECONDS_AWAY:-5}"
 cd "$folder"
 setsid nohup env -i "${environment[@]}" "${command[@]}" >>"$KFP/logs/$1.log" 2>&1 </dev/null &

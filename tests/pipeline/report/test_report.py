@@ -1,10 +1,12 @@
 """The report of a run: every section says what is known, or that it is not; nothing in it acts."""
 
 import re
+from importlib import metadata
 from itertools import pairwise
 
 import pytest
 
+import maskline
 from maskline.components.verdict import Scale
 from maskline.pipeline.registry.record import Component, Run
 from maskline.pipeline.report import page, report
@@ -33,6 +35,16 @@ def found(tmp_path_factory):
 
 def html(found):
     return page.render("run", heading="h", tone="good", summary="", contents=found, sections=found)
+
+
+def test_page_needs_no_installed_package(found, monkeypatch):
+    """As in the image, which holds the source as it is."""
+
+    def hide(name: str) -> None:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "distribution", hide)
+    assert f"Made by maskline {maskline.__version__}: " in html(found)
 
 
 def figures(found):
