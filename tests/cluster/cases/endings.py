@@ -1,9 +1,10 @@
 """Runs that a gate, or wrong input, ends: with words and an exit status, whatever became of the pods."""
 
-import os
 import time
 
-from tests.cluster.kube import wait_for
+from maskline.pipeline.cluster.host import serves_many
+from maskline.transform.names import CLUSTER_TOKEN
+from tests.cluster.kube import Absent, wait_for
 from tests.cluster.site import QUICK, Site, Submitted
 
 # In the shell pod: every tenth row of the first shard gets a symbol that no vocabulary has.
@@ -117,7 +118,10 @@ def _cannot_start(site: Site, words: str, *options: str) -> str:
 
 
 def wrong_token(site: Site) -> str:
-    """A token that the host does not take. An installation for one user asks for none, and takes any."""
-    submitted = site.kubeflow("show", "no-such-run", env={**os.environ, "MASKLINE_CLUSTER_TOKEN": "wrong"})
+    """A token that the host does not take."""
+    if not serves_many(site.host, None):
+        raise Absent("this backend serves one user, and asks for no token")
+    submitted = site.kubeflow("schedules", env={CLUSTER_TOKEN: "wrong"})
     assert submitted.status == 2, submitted.output
+    assert " 401 " in submitted.last, submitted.output
     return f"exit 2: {submitted.last}"

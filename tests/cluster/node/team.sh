@@ -23,8 +23,6 @@ kind: List
 items:
 - {apiVersion: v1, kind: Namespace, metadata: {name: $team}}
 - {apiVersion: v1, kind: Secret, metadata: {name: mlpipeline-minio-artifact, namespace: $team}, stringData: {accesskey: minio, secretkey: minio123}}
-- {apiVersion: v1, kind: Service, metadata: {name: maskline-metadata, namespace: $team}, spec: {ports: [{name: postgresql, port: 5432}]}}
-- {apiVersion: v1, kind: Endpoints, metadata: {name: maskline-metadata, namespace: $team}, subsets: [{addresses: [{ip: $IP}], ports: [{name: postgresql, port: 5432}]}]}
 - {apiVersion: v1, kind: ConfigMap, metadata: {name: kfp-launcher, namespace: $team}, data: {defaultPipelineRoot: "minio://mlpipeline/private-artifacts/$team/v2/artifacts"}}
 - {apiVersion: v1, kind: ConfigMap, metadata: {name: metadata-grpc-configmap, namespace: $team}, data: {METADATA_GRPC_SERVICE_HOST: metadata-grpc-service.kubeflow, METADATA_GRPC_SERVICE_PORT: "8080"}}
 - apiVersion: v1
@@ -44,7 +42,7 @@ items:
   kind: PersistentVolume
   metadata: {name: maskline-$team}
   spec:
-    capacity: {storage: 20Gi}
+    capacity: {storage: 50Gi}
     accessModes: [ReadWriteOnce, ReadWriteMany]
     hostPath: {path: $folder}
     persistentVolumeReclaimPolicy: Retain

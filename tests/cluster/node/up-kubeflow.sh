@@ -82,7 +82,7 @@ start agent persistence_agent --logtostderr=true "--namespace=$seen" --kubeconfi
 start schedules swf_controller --logtostderr=true "--namespace=$seen" --kubeconfig="$KUBECONFIG" --mlPipelineAPIServerName=$IP \
   --metricsPort=9091  # Argo has 9090
 cat <<END
-export KUBECONFIG=$KUBECONFIG KFP_HOST=http://$IP:8888 METADATA_HOST=maskline-metadata ACCESS_MODE=ReadWriteOnce
+export KUBECONFIG=$KUBECONFIG KFP_HOST=http://$IP:8888 METADATA_HOST=maskline-metadata.kubeflow ACCESS_MODE=ReadWriteOnce
 export IMAGE=docker.io/x/maskline@\$(ctr -a $CLUSTER/containerd.sock -n k8s.io images ls -q | sed -n 's/.*maskline@//p' | tail -1)
 export RESTART_METADATA="$NODE/restart.sh pg" RESTART_API="$NODE/restart.sh apiserver" WORK=$WORK
 make cluster-test
