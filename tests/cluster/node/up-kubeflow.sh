@@ -56,8 +56,11 @@ kubectl config --kubeconfig="$KFP/run/kubeflow.conf" set-context x --namespace=k
 seen=kubeflow scope=(--namespaced --managed-namespace kubeflow)
 if [ "${MULTIUSER:=false}" = true ]; then
   seen='' scope=()
-  # What API server, controller and agents may do is their administrator's right here; users and pods have roles.
-  kubectl apply -f "$src/manifests/kustomize/base/installs/multi-user/view-edit-cluster-roles.yaml"
+  # Users, pods and the agent have roles; API server and controllers are the administrator.
+  many=$src/manifests/kustomize/base/installs/multi-user
+  kubectl apply -f "$many/view-edit-cluster-roles.yaml" -f "$many/persistence-agent/cluster-role.yaml"
+  kubectl create clusterrolebinding ml-pipeline-persistenceagent-binding --clusterrole=ml-pipeline-persistenceagent-role \
+    --serviceaccount=kubeflow:ml-pipeline-persistenceagent 2>/dev/null
 fi
 export MULTIUSER LEADER_ELECTION_DISABLE=true ARGO_NAMESPACE=kubeflow
 export TRANSIENT_ERROR_PATTERN='(?i)(imminent node shutdown|node is shutting down|preempt|evict|spot|pod deleted)'
