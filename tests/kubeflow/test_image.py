@@ -59,7 +59,10 @@ def image(builder, postgres, shards, tmp_path_factory) -> Image:
     address = postgres.database("image")
     options = [f"--set=cluster.metadata.{key}" for key in
                ("host=127.0.0.1", f"port={postgres.port}", "database=image")]  # fmt: skip
-    options += ["--set=cluster.grouping=node", f"--set=cluster.image=registry.example/maskline@sha256:{'0' * 64}"]
+    options += [
+        "--set=cluster.grouping=node",
+        f"--set=cluster.image=registry.example/maskline@sha256:{'0' * 64}",
+    ]
     for command, output in (("bundle", context / "kubeflow/bundle"), ("compile", folder / "document.yaml")):
         done = maskline("kubeflow", command, *options, "--output", output)
         assert done.returncode == 0, done.stderr
