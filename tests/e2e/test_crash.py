@@ -91,9 +91,9 @@ def test_killed_anywhere_the_next_run_finishes(arguments, tmp_path):
 def test_killed_node_fails_the_run_and_is_named(arguments, tmp_path):
     with Working(*arguments, "--set", "training.epochs=10000") as run:
         run.wait_for("Trainer: epoch 1/")
-        children = psutil.Process(run.process.pid).children()
-        # Beside it the process of ModelChecks, which waits for the model.
-        [node] = [child for child in children if not any("probe" in part for part in child.cmdline())]
+        children = psutil.Process(run.process.pid).children(recursive=True)
+        # The first one; behind it ModelChecks waits for the model.
+        node = min(children, key=lambda child: child.create_time())
         os.kill(node.pid, signal.SIGKILL)
         out, _ = run.process.communicate(timeout=PATIENCE)
         assert run.process.returncode == 1
