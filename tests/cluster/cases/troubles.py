@@ -5,6 +5,8 @@ import subprocess
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
+import yaml
+
 from tests.cluster.kube import Absent, run
 from tests.cluster.site import Site, Submitted
 
@@ -58,7 +60,10 @@ def out_of_memory(site: Site) -> str:
 def used_up(site: Site) -> str:
     """The pod that trains is deleted, and that of its only retry too: exit 1, and the node's name."""
     config = site.kube.get("configmap", "workflow-controller-configmap")["data"]
-    if "retryStrategy" in config.get("workflowDefaults", ""):
+    defaults = (
+        yaml.safe_load(config.get("workflowDefaults", "{}")).get("spec", {}).get("templateDefaults", {})
+    )
+    if int(defaults.get("retryStrategy", {}).get("limit", 0)):
         raise Absent("the backend's own defaults try each task, and the whole run, twice more")
     once = "--set=cluster.node.retries=1", "--set=cluster.nodes.Trainer.retries=1"
     submitted, _ = _in_the_middle(site, "used_up", lambda pod: _delete(site, pod), *once, blows=2)

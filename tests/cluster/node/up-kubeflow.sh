@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # up-kubeflow.sh: Argo's controller and Kubeflow Pipelines' API server and agents, as processes of this machine beside the
 # node of up.sh, with the stores that they need: MariaDB, S3 by moto, ml-metadata's service, PostgreSQL, and a DNS server.
-# With RETRIES=false without the retries that the backend gives every template of Argo's by default; with MULTIUSER=true as
+# With RETRIES=false without the two retries that the backend gives every template of Argo's by default; with MULTIUSER=true as
 # an installation for many users, in which each works in a namespace of team.sh. Called again, it starts all of it anew, on
 # the same data.
 set -uo pipefail
@@ -48,7 +48,7 @@ for file in pipeline-runner-role pipeline-runner-rolebinding pipeline-runner-sa;
 done
 sed 's/\$(kfp-namespace)/kubeflow/; s/\$(kfp-artifact-bucket-name)/mlpipeline/' \
   "$src/manifests/kustomize/third-party/argo/base/workflow-controller-configmap-patch.yaml" |
-  if [ "${RETRIES:-true}" = true ]; then cat; else sed '/templateDefaults:/,/retryPolicy:/d'; fi | kubectl -n kubeflow apply -f -
+  if [ "${RETRIES:-true}" = true ]; then cat; else sed "s/limit: '2'/limit: '0'/"; fi | kubectl -n kubeflow apply -f -
 kubectl apply -f "$NODE/services.yaml"
 # The controller looks for its ConfigMap in its context's namespace.
 kubectl config view --raw --flatten >"$KFP/run/kubeflow.conf"
