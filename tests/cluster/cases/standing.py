@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from tests.cluster.cases.runs import window
 from tests.cluster.kube import wait_for
 from tests.cluster.site import Site
 
@@ -107,6 +108,9 @@ def shell(site: Site) -> str:
     page = site.in_shell("report", site.first, *root, *store, "--out", "/mnt/maskline/report.html")
     assert "report.html" in page, page
     assert "Released as version 1" in site.kube("exec", site.shell, "--", "cat", "/mnt/maskline/report.html")
-    back = site.in_shell("rollback", "1", *root, *store, "--reason", "a test")
-    assert "Live is version 2, which is version 1 again" in back, back
+    if site.versions("window/root") != ["1", "2"]:
+        window(site)
+    two, own = ("--root", "/mnt/maskline/window/root"), ("--metadata", f"{site.address}_window")
+    back = site.in_shell("rollback", "1", *two, *own, "--reason", "a test")
+    assert "Live is version 3, which is version 1 again" in back, back
     return back.strip().splitlines()[-1]
