@@ -100,10 +100,9 @@ def _failed(client: Client, state: Any) -> list[tuple[str, LastWords]]:
     # A driver that fails leaves its task without a state.
     names = [task.display_name.removesuffix("-driver") for task in details if task.state == "FAILED"]
     every = pods_of(client.workflow(state.run_id))
-    # Where not even the driver of the whole run had a pod, no task failed.
-    failed = [name for name in own if name in names] or [pod.task for pod in every if pod.phase in FAILED][
-        -1:
-    ]
+    failed = [name for name in own if name in names]
+    if not failed:  # not even the driver of the whole run had a pod
+        failed = [pod.task for pod in every if pod.phase in FAILED][-1:]
     pods = [pod for pod in every if pod.task in failed]
     said = {pod.task: pod.words for pod in pods if pod.words}
     silent = [task for task in failed if task not in said]
