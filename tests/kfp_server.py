@@ -44,6 +44,7 @@ class KfpServer:
         # an artifact of Argo's. For one user, the backend reads no pod: its experiments have no namespace
         # (`getNamespaceFromRunId` in backend/src/apiserver/resource/resource_manager.go).
         self.ways = {"record", "archive", "artifact"}
+        self.multi_user = False
         self.pipelines: dict[str, Json] = {}
         self.versions: dict[str, Json] = {}
         self.experiments: dict[str, Json] = {}
@@ -75,14 +76,15 @@ class KfpServer:
     # What the client asks for, by method and path.
 
     def healthz(self, **_: Any) -> Json:
-        return {"multi_user": False}
+        return {"multi_user": self.multi_user}
 
     def upload(self, query: Json, file: str, **_: Any) -> Json:
         _check_document(file)
         name = query["name"]
-        if any(p["display_name"] == name for p in self.pipelines.values()):
+        own = {"display_name": name, "namespace": query.get("namespace", "")}
+        if any(own.items() <= pipeline.items() for pipeline in self.pipelines.values()):
             raise Refused(409, "Failed to create a pipeline and a pipeline version")
-        made = _put(self.pipelines, "pipeline_id", display_name=name, name=name)
+        made = _put(self.pipelines, "pipeline_id", name=name, **own)
         _put(
             self.versions,
             "pipeline_version_id",
@@ -104,7 +106,9 @@ class KfpServer:
         )
 
     def list_pipelines(self, query: Json, **_: Any) -> Json:
-        return {"pipelines": _filtered(self.pipelines, query) or None}
+        # Without a namespace, those that all namespaces share (`ListPipelines` in pipeline_server.go).
+        there = {k: v for k, v in self.pipelines.items() if v["namespace"] == query.get("namespace", "")}
+        return {"pipelines": _filtered(there, query) or None}
 
     def list_versions(self, query: Json, pipeline: str, **_: Any) -> Json:
         own = {k: v for k, v in self.versions.items() if v["pipeline_id"] == pipeline}

@@ -10,6 +10,7 @@ from maskline.pipeline.settings.cluster import ClusterSettings
 from maskline.transform.errors import InputError
 from tests.kfp_cluster import Cluster
 from tests.kfp_server import KfpServer
+from tests.support import REPOSITORY
 
 
 @pytest.fixture
@@ -77,3 +78,13 @@ def test_token_is_asked_for_and_a_wrong_one_refused(server, monkeypatch):
         assert told == f"{server.url}: 401 Unauthorized; {way_on}"
     monkeypatch.setenv("MASKLINE_CLUSTER_TOKEN", "right")
     assert Client(ClusterSettings(host=server.url)).schedules() == []
+
+
+def test_pipeline_of_a_namespace_is_found_there_again(server):
+    server.multi_user = True
+    document = (REPOSITORY / "tests/pipeline/cluster/golden/kubeflow.yaml").read_text()
+    one, other = (Client(ClusterSettings(host=server.url, namespace=team)) for team in ("one", "other"))
+    first = one.upload("maskline", document, "")
+    assert one.upload("maskline", document, "") == first
+    assert other.upload("maskline", document, "")[0] != first[0]
+    assert [p["namespace"] for p in server.pipelines.values()] == ["one", "other"]
