@@ -16,6 +16,7 @@ from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtim
 from tfx.proto.orchestration import execution_result_pb2, pipeline_pb2
 
 from maskline.components.verdict import Verdict
+from maskline.pipeline import quick_beam
 from maskline.pipeline.cluster import bucket_executors, bucket_files, buckets, live
 from maskline.pipeline.cluster.store import open_store
 from maskline.pipeline.engines import executors
@@ -109,6 +110,7 @@ class Metadata(metadata.Metadata):
 
 def import_executors(text: str, nodes: Sequence[str]) -> None:
     """Imports the executors of some nodes of the compiled pipeline, an IR as JSON."""
+    quick_beam.remember()
     deployment = runner_utils.extract_local_deployment_config(
         json_format.Parse(text, pipeline_pb2.Pipeline())
     )

@@ -32,7 +32,7 @@ from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtim
 from tfx.proto.orchestration import pipeline_pb2
 
 from maskline.components.model_checks import component as model_checks
-from maskline.pipeline import machine, signals
+from maskline.pipeline import machine, quick_beam, signals
 from maskline.pipeline.console import Console
 from maskline.pipeline.engines import executors
 from maskline.pipeline.errors import RunError
@@ -92,6 +92,7 @@ class ForkingRunner(LocalDagRunner):
         processes: int = 2,
     ) -> None:
         super().__init__()
+        quick_beam.remember()
         self._run_name = run_name
         self._console = console
         self._need = need

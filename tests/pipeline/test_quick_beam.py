@@ -1,0 +1,84 @@
+"""What Beam is told from memory is what it would have read itself."""
+
+import apache_beam as beam
+import pytest
+from apache_beam.coders import VarIntCoder
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions, TypeOptions
+from apache_beam.transforms import core, userstate
+
+from maskline.pipeline import quick_beam
+
+
+class Counts(beam.DoFn):
+    SO_FAR = beam.DoFn.StateParam(userstate.ReadModifyWriteStateSpec("so far", VarIntCoder()))
+
+    def process(self, element, so_far=SO_FAR, window=beam.DoFn.WindowParam):
+        yield element
+
+
+class OtherCounts(Counts):
+    def process(self, element, *more, named=1):
+        yield element
+
+    def finish_bundle(self):
+        yield None
+
+
+@pytest.fixture
+def remembers(monkeypatch):
+    monkeypatch.setattr(core, "get_function_args_defaults", core.get_function_args_defaults)
+    monkeypatch.setattr(PipelineOptions, "view_as", PipelineOptions.view_as)
+    quick_beam.remember()
+
+
+@pytest.mark.parametrize("made", [Counts(), OtherCounts(), beam.Map(len).dofn, beam.CombineValues(sum)])
+def test_signatures_are_those_that_beam_reads(remembers, made):
+    for name in dir(made):
+        method = getattr(made, name)
+        if callable(method) and not name.startswith("__"):
+            read = quick_beam._read_signature(method)
+            for _ in range(2):
+                told = core.get_function_args_defaults(method)
+                assert told == read
+                told[0].append("no business of others")
+
+
+def test_steps_with_state_are_known_by_it(remembers):
+    for _ in range(2):
+        assert userstate.is_stateful_dofn(Counts())
+        assert not userstate.is_stateful_dofn(OtherCounts())
+
+
+def test_a_signature_is_read_once(remembers, monkeypatch):
+    class Passes(beam.DoFn):
+        def process(self, element):
+            yield element
+
+    asked = []
+    monkeypatch.setattr(quick_beam, "_read_signature", lambda function: asked.append(function) or ([], []))
+    for made in (Passes(), Passes()):
+        core.get_function_args_defaults(made.process)
+    assert len(asked) == 1
+
+
+def test_views_of_options_share_their_values(remembers):
+    options = PipelineOptions(["--streaming"])
+    standard = options.view_as(StandardOptions)
+    assert standard is options.view_as(StandardOptions)
+    assert standard.streaming
+    standard.runner = "here"
+    options.view_as(TypeOptions).view_as(StandardOptions).streaming = False
+    assert not standard.streaming
+    assert options.view_as(StandardOptions).runner == "here"
+    assert options.get_all_options()["runner"] == "here"
+    assert PipelineOptions([]).view_as(StandardOptions).runner is None
+
+
+def test_a_pipeline_gives_the_same_and_counts(remembers):
+    with beam.Pipeline() as pipeline:
+        rows = pipeline | beam.Create([("a", 1), ("b", 2), ("a", 3)])
+        _ = rows | beam.CombinePerKey(sum) | beam.combiners.ToList() | beam.Map(_same, [("a", 4), ("b", 2)])
+
+
+def _same(found, expected):
+    assert sorted(found) == expected
