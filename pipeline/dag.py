@@ -13,7 +13,7 @@ from maskline.pipeline.fingerprint import SourceCode
 from maskline.pipeline.settings.sections import Settings
 from maskline.pipeline.stages.ingest import ingest
 from maskline.pipeline.stages.release import release
-from maskline.pipeline.stages.train import train
+from maskline.pipeline.stages.train import train, transform
 from maskline.transform.names import PASSED, PIPELINE_NAME
 
 
@@ -24,6 +24,7 @@ def create_pipeline(
     listing: Listing | None = None,
     window: Sequence[int] | int = (),
     only_ingest: bool = False,
+    ahead: bool = False,
     unknown_live: UnknownLive | None = None,
 ) -> Pipeline:
     """Builds the pipeline; any TFX runner can run it, in the root as the working folder: paths are relative.
@@ -35,6 +36,8 @@ def create_pipeline(
       window: the spans to train on, all ingested but the last, which is this run's; or how many, of those
         that earlier runs ingested; empty or 0 for this run's alone.
       only_ingest: stop at the data gate.
+      ahead: Transform does not wait for the data gate, and works beside the statistics; nothing is trained
+        on rows that the gate holds back. With a window it waits, for the gate decides which spans there are.
       unknown_live: what keeps the live model from being compared with, where something does.
 
     Returns:
@@ -45,12 +48,16 @@ def create_pipeline(
     ingested = ingest(settings, source, schema_file=schema_file, listing=listing)
     if only_ingest:
         return _pipeline(settings, ingested.nodes)
+    transformed = None
+    if ahead and not window:
+        transformed = transform(settings, source, ingested, ingested.examples.outputs["examples"])
     with Cond(ingested.accepted.outputs["verdict"].future()[0].property(PASSED) == 1):
         # Transform → Trainer
-        trained = train(settings, source, ingested, window=window)
+        trained = train(settings, source, ingested, window=window, transformed=transformed)
         # Evaluator → ReleaseGate, ModelChecks → Pusher
         released = release(settings, source, ingested, trained, unknown_live=unknown_live)
-    return _pipeline(settings, [*ingested.nodes, ingested.accepted, *trained.nodes, *released])
+    before = [*ingested.nodes, *([transformed] if transformed else []), ingested.accepted]
+    return _pipeline(settings, [*before, *trained.nodes, *released])
 
 
 def _pipeline(settings: Settings, nodes: list[Any]) -> Pipeline:

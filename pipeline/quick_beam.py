@@ -20,7 +20,7 @@ _view_as = PipelineOptions.view_as
 _views: WeakKeyDictionary[PipelineOptions, dict[type, PipelineOptions]] = WeakKeyDictionary()
 
 
-def remember() -> None:
+def quicken() -> None:
     """Has Beam remember signatures and views of options in this process, and in those forked from it."""
     core.get_function_args_defaults = signature
     PipelineOptions.view_as = view_as
@@ -38,7 +38,7 @@ def signature(function: Any) -> _Signature:
 
 
 def view_as(options: PipelineOptions, kind: type[PipelineOptions]) -> PipelineOptions:
-    """As `PipelineOptions.view_as`. All views of some options share the values, so one of each kind will do."""
+    """As `PipelineOptions.view_as`. Views of the same options share their values: one of a kind will do."""
     views = _views.setdefault(options, {})
     if kind not in views:
         views[kind] = _view_as(options, kind)

@@ -92,6 +92,21 @@ def Ending(how: Parameter[str], out: OutputArtifact[String]) -> None:
         Path(out.uri).with_suffix(".big").write_bytes(bytes(8 << 20))
 
 
+def no_preprocessing(inputs: Any, custom_config: Any) -> Any:
+    """In place of Transform's own."""
+    raise ValueError("not for these rows")
+
+
+@component
+def Judge(read: InputArtifact[String], verdict: OutputArtifact[VerdictArtifact]) -> None:
+    verdict.write(Verdict(checks=()))
+
+
+@component
+def Fails(verdict: InputArtifact[VerdictArtifact], out: OutputArtifact[String]) -> None:
+    raise ValueError("not for these rows")
+
+
 def launch(text: str, node: str, run: str, store: mlmd.ConnectionConfig, *given: str) -> cluster_node.NodeEnd:
     """One attempt at a node of a compiled pipeline, in this process."""
     attempt = cluster_node.Launch(*cluster_node.bind(text, node, run, list(given)), store)

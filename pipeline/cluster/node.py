@@ -110,7 +110,7 @@ class Metadata(metadata.Metadata):
 
 def import_executors(text: str, nodes: Sequence[str]) -> None:
     """Imports the executors of some nodes of the compiled pipeline, an IR as JSON."""
-    quick_beam.remember()
+    quick_beam.quicken()
     deployment = runner_utils.extract_local_deployment_config(
         json_format.Parse(text, pipeline_pb2.Pipeline())
     )

@@ -92,7 +92,7 @@ class ForkingRunner(LocalDagRunner):
         processes: int = 2,
     ) -> None:
         super().__init__()
-        quick_beam.remember()
+        quick_beam.quicken()
         self._run_name = run_name
         self._console = console
         self._need = need
@@ -102,9 +102,10 @@ class ForkingRunner(LocalDagRunner):
         self._early: dict[str, _Forked] = {}
 
     def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: Any = None) -> None:
-        """Runs all nodes; after a failure none is begun, and those at work are waited for.
+        """Runs all nodes; after a failure those at work are waited for, and the data gate still decides.
 
-        A node whose condition does not hold is skipped, and so is all that needs it.
+        For what fails on rows that it holds back, as Transform may, failed because of them. No other node is
+        begun then. A node whose condition does not hold is skipped, and so is all that needs it.
 
         Raises:
           InputError: a node refused the user's input.
@@ -115,26 +116,29 @@ class ForkingRunner(LocalDagRunner):
         del run_options  # partial runs are not offered
         substitute_runtime_parameter(pipeline, {RUN_ID_PARAMETER: self._run_name})
         waiting = {node.pipeline_node.node_info.id: node.pipeline_node for node in pipeline.nodes}
+        gate = _needed_by(Node.DATA_GATE, waiting)
         done: set[str] = set()
         skipped: set[str] = set()
         failures: list[Exception] = []
         try:
-            while self._working or (waiting and not failures):
+            while self._working or waiting:
                 for name, node in list(waiting.items()):
                     if skipped.intersection(node.upstream_nodes):
                         skipped.add(name)
                         del waiting[name]
-                        continue
-                    ready = not failures and done.issuperset(node.upstream_nodes)
-                    if ready and len(self._working) < self._processes:
-                        failures += self._room()
-                        if not failures:
-                            self._begin(pipeline, waiting.pop(name))
+                    elif done.issuperset(node.upstream_nodes) and len(self._working) < self._processes:
+                        if full := self._room():
+                            failures.append(full)
+                            waiting.clear()
+                            break
+                        self._begin(pipeline, waiting.pop(name))
                 for connection in cast(list[Connection], wait(list(self._working), timeout=_TICK)):
-                    learning = self._working[connection].node == Node.TRAINER
-                    failure = self._hear(connection, done, skipped)
-                    failures += [failure] if failure else []
-                    if learning and connection in self._working:
+                    name = self._working[connection].node
+                    if failure := self._hear(connection, done, skipped):
+                        failures.append(failure)
+                        kept = set() if name in gate else gate
+                        waiting = {other: node for other, node in waiting.items() if other in kept}
+                    if name == Node.TRAINER and connection in self._working:
                         self._start_early(pipeline, waiting)
                 self._console.tick()
                 signals.check()
@@ -143,14 +147,14 @@ class ForkingRunner(LocalDagRunner):
         if failures:
             raise failures[0]
 
-    def _room(self) -> list[Exception]:
+    def _room(self) -> Exception | None:
         """What the disk says against another node."""
         try:
             if self._need:
                 self._need.check(halfway=True)
         except MachineError as error:
-            return [error]
-        return []
+            return error
+        return None
 
     def _end_all(self) -> None:
         """Ends the nodes at work, those that do not heed it by force."""
@@ -230,6 +234,13 @@ class ForkingRunner(LocalDagRunner):
             done.add(work.node)
             return None
         return _FAILURES[kind](text)
+
+
+def _needed_by(name: str, nodes: Mapping[str, pipeline_pb2.PipelineNode]) -> set[str]:
+    """A node and all that it needs, if the pipeline has it."""
+    if name not in nodes:
+        return set()
+    return {name}.union(*(_needed_by(above, nodes) for above in nodes[name].upstream_nodes))
 
 
 def _ending(status: int) -> str:

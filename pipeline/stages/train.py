@@ -1,4 +1,4 @@
-"""The second stage: from accepted examples to a trained model."""
+"""The second stage: from accepted examples to a trained model. Transform may work ahead of the gate."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -28,17 +28,9 @@ class TrainingStage(NamedTuple):
     nodes: list[Any]
 
 
-def train(
-    settings: Settings, source: SourceCode, ingest: IngestStage, *, window: Sequence[int] | int
-) -> TrainingStage:
-    """Builds Transform and Trainer, and the resolvers in front of them; see `create_pipeline`."""
-    nodes: list[Any] = []
-    examples = ingest.examples.outputs["examples"]
-    if window:
-        spans = _window(ingest, window)
-        examples = spans.outputs["examples"]
-        nodes.append(spans)
-    transform = Transform(
+def transform(settings: Settings, source: SourceCode, ingest: IngestStage, examples: Any) -> Any:
+    """Builds Transform, of the examples in a channel."""
+    return Transform(
         examples,
         ingest.schema.outputs["schema"],
         preprocessing_fn="maskline.transform.preprocessing.preprocessing_fn",
@@ -50,15 +42,34 @@ def train(
         disable_statistics=True,
         disable_analyzer_cache=True,
     )
-    nodes.append(transform)
+
+
+def train(
+    settings: Settings,
+    source: SourceCode,
+    ingest: IngestStage,
+    *,
+    window: Sequence[int] | int,
+    transformed: Any = None,
+) -> TrainingStage:
+    """Builds Trainer, Transform where none is given, and the resolvers before them; see `create_pipeline`."""
+    nodes: list[Any] = []
+    examples = ingest.examples.outputs["examples"]
+    if window:
+        spans = _window(ingest, window)
+        examples = spans.outputs["examples"]
+        nodes.append(spans)
+    if transformed is None:
+        transformed = transform(settings, source, ingest, examples)
+        nodes.append(transformed)
     base = None
     if settings.training.warm_start:
-        base = _base_model(transform)
+        base = _base_model(transformed)
         nodes.append(base)
     trainer = Trainer(
-        examples=transform.outputs["transformed_examples"],
+        examples=transformed.outputs["transformed_examples"],
         raw_examples=ingest.examples.outputs["examples"],
-        transform_graph=transform.outputs["transform_graph"],
+        transform_graph=transformed.outputs["transform_graph"],
         schema=ingest.schema.outputs["schema"],
         run_fn="maskline.trainer.task.run_fn",
         custom_config={

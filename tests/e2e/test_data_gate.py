@@ -12,7 +12,7 @@ from tests.support import PATIENCE, QUICK, REPOSITORY, environment, maskline, sh
 
 pytestmark = pytest.mark.slow
 
-TRAINED = {"Transform", "Trainer", "Evaluator", "Pusher"}
+TRAINED = {"Trainer", "Evaluator", "Pusher"}
 
 
 # The pipeline on TFX's own local runner, which knows nothing of blocked runs.
@@ -25,9 +25,26 @@ from maskline.pipeline.dag import create_pipeline
 
 root, data = map(Path, sys.argv[1:])
 [schema] = (root / "schemas").iterdir()
-pipeline = create_pipeline(load(root=root, data=data), schema_file=str(schema))
+pipeline = create_pipeline(load(root=root, data=data), schema_file=str(schema), ahead=True)
 os.chdir(root)
 LocalDagRunner().run(pipeline)
+"""
+
+# A run whose Transform fails, as it may on rows that nobody has looked at.
+FAILING = """
+import sys
+from maskline.pipeline import cli
+from maskline.pipeline.imports import lean_imports
+
+with lean_imports():
+    from maskline.pipeline.stages import train
+    from tests import small_nodes  # here, for nodes work in another folder
+
+real = train.Transform
+train.Transform = lambda *inputs, preprocessing_fn, **options: real(
+    *inputs, preprocessing_fn="tests.small_nodes.no_preprocessing", **options
+)
+cli.main()
 """
 
 
@@ -50,14 +67,23 @@ def steps(folder) -> dict[str, Step]:
     maskline("data", "--out", drifted, "--shards", 1, "--records", 400, "--seed", 1, "--max-value", 30)
     taken: dict[str, Step] = {}
 
-    def run(name: str, data: Any, *options: str) -> None:
-        lenient = ("--set", "release_gate.margin=1")
-        done = maskline("run", "--data", data, "--root", root, *QUICK, *lenient, *options)
+    def run(name: str, data: Any, *options: str, script: str = "") -> None:
+        command = ("run", "--data", data, "--root", root, *QUICK, "--set", "release_gate.margin=1", *options)
+        done = (
+            subprocess.run(
+                [sys.executable, "-c", script, *map(str, command)],
+                cwd=REPOSITORY, env=environment(), capture_output=True, text=True, timeout=PATIENCE,
+            )
+            if script
+            else maskline(*command)
+        )  # fmt: skip
         taken[name] = Step(done.returncode, done.stdout + done.stderr, show(root), versions(root))
 
     run("good", good)
     run("drifted", drifted)
     run("drifted again", drifted)
+    run("Transform fails", drifted, "--set", "data_gate.max_drift=0.01", script=FAILING)
+    run("Transform fails again", drifted, "--set", "data_gate.max_drift=0.01")
     run("mended", good, "--set", "data_gate.max_skew=0.02")
     stock = subprocess.run(
         [sys.executable, "-c", STOCK, root, drifted],
@@ -85,6 +111,18 @@ def test_drifted_data_are_blocked_and_nothing_is_trained_or_pushed(steps, name):
     assert "% in the previous span" in step.out
     assert "Not released: DataGate blocked the data (drift of 'defs'" in step.out
     assert "nothing was trained." in step.out
+
+
+def test_gate_decides_where_transform_fails_on_what_it_holds_back(steps):
+    """Both work at the same time; the one line that counts is the gate's."""
+    step = steps["Transform fails"]
+    assert (step.code, step.versions, step.run["exit"]) == (3, ["1"], 3), step.out
+    assert states(step.run)["Transform"] == "FAILED"
+    assert "Not released: DataGate blocked the data (drift of 'defs'" in step.out
+    assert "Traceback" not in step.out
+    assert "not for these rows" not in step.out
+    again = steps["Transform fails again"]
+    assert (again.code, again.run["run"]) == (3, step.run["run"]), again.out
 
 
 def test_docs_show_what_a_blocked_run_prints(steps, folder):

@@ -31,6 +31,17 @@ def test_nodes_stand_in_the_order_in_which_data_flow(tmp_path):
     ]  # fmt: skip
 
 
+def test_transform_need_not_wait_for_the_gate_but_with_a_window(tmp_path):
+    nodes = built(tmp_path, ahead=True)
+    assert list(nodes)[2:4] == [Node.STATISTICS_GEN, Node.TRANSFORM]
+    needed = {node: {other.id for other in nodes[node].upstream_nodes} for node in nodes}
+    assert needed[Node.TRANSFORM] == {Node.EXAMPLE_GEN, Node.SCHEMA}
+    assert Node.ACCEPTED in needed[Node.TRAINER]
+    assert Node.ACCEPTED in {n.id for n in built(tmp_path)[Node.TRANSFORM].upstream_nodes}
+    behind = built(tmp_path, ahead=True, window=[1, 2])
+    assert list(behind)[6:10] == [Node.ACCEPTED, Node.WINDOW, Node.TRANSFORM, Node.TRAINER]
+
+
 def test_ingest_alone_ends_at_the_gate(tmp_path):
     assert list(built(tmp_path, only_ingest=True))[-1] == Node.DATA_GATE
 

@@ -28,7 +28,7 @@ class OtherCounts(Counts):
 def remembers(monkeypatch):
     monkeypatch.setattr(core, "get_function_args_defaults", core.get_function_args_defaults)
     monkeypatch.setattr(PipelineOptions, "view_as", PipelineOptions.view_as)
-    quick_beam.remember()
+    quick_beam.quicken()
 
 
 @pytest.mark.parametrize("made", [Counts(), OtherCounts(), beam.Map(len).dofn, beam.CombineValues(sum)])

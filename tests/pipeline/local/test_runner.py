@@ -153,3 +153,42 @@ def test_node_that_prepares_itself_is_started_while_the_training_works(tmp_path:
     }
     [value] = tmp_path.glob("works/Checker/out/*/value")
     assert value.read_text() == (tmp_path / "works/prepared").read_text()  # by the process that prepared
+
+
+AHEAD = """
+import sys
+from pathlib import Path
+
+from tfx.dsl.experimental.conditionals.conditional import Cond
+from tfx.orchestration import metadata
+from tfx.orchestration.pipeline import Pipeline
+
+from maskline.pipeline.console import Console
+from maskline.pipeline.local.runner import ForkingRunner
+from maskline.pipeline.settings.load import load
+from tests import small_nodes
+
+root = Path(sys.argv[1])
+rows = small_nodes.Gate(passed=1).with_id("Rows")
+ahead = small_nodes.Fails(verdict=rows.outputs["verdict"])
+looked = small_nodes.Reader(verdict=rows.outputs["verdict"]).with_id("Looked")
+gate = small_nodes.Judge(read=looked.outputs["out"]).with_id("DataGate")
+behind = small_nodes.Reader(verdict=gate.outputs["verdict"]).with_id("Behind")
+store = metadata.sqlite_metadata_connection_config(str(root / "metadata.sqlite"))
+nodes = [rows, ahead, looked, gate, behind]
+pipeline = Pipeline("small", str(root), components=nodes, metadata_connection_config=store)
+try:
+    ForkingRunner("a run", Console(load(root=root)), processes=1).run(pipeline)
+except Exception as error:
+    print(f"{type(error).__name__}: {error}")
+"""
+
+
+def test_after_a_failure_the_data_gate_still_decides_and_nothing_else_begins(tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-c", AHEAD, tmp_path],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE, env=environment(),
+    )  # fmt: skip
+    began = [line.split()[0] for line in done.stdout.splitlines() if line.endswith(" …")]
+    assert began == ["Rows", "Fails", "Looked", "DataGate"], done.stderr
+    assert done.stdout.splitlines()[-1] == "RunError: Fails failed: ValueError: not for these rows"
