@@ -47,7 +47,7 @@ def fit(
       checkpoints: the folder for this training's checkpoints. The same rows, settings and source must get
         the same folder, and other trainings another one.
       start_from: an earlier model with the weights to start from.
-      callbacks: more of them, which see each epoch after it is in the checkpoint.
+      callbacks: more of them, which see each epoch after its line in the log.
 
     Returns:
       the model and, for each epoch, what `Progress.history` holds; `rows` is the
@@ -71,44 +71,44 @@ def fit(
         take_weights(model, start_from, spec)
     _check_masks(model, train, spec, settings)
     stepping = _compiled(model, training, steps, xla)
-    progress = Progress(checkpoints, training)
-    first_epoch = progress.restore(stepping)
-    weights = class_weights(train.y, spec, training.class_weights)
-    measured_on = in_order(
-        held_out,
-        batch_size=256 if len(held_out.y) <= _FEW else 1024,  # few shapes: few programs
-        fill=True,
-        class_weights=weights,
-        pad_id=spec.pad_id,
-        no_label=spec.no_label,
-    )
-    at_first = stepping.evaluate(measured_on, verbose=0, return_dict=True)
-    logger.info("before epoch %d: held-out loss %.4f", first_epoch + 1, at_first["loss"])
-    stepping.fit(
-        stacks(
-            train,
-            steps=min(training.steps_per_call, power_of_two(steps)),
-            batch_size=batch_size,
-            lengths=lengths,
-            seed=training.seed,
-            epoch=lambda: progress.epoch,
-            pad_id=spec.pad_id,
+    with Progress(checkpoints, training) as progress:
+        first_epoch = progress.restore(stepping)
+        weights = class_weights(train.y, spec, training.class_weights)
+        measured_on = in_order(
+            held_out,
+            batch_size=256 if len(held_out.y) <= _FEW else 1024,  # few shapes: few programs
+            fill=True,
             class_weights=weights,
+            pad_id=spec.pad_id,
             no_label=spec.no_label,
-        ),
-        epochs=training.epochs,
-        initial_epoch=first_epoch,
-        validation_data=measured_on,
-        callbacks=[
-            _TensorBoard(model, str(log_dir), histogram_freq=int(training.histograms)),
-            progress,
-            *callbacks,
-        ],
-        shuffle=False,  # the dataset shuffles
-        verbose=0,
-    )
-    kept = progress.finish(stepping)
-    logger.info("weights of epoch %d are kept", kept)
+        )
+        at_first = stepping.evaluate(measured_on, verbose=0, return_dict=True)
+        logger.info("before epoch %d: held-out loss %.4f", first_epoch + 1, at_first["loss"])
+        stepping.fit(
+            stacks(
+                train,
+                steps=min(training.steps_per_call, power_of_two(steps)),
+                batch_size=batch_size,
+                lengths=lengths,
+                seed=training.seed,
+                epoch=lambda: progress.epoch,
+                pad_id=spec.pad_id,
+                class_weights=weights,
+                no_label=spec.no_label,
+            ),
+            epochs=training.epochs,
+            initial_epoch=first_epoch,
+            validation_data=measured_on,
+            callbacks=[
+                _TensorBoard(model, str(log_dir), histogram_freq=int(training.histograms)),
+                progress,
+                *callbacks,
+            ],
+            shuffle=False,  # the dataset shuffles
+            verbose=0,
+        )
+        kept = progress.finish(stepping)
+        logger.info("weights of epoch %d are kept", kept)
     return model, progress.history
 
 

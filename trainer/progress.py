@@ -5,8 +5,9 @@ import logging
 import math
 import shutil
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import keras
 
@@ -20,13 +21,16 @@ logger = logging.getLogger(__name__)
 _STATE = "state.json"
 _GONE = "a checkpoint was removed or damaged during training; run again to continue from the last good one"
 _LATEST, _BEST = "latest.weights.h5", "best.weights.h5"
+_NEXT = "next.weights.h5"  # those of the epoch that has just ended, until its checkpoint is whole
 
 
 class Progress(keras.callbacks.Callback):
     """Logs a line for each epoch, keeps history and best weights, and writes a checkpoint after every epoch.
 
     Keras' own `EarlyStopping` and `BackupAndRestore` do not work together: after a kill, the first no longer
-    knows which epoch was best. Here each checkpoint holds all of that.
+    knows which epoch was best. Here each checkpoint holds all of that. It is made whole while the next epoch
+    trains, since a disk takes longer to say that it has it than a small epoch takes. Use it as a context: at
+    its end nothing is being written.
 
     Args:
       folder: for the checkpoints of this training only.
@@ -41,9 +45,18 @@ class Progress(keras.callbacks.Callback):
     def __init__(self, folder: Path, training: TrainingSettings) -> None:
         super().__init__()
         self._checkpoints, self._training = Checkpoints(folder), training
+        self._next = folder / _NEXT
+        self._writer = ThreadPoolExecutor(1)
+        self._written: Future[None] | None = None
         self.epoch = 0
         self._resumed = False
         self.history: list[dict[str, float]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *ended_by: object) -> None:
+        self._writer.shutdown()
 
     def restore(self, model: keras.Model) -> int:
         """Restores the newest undamaged checkpoint, if there is one.
@@ -94,11 +107,15 @@ class Progress(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def finish(self, model: keras.Model) -> int:
-        """Loads the weights to keep into `model`.
+        """Waits for the last checkpoint, and loads the weights to keep into `model`.
 
         Returns:
           the epoch that they are from, counted from 1.
+
+        Raises:
+          OSError: the last checkpoint could not be written, or is gone.
         """
+        self._settle()
         if not self._training.best_weights:
             return len(self.history)
         best = self._best_epoch()
@@ -117,19 +134,29 @@ class Progress(keras.callbacks.Callback):
             )
 
     def _save(self) -> None:
-        number = len(self.history)
-        is_best, earlier = self._best_epoch() == number, self._checkpoints.newest()
+        self._settle()
+        self.model.save_weights(self._next)
+        state = json.dumps({FORMAT: 1, "history": self.history, "seeds": _seeds(self.model)})
+        is_best = self._best_epoch() == len(self.history)
+        self._written = self._writer.submit(self._write, len(self.history), state, is_best=is_best)
+
+    def _write(self, number: int, state: str, *, is_best: bool) -> None:
+        earlier = self._checkpoints.newest()
         if not is_best and (earlier is None or int(earlier.name) != number - 1):
             raise OSError(_GONE)
 
         def fill(folder: Path) -> None:
-            self.model.save_weights(folder / _LATEST)
+            self._next.rename(folder / _LATEST)
             best = folder / _LATEST if is_best or earlier is None else earlier / _BEST
             shutil.copyfile(best, folder / _BEST)
-            state = {FORMAT: 1, "history": self.history, "seeds": _seeds(self.model)}
-            (folder / _STATE).write_text(json.dumps(state))
+            (folder / _STATE).write_text(state)
 
         self._checkpoints.write(number, fill)
+
+    def _settle(self) -> None:
+        """Waits for the checkpoint that is being written, and raises what kept it from being whole."""
+        if self._written:
+            self._written.result()
 
     def _best_epoch(self) -> int:
         losses = [entry["val_loss"] for entry in self.history]
