@@ -47,9 +47,10 @@ def Sleeper(seconds: Parameter[float], out: OutputArtifact[String]) -> None:
 
 @component
 def Learner(fails: Parameter[int], says: Parameter[str], out: OutputArtifact[String]) -> None:
-    """Says something as a training does, if anything; then `prepared` is waited for."""
+    """Says something twice as a training does, if anything; then `prepared` is waited for."""
     if says:
-        logging.getLogger("maskline.trainer.small").info(says)
+        for _ in range(2):
+            logging.getLogger("maskline.trainer.small").info(says)
         while not Path("prepared").exists():
             time.sleep(0.01)
     if fails:

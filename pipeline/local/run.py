@@ -204,7 +204,10 @@ def _attempt(
             unknown_live=unknown,
             window=[int(span.data.span) for span in spans] if settings.data.window > 1 else (),
         )
-        ForkingRunner(name, console, need=need, root=settings.root).run(pipeline)
+        from maskline.pipeline.report import at_end
+
+        runner = ForkingRunner(name, console, need=need, root=settings.root, meanwhile=at_end.prepare)
+        runner.run(pipeline)
     except (InputError, MachineError, RunError) as error:
         logger.error("%s", error)  # `maskline show` finds the cause there
         return error

@@ -80,6 +80,7 @@ class ForkingRunner(LocalDagRunner):
       need: the disk space that the run takes; looked at before each node.
       root: the working folder of the nodes; paths in the pipeline are relative to it.
       processes: nodes at work at the same time, at most.
+      meanwhile: called once while a training works, which leaves a core idle.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class ForkingRunner(LocalDagRunner):
         need: Need | None = None,
         root: Path = Path(),
         processes: int = 2,
+        meanwhile: Callable[[], None] | None = None,
     ) -> None:
         super().__init__()
         quick_beam.quicken()
@@ -98,6 +100,7 @@ class ForkingRunner(LocalDagRunner):
         self._need = need
         self._root = root
         self._processes = processes
+        self._meanwhile = meanwhile
         self._working: dict[Connection, _Working] = {}
         self._early: dict[str, _Forked] = {}
 
@@ -139,7 +142,7 @@ class ForkingRunner(LocalDagRunner):
                         kept = set() if name in gate else gate
                         waiting = {other: node for other, node in waiting.items() if other in kept}
                     if name == Node.TRAINER and connection in self._working:
-                        self._start_early(pipeline, waiting)
+                        self._use_idle_core(pipeline, waiting)
                 self._console.tick()
                 signals.check()
         finally:
@@ -179,13 +182,16 @@ class ForkingRunner(LocalDagRunner):
                 early.turn.send(None)
         self._console.began(name)
 
-    def _start_early(
+    def _use_idle_core(
         self, pipeline: pipeline_pb2.Pipeline, waiting: Mapping[str, pipeline_pb2.PipelineNode]
     ) -> None:
-        """Starts the processes of nodes that can prepare themselves."""
+        """Starts the processes of nodes that can prepare themselves, and does what this one can do now."""
         for name in _EARLY.keys() & waiting.keys() - self._early.keys():
             with signals.held_back():
                 self._early[name] = self._fork(pipeline, waiting[name], _EARLY[name])
+        if self._meanwhile:
+            self._meanwhile()
+            self._meanwhile = None
 
     def _fork(
         self,

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import traceback
+from importlib import import_module
 from pathlib import Path
 
 from maskline.pipeline import signals
@@ -14,6 +15,11 @@ from maskline.pipeline.settings.sections import Settings
 
 PATIENCE = 60.0  # seconds after which a report that is not made is given up
 _fork = multiprocessing.get_context("fork")
+
+
+def prepare() -> None:
+    """Imports what draws a report, so that the process that makes it need not."""
+    import_module("maskline.pipeline.report.report")
 
 
 def make_report(settings: Settings, name: str, log: Path) -> Path | None:

@@ -124,8 +124,10 @@ for case in ("works", "silent", "fails", "dies"):
     checker = small_nodes.Checker(learned=learner.with_id("Trainer").outputs["out"])
     store = metadata.sqlite_metadata_connection_config(str(root / "metadata.sqlite"))
     pipeline = Pipeline("small", str(root), components=[learner, checker], metadata_connection_config=store)
+    def meanwhile():
+        print("meanwhile")
     try:
-        runner.ForkingRunner("a run", Console(load(root=root)), root=root).run(pipeline)
+        runner.ForkingRunner("a run", Console(load(root=root)), root=root, meanwhile=meanwhile).run(pipeline)
     except Exception as error:
         print(f"{type(error).__name__}: {error}")
     if (root / "prepared").exists():
@@ -146,10 +148,14 @@ def test_node_that_prepares_itself_is_started_while_the_training_works(tmp_path:
         told[case] = [line for line in lines if not line.startswith(("  ", "✓", "✗"))]
     killed = "Checker's process ended with exit status 7 and without a report; the log has the details"
     assert told == {
-        "works": ["alive: False"],
+        "works": ["meanwhile", "alive: False"],
         "silent": [],  # taken from the cache, so there may be nothing to prepare for
-        "fails": ["RunError: Trainer failed: ValueError: the loss is not finite", "alive: False"],
-        "dies": [f"RunError: {killed}", "alive: False"],
+        "fails": [
+            "meanwhile",
+            "RunError: Trainer failed: ValueError: the loss is not finite",
+            "alive: False",
+        ],
+        "dies": ["meanwhile", f"RunError: {killed}", "alive: False"],
     }
     [value] = tmp_path.glob("works/Checker/out/*/value")
     assert value.read_text() == (tmp_path / "works/prepared").read_text()  # by the process that prepared
