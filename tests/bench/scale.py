@@ -1,7 +1,7 @@
 """Measures a whole run at growing numbers of records; prints a Markdown table and draws the curve.
 
 Usage: python -m tests.bench.scale [RECORDS…]   (default 10000 100000 1000000 5000000)
-       python -m tests.bench.scale before ROOT ROOT   (what the last runs of two roots took)
+       python -m tests.bench.scale before CHECKOUT RECORDS   (an earlier state of the code, and this one)
 
 Each size is one `maskline run` from nothing, in two epochs at batch size 512, on sample records in ten
 shards. Seconds, processor time and memory are those of each node's process; a node's memory is its highest
@@ -12,6 +12,7 @@ of one thread of this machine.
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -25,7 +26,25 @@ SIZES = (10_000, 100_000, 1_000_000, 5_000_000)
 NODES = ("ExampleGen", "StatisticsGen", "Transform", "Trainer", "Evaluator")
 READING, IDEAL_READING, IDEAL_EPOCH = "reading for training", "ideal: reading and parsing", "ideal: an epoch"
 EPOCHS, BATCH = 2, 512
+SHORT = ("--set", f"training.epochs={EPOCHS}", "--set", f"training.batch_size={BATCH}")
 CHILD = "import sys; from tests.bench import scale; scale.{}(*sys.argv[1:])"
+# As Trainer does, what Transform wrote. An earlier state of the code runs this too.
+READS = """
+import json, resource, sys, tempfile, time
+from pathlib import Path
+from maskline.trainer.dataset import read_rows
+from maskline.transform.features import SequenceSpec
+
+[examples] = Path(sys.argv[1]).glob("artifacts/Transform/transformed_examples/*")
+with tempfile.TemporaryDirectory() as folder:
+    began = time.perf_counter(), time.process_time()
+    parts = (read_rows([f"{split}/*"], SequenceSpec(), Path(folder)) for split in examples.glob("Split-*"))
+    rows = sum(len(part.y) for part in parts)
+    seconds, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
+mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps({"seconds": seconds, "cpu": cpu, "rows": rows, "mib": mib}))
+"""
+REPOSITORY = Path(__file__).parents[2]
 _Figures = dict[str, dict[str, float]]
 
 
@@ -47,10 +66,7 @@ def measure(records: int, work: Path) -> _Figures:
     data, root = work / "data", work / "root"
     _maskline("data", "--out", data, "--records", records // 10)
     began = time.perf_counter()
-    _maskline(
-        "run", "--data", data, "--root", root, "--set", f"training.epochs={EPOCHS}",
-        "--set", f"training.batch_size={BATCH}",
-    )  # fmt: skip
+    _maskline("run", "--data", data, "--root", root, *SHORT)
     return figures(root, data, time.perf_counter() - began)
 
 
@@ -70,12 +86,14 @@ def figures(root: Path, data: Path, whole: float) -> _Figures:
     }
     cpu, mib = sum(cpu for cpu, _ in used.values()), max(mib for _, mib in used.values())
     found["whole run"] = {"seconds": whole, "cpu": cpu, "rows": found[NODES[0]]["rows"], "mib": mib}
-    for name, child in ((READING, "read"), (IDEAL_READING, "read_ideally"), (IDEAL_EPOCH, "train_ideally")):
-        arguments = [data] if child == "read_ideally" else [root]
+    for name, script, place in (
+        (READING, READS, root),
+        (IDEAL_READING, CHILD.format("read_ideally"), data),
+        (IDEAL_EPOCH, CHILD.format("train_ideally"), root),
+    ):
         done = subprocess.run(
-            [sys.executable, "-c", CHILD.format(child), *map(str, arguments)],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            [sys.executable, "-c", script, str(place)], capture_output=True, text=True, check=True
+        )
         found[name] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -101,21 +119,6 @@ def _maskline(*arguments: Any) -> str:
 def _rows(root: Path, split: str) -> int:
     [history] = root.glob("artifacts/Trainer/history/*/history.json")
     return int(json.loads(history.read_text())["rows"][split])
-
-
-def read(root: str) -> None:
-    """Reads what Transform wrote, as Trainer does; prints its figures."""
-    from maskline.trainer.dataset import read_rows
-    from maskline.transform.features import SequenceSpec
-
-    [examples] = Path(root).glob("artifacts/Transform/transformed_examples/*")
-    with tempfile.TemporaryDirectory() as folder:
-        began = _clocks()
-        rows = sum(
-            len(read_rows([f"{split}/*"], SequenceSpec(), Path(folder)).y)
-            for split in examples.glob("Split-*")
-        )
-        _print(began, rows)
 
 
 def read_ideally(data: str) -> None:
@@ -194,24 +197,66 @@ def table(results: Mapping[str, _Figures]) -> list[str]:
     return lines
 
 
-def ratios(before: Path, now: Path) -> list[str]:
-    """What two runs on the same records cost, such as of two states of the code, by node.
+def against(checkout: Path, records: int) -> list[str]:
+    """Runs another state of the code, set up with `make setup`, and this one, on the same records.
 
-    Rows are those that a node reads; an Evaluator reads the rows that decide.
+    Seconds of a node are those of the clock; processor time (CPU s) is there where the log tells it, and for
+    the whole run, of which it is that of all processes. Rows are those that a node reads; an Evaluator reads
+    the rows that decide.
     """
-    lines = [
-        "| node | before: rows | CPU s | now: rows | CPU s | rows/s of CPU: ratio |",
-        "| --- |" + " --- |" * 5,
-    ]
-    for name in NODES:
-        cells, rates = [], []
-        for root in (before, now):
+    found = []
+    with tempfile.TemporaryDirectory(prefix="maskline-scale-") as work:
+        data = Path(work, "data")
+        _maskline("data", "--out", data, "--records", records // 10)
+        for side in (checkout.resolve(), REPOSITORY):
+            root = Path(work, f"root-{len(found)}")
+            python = side / ".venv/bin/python"
+            began = time.perf_counter()
+            process = subprocess.Popen(
+                [python, "-m", "maskline.pipeline.cli", "run", "--data", data, "--root", root, *SHORT],
+                cwd=side, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            usage = os.wait4(process.pid, 0)[2]
+            whole = {"seconds": time.perf_counter() - began, "cpu": usage.ru_utime + usage.ru_stime}
             run = json.loads(_maskline("show", "--root", root, "--json"))
-            [part] = [part for part in run["components"] if part["name"] == name]
-            rows, cpu = sum(part["records_in"].values()), _used(root)[name][0]
-            cells.append(f"{rows:,} | {cpu:.1f}")
-            rates.append(rows / cpu)
-        lines.append(f"| {name} | {' | '.join(cells)} | {rates[1] / rates[0]:.1f} |")
+            used = _used(root)
+            figures: _Figures = {
+                part["name"]: {
+                    "seconds": part["seconds"],
+                    "rows": sum(part["records_in"].values()),
+                    **({"cpu": used[part["name"]][0]} if part["name"] in used else {}),
+                }
+                for part in run["components"]
+            }
+            figures["whole run"] = {"rows": figures[NODES[0]]["rows"], **whole}
+            read = subprocess.run(
+                [python, "-c", READS, root], cwd=side, capture_output=True, text=True, check=True
+            )
+            figures[READING] = json.loads(read.stdout.splitlines()[-1])
+            found.append(figures)
+            print(figures, file=sys.stderr)
+    return ratios(*found)
+
+
+def ratios(before: _Figures, now: _Figures) -> list[str]:
+    """A table of two states of the code."""
+    lines = [
+        "| node | before: rows | s | CPU s | now: rows | s | CPU s | rows/s: ratio | rows/CPU s: ratio |",
+        "| --- |" + " --- |" * 8,
+    ]
+    for name in (*NODES, "whole run", READING):
+        sides = before[name], now[name]
+        cells = [
+            f"{one['rows']:,.0f} | {one['seconds']:.1f} | " + (f"{one['cpu']:.1f}" if "cpu" in one else "–")
+            for one in sides
+        ]
+        rates = [
+            f"{(sides[1]['rows'] / sides[1][of]) / (sides[0]['rows'] / sides[0][of]):.1f}"
+            if all(of in one for one in sides)
+            else "–"
+            for of in ("seconds", "cpu")
+        ]
+        lines.append(f"| {name} | {' | '.join(cells + rates)} |")
     return lines
 
 
@@ -240,6 +285,6 @@ def plot(results: Mapping[str, _Figures], file: Path) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["before"]:
-        print("\n".join(ratios(*map(Path, sys.argv[2:]))))
+        print("\n".join(against(Path(sys.argv[2]), int(sys.argv[3]))))
     else:
         main([int(size) for size in sys.argv[1:]] or list(SIZES))
