@@ -4,8 +4,8 @@ Every array has one entry for each row, so that all models, metrics and slices a
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ _RESAMPLES = 200
 _TOP = 3
 
 Floats = NDArray[np.float64]
-Numbers = NDArray[np.int64]
+Numbers = NDArray[np.integer]  # no wider than they need be: there is one for each held-out row
 
 
 class ModelAnswers(NamedTuple):
@@ -56,7 +56,7 @@ class ModelAnswers(NamedTuple):
     probability: Floats
     loss: Floats
     rank: Numbers
-    positive: Floats
+    positive: NDArray[np.floating]
     unreadable: NDArray[np.bool_]
     unknown: NDArray[np.bool_]
     positions: Numbers
@@ -67,6 +67,8 @@ class ModelAnswers(NamedTuple):
 
     def take(self, rows: NDArray[np.bool_]) -> "ModelAnswers":
         """The answers to some of the rows."""
+        if rows.all():
+            return self
         return ModelAnswers._make(part[rows] for part in self)
 
 
@@ -105,22 +107,22 @@ def read_logits(
     normalizer = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
     of_label = np.take_along_axis(logits, label[:, None], axis=1)[:, 0]
     none = np.zeros(len(label), np.bool_)
-    answer = logits.argmax(axis=1)
+    answer = logits.argmax(axis=1).astype(np.int32)
     if second_from is not None:
-        answer = (np.exp(logits[:, 1] - normalizer) >= second_from).astype(np.int64)
-    right = (answer == label).astype(np.int64)
+        answer = (np.exp(logits[:, 1] - normalizer) >= second_from).astype(np.int32)
+    right = (answer == label).astype(np.int8)
     of_answer = np.take_along_axis(logits, answer[:, None], axis=1)[:, 0]
     return ModelAnswers(
         answer=answer,
         probability=np.exp(of_answer - normalizer),
         loss=normalizer - of_label,
-        rank=(logits > of_label[:, None]).sum(axis=1),
-        positive=np.full(len(label), np.nan)
+        rank=(logits > of_label[:, None]).sum(axis=1, dtype=np.int32),
+        positive=np.full(len(label), np.nan, np.float32)
         if positive is None
         else np.exp(logits[:, positive] - normalizer),
         unreadable=none if unreadable is None else unreadable,
         unknown=none if unknown is None else unknown,
-        positions=np.ones(len(label), np.int64),
+        positions=np.ones(len(label), np.int8),
         right_positions=right,
         first=right,
         edits=1 - right,
@@ -133,15 +135,23 @@ def no_classes(rows: int) -> NDArray[np.int32]:
     return np.zeros((rows, 3, 0), np.int32)
 
 
-def together(parts: Iterable[Answered]) -> Answered:
-    """Puts rows behind one another."""
-    parts = list(parts)
-    models = {
-        name: ModelAnswers(*map(np.concatenate, zip(*(p.models[name] for p in parts), strict=True)))
+def together(parts: list[Answered]) -> Answered:
+    """Puts rows behind one another, and empties the list, so that no row is there twice for long."""
+    label = np.concatenate([part.label for part in parts])
+    slices = {name: np.concatenate([part.slices[name] for part in parts]) for name in parts[0].slices}
+    of_models = {
+        name: [list(column) for column in zip(*(part.models[name] for part in parts), strict=True)]
         for name in parts[0].models
     }
-    slices = {name: np.concatenate([p.slices[name] for p in parts]) for name in parts[0].slices}
-    return Answered(np.concatenate([p.label for p in parts]), slices, models)
+    parts.clear()
+    models = {name: ModelAnswers(*map(_emptied, columns)) for name, columns in of_models.items()}
+    return Answered(label, slices, models)
+
+
+def _emptied(column: list[NDArray[Any]]) -> NDArray[Any]:
+    whole = np.concatenate(column)
+    column.clear()
+    return whole
 
 
 def measure(
@@ -503,7 +513,9 @@ def _class_counts(confusion: _Confusion, vocabulary: Sequence[str]) -> Iterator[
         yield vocabulary[i], ClassCounts(rows=rows, answered=answered, right=right)
 
 
-def _at_threshold(positive: NDArray[np.bool_], probability: Floats, threshold: float) -> AtThreshold:
+def _at_threshold(
+    positive: NDArray[np.bool_], probability: NDArray[np.floating], threshold: float
+) -> AtThreshold:
     given = probability >= threshold
     counts: Mapping[str, NDArray[np.bool_]] = {
         "true_positives": given & positive,

@@ -51,16 +51,16 @@ def read_each(
     positions, hits = real.sum(axis=-1), by_row(right).astype(np.int64)
     none = np.zeros(rows, np.bool_)
     return ModelAnswers(
-        answer=(hits == positions).astype(np.int64),
+        answer=(hits == positions).astype(np.int8),
         probability=np.exp(-by_row(normalizer)),
         loss=by_row(normalizer - logits[np.arange(len(logits)), classes]),
-        rank=np.zeros(rows, np.int64),
+        rank=np.zeros(rows, np.int8),
         positive=np.full(rows, np.nan),
         unreadable=none if unreadable is None else unreadable,
         unknown=none if unknown is None else unknown,
         positions=positions,
         right_positions=hits,
-        first=np.zeros(rows, np.int64),
+        first=np.zeros(rows, np.int8),
         edits=positions - hits,
         classes=counts,
     )

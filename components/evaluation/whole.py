@@ -42,16 +42,16 @@ def read_whole(
     losses = np.where(real, np.log(np.exp(logits).sum(axis=-1)) - of_label, 0.0)
     none = np.zeros(len(label), np.bool_)
     return ModelAnswers(
-        answer=whole.same(label, ids, pad_id).astype(np.int64),
+        answer=whole.same(label, ids, pad_id).astype(np.int8),
         probability=of_answer,
         loss=losses.sum(axis=-1),
-        rank=np.zeros(len(label), np.int64),
+        rank=np.zeros(len(label), np.int8),
         positive=np.full(len(label), np.nan),
         unreadable=none if unreadable is None else unreadable,
         unknown=none if unknown is None else unknown,
         positions=real.sum(axis=-1),
         right_positions=((ids == label) & real).sum(axis=-1),
-        first=(ids[:, 0] == label[:, 0]).astype(np.int64),
+        first=(ids[:, 0] == label[:, 0]).astype(np.int8),
         edits=whole.edit_distance(label, ids, pad_id),
         classes=no_classes(len(label)),
     )
