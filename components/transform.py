@@ -113,7 +113,7 @@ class _Apply(beam.DoFn):
             self._rows.inc(len(rows))
             transformed = self._transform(tf.constant([block.data(row) for row in rows]))
             examples = self._encoder.encode(self._to_arrow.convert(transformed))
-            yield Framed(len(rows), b"".join(map(framed, examples)))
+            yield Framed(len(rows), b"".join(framed(examples)))
 
 
 class Transform(TfxTransform):

@@ -163,7 +163,7 @@ class ReadShard(beam.DoFn):
                 place = block.number + number, block.offset_of(number)
                 yield TaggedOutput(_QUARANTINED, QuarantinedRow(data, *row.problem, path, *place))
             else:
-                frames[split or split_of(key, **self._shares)].append(framed(row.data))
+                frames[split or split_of(key, **self._shares)].append(*framed([row.data]))
             dropped = counted.dropped
             dropped.update(key for key in row.unnamed if key in dropped or len(dropped) < _DROPPED_NAMES)
             counted.unknown.update(dict(row.unknown))
@@ -178,7 +178,7 @@ class ReadShard(beam.DoFn):
             return np.zeros(len(block.starts), bool), [], []
         if self._keyed:
             good, digests, rows = self._keyed.rows(block)
-            return good, digests, list(map(framed, rows))
+            return good, digests, framed(rows)
         good = good_rows(block, self._spec).rows
         at = np.flatnonzero(good).tolist()
         digests = [hashlib.sha256(block.data(number)).digest() for number in at]

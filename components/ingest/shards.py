@@ -4,13 +4,16 @@ import mmap
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import IO, NamedTuple, Protocol
 
 import google_crc32c
+import numpy as np
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
+from numpy.typing import NDArray
 
 from maskline.transform.errors import InputError
 
@@ -197,10 +200,20 @@ def parts(path: str, size: int, *, longest: int = PART) -> Iterator[Part]:
     yield Part(offset, number)
 
 
-def framed(data: bytes) -> bytes:
-    """A record as it is stored, with length and checksums."""
-    length = len(data).to_bytes(8, "little")
-    return b"".join((length, _FOOTER.pack(_masked_crc(length)), data, _FOOTER.pack(_masked_crc(data))))
+def framed(rows: Sequence[bytes]) -> list[bytes]:
+    """Records as they are stored, with lengths and checksums."""
+    sums = _masked_crcs(rows).astype("<u4").tobytes()
+    places = range(0, len(sums), _FOOTER.size)
+    return [
+        _header(len(row)) + row + sums[place : place + _FOOTER.size]
+        for row, place in zip(rows, places, strict=True)
+    ]
+
+
+@lru_cache(maxsize=1 << 12)
+def _header(length: int) -> bytes:
+    written = length.to_bytes(8, "little")
+    return _HEADER.pack(length, _masked_crc(written))
 
 
 def _in_words(error: Exception, number: int, offset: int) -> str:
@@ -246,26 +259,38 @@ def _whole_records(content: bytes, max_record: int) -> tuple[list[int], list[int
     Returns:
       starts; ends; how many bytes are missing of the record behind them; what is wrong with that, or None.
     """
+    starts, ends, missing, error = _headed_records(content, max_record)
+    places = np.array(ends, np.int64)[:, None] + np.arange(_FOOTER.size)
+    stored = np.frombuffer(content, np.uint8)[places].view("<u4")[:, 0]
+    found = _masked_crcs([content[start:end] for start, end in zip(starts, ends, strict=True)])
+    damaged = np.flatnonzero(stored != found)
+    if len(damaged):
+        first = int(damaged[0])
+        return starts[:first], ends[:first], 0, _Broken("damaged")
+    return starts, ends, missing, error
+
+
+def _headed_records(content: bytes, max_record: int) -> tuple[list[int], list[int], int, Exception | None]:
+    """As `_whole_records`, but without a look at the data."""
     starts: list[int] = []
     ends: list[int] = []
+    lengths: dict[bytes, int] = {}  # by header: most records are as long as one before them
     place, size = 0, len(content)
     while place + _HEADER.size <= size:
-        length, crc = _HEADER.unpack_from(content, place)
-        if crc != _masked_crc(content[place : place + 8]):
-            return starts, ends, 0, _Broken("damaged", in_header=True)
-        if length > max_record:
-            return (
-                starts,
-                ends,
-                0,
-                _TooLong(f"a record of {length:,} bytes, where {max_record:,} are allowed"),
-            )
+        header = content[place : place + _HEADER.size]
+        length = lengths.get(header, -1)
+        if length < 0:
+            length, crc = _HEADER.unpack(header)
+            if crc != _masked_crc(header[:8]):
+                return starts, ends, 0, _Broken("damaged", in_header=True)
+            if length > max_record:
+                problem = f"a record of {length:,} bytes, where {max_record:,} are allowed"
+                return starts, ends, 0, _TooLong(problem)
+            lengths[header] = length
         start = place + _HEADER.size
         end = start + length
         if end + _FOOTER.size > size:
             return starts, ends, end + _FOOTER.size - size, None
-        if _FOOTER.unpack_from(content, end)[0] != _masked_crc(content[start:end]):
-            return starts, ends, 0, _Broken("damaged")
         starts.append(start)
         ends.append(end)
         place = end + _FOOTER.size
@@ -342,5 +367,10 @@ def _stored_bytes(stored: IO[bytes], size: int) -> int:
 
 
 def _masked_crc(data: bytes) -> int:
-    crc = google_crc32c.value(data)
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    return int(_masked_crcs([data])[0])
+
+
+def _masked_crcs(rows: Sequence[bytes]) -> NDArray[np.uint32]:
+    """The checksum of each row, as TensorFlow's `crc32c::Mask` has it: [rows] uint32."""
+    crc = np.fromiter(map(google_crc32c.value, rows), np.uint32, len(rows))
+    return (crc >> np.uint32(15) | crc << np.uint32(17)) + np.uint32(0xA282EAD8)
