@@ -10,10 +10,10 @@ import keras
 from keras import ops
 
 from maskline.trainer.masking import MaskedLayer, PaddingMask, lowest_score, zero_masked
-from maskline.trainer.positions import AnswerAttention, AnswerPositions, EachPosition, LastSymbolFirst
+from maskline.trainer.positions import AnswerExchange, AnswerPositions, EachPosition, LastSymbolFirst
 
 __all__ = [
-    "AnswerAttention",
+    "AnswerExchange",
     "AnswerPositions",
     "EachPosition",
     "FlattenRows",

@@ -3,7 +3,7 @@
 import keras
 
 from maskline.trainer.layers import (
-    AnswerAttention,
+    AnswerExchange,
     AnswerPositions,
     EachPosition,
     FlattenRows,
@@ -67,7 +67,7 @@ def build_model(spec: SequenceSpec, settings: ModelSettings) -> keras.Model:
         y = MaskedPooling(places * settings.queries, positions=places, name="pool")(y)
         y = AnswerPositions(name="positions")(y)
         y = keras.layers.Dense(settings.width, activation="relu", name="gather")(y)
-        y = AnswerAttention(name="exchange")(y)
+        y = AnswerExchange(name="exchange")(y)
     elif spec.task.kind == "each":
         pass  # each position keeps what is known of it; the layers behind are the same for all
     elif settings.queries:

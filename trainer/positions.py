@@ -50,32 +50,36 @@ class EachPosition(MaskedLayer):
 
 
 @keras.saving.register_keras_serializable("maskline")
-class AnswerAttention(keras.layers.Layer):
-    """Self-attention among the positions of an answer, with a residual connection.
+class AnswerExchange(keras.layers.Layer):
+    """Tells each place of an answer what all of them found, with a residual connection.
 
-    It is the SAB behind the pooling in the decoder of Set Transformer (Lee et al., 2019, section 3.2), with
-    one head; the feed-forward layers of that block are the dense layers of the model. So a position knows
-    what the others found in the row, as a digit of a sum needs to know what the digits behind it carry. All
-    positions are real, so there is no mask.
+    It is a residual block (He et al., 2016, "Identity Mappings in Deep Residual Networks") over all places
+    side by side, with one layer of d units inside:
+
+      y = x + V · relu(W · normalized(x) + c)
+
+    A place has the same part in every answer, so what one needs of another is learned once: whether the
+    second number is the larger one, on which each digit of a difference depends, or the carry of a sum.
+    Attention among places would have to find that in each row anew.
 
     Input and output: [b, positions, d] floating point.
     """
 
     def build(self, input_shape: Any) -> None:
-        """Creates the three projections, [d, d] each."""
-        width = input_shape[-1]
-        self.query, self.key, self.value = (
-            self.add_weight(shape=(width, width), name=name) for name in ("query", "key", "value")
-        )
+        """Creates what collects, [positions·d, d], with its bias, [d], and what tells, [d, positions·d]."""
+        _, positions, width = input_shape
+        # The mask lint takes no kernel for an embedding of ids, as rows of a kernel belong to units.
+        self.collect = self.add_weight(shape=(positions * width, width), name="collect_kernel")
+        self.bias = self.add_weight(shape=(width,), initializer="zeros", name="bias")
+        self.tell = self.add_weight(shape=(width, positions * width), name="tell_kernel")
 
     def call(self, inputs: Any) -> Any:
         """Returns [b, positions, d]."""
+        _, positions, width = inputs.shape
         normal_bpd = ops.rms_normalization(inputs, axis=-1, epsilon=1e-6)
-        query_bqd, key_bkd = ops.matmul(normal_bpd, self.query), ops.matmul(normal_bpd, self.key)
-        scores_bqk = ops.matmul(query_bqd, ops.transpose(key_bkd, (0, 2, 1))) * inputs.shape[-1] ** -0.5
-        # No softmax: ModelChecks takes that of as many positions as a row has for attention to the row.
-        weights_bqk = ops.exp(ops.log_softmax(scores_bqk, axis=-1))
-        return inputs + ops.matmul(weights_bqk, ops.matmul(normal_bpd, self.value))
+        all_bn = ops.reshape(normal_bpd, (-1, positions * width))
+        known_bd = ops.relu(ops.matmul(all_bn, self.collect) + self.bias)
+        return inputs + ops.reshape(ops.matmul(known_bd, self.tell), (-1, positions, width))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """[b, positions, d]."""
@@ -111,16 +115,21 @@ class LastSymbolFirst(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Returns [b, l, a]."""
-        log_bka = ops.log_softmax(ops.cast(inputs, "float32"), axis=-1)
-        first_b1a, log_bka = log_bka[:, :1], log_bka[:, 1:]
-        _, places, ids = log_bka.shape
+        logits_bka = ops.cast(inputs, "float32")
+        first_b1a = ops.log_softmax(logits_bka[:, :1], axis=-1)
+        logits_bka = logits_bka[:, 1:]
+        _, places, ids = logits_bka.shape
         is_pad = ops.equal(ops.arange(ids), self.pad_id)
-        of_symbols_bka = ops.where(is_pad, lowest_score("float32"), log_bka)
-        goes_on_bk = ops.logsumexp(of_symbols_bka, axis=-1)
-        # No softmax: ModelChecks takes those of as many ids as a row is long for attention.
-        symbol_bka = ops.exp(of_symbols_bka - goes_on_bk[..., None])
-        reached_bn = ops.pad(ops.cumsum(goes_on_bk, axis=1), ((0, 0), (1, 0)))
-        ends_bn = ops.pad(log_bka[..., self.pad_id], ((0, 0), (0, 1)))
+        of_symbols_bka = ops.where(is_pad, lowest_score("float32"), logits_bka)
+        # Not `softmax` and `logsumexp`, which would take the powers of all ids twice more. And ModelChecks
+        # takes each softmax of as many ids as a row is long for attention.
+        highest_bk1 = ops.stop_gradient(ops.max(of_symbols_bka, axis=-1, keepdims=True))
+        powers_bka = ops.exp(of_symbols_bka - highest_bk1)
+        sum_bk1 = ops.sum(powers_bka, axis=-1, keepdims=True)
+        symbol_bka = powers_bka / sum_bk1
+        goes_on_bk = (highest_bk1 + ops.log(sum_bk1))[..., 0] - logits_bka[..., self.pad_id]  # a logit
+        reached_bn = ops.pad(ops.cumsum(ops.log_sigmoid(goes_on_bk), axis=1), ((0, 0), (1, 0)))
+        ends_bn = ops.pad(ops.log_sigmoid(-goes_on_bk), ((0, 0), (0, 1)))
         count_bn = ops.exp(reached_bn + ends_bn)  # P(n symbols), n = 0…l
         longer_bn = ops.pad(count_bn[:, 1:], ((0, 0), (0, places)))
         # The symbol at position p is the one k places from the end if there are p + k + 1. Rows that are one

@@ -253,6 +253,11 @@ def answer_places(spec: SequenceSpec) -> int:
     return 1 + spec.task.length
 
 
+def exchange_weights(spec: SequenceSpec, model: ModelSettings) -> int:
+    """Weights, without biases, of the layer that tells each place of a whole answer what the others found."""
+    return 2 * answer_places(spec) * model.width**2 if spec.task.kind == "whole" else 0
+
+
 def first_units(spec: SequenceSpec, model: ModelSettings) -> int:
     """The width of what the first dense layer reads: of a position, of what was pooled, or of the row."""
     each_place = spec.task.kind in ("each", "whole")
@@ -260,12 +265,12 @@ def first_units(spec: SequenceSpec, model: ModelSettings) -> int:
 
 
 def check_size(model: ModelSettings, spec: SequenceSpec) -> None:
-    """Refuses a model whose embedding and dense layers alone have too many weights to train."""
+    """Refuses a model whose embedding, dense layers and exchange of places alone have too many weights."""
     if model.build:
         return  # its size is known once it is built
     rows = spec.size_at_most + (spec.length if model.any_length else 0)
     sizes = (first_units(spec, model), *model.hidden, len(spec.answers))
-    weights = rows * model.width + sum(a * b for a, b in pairwise(sizes))
+    weights = rows * model.width + sum(a * b for a, b in pairwise(sizes)) + exchange_weights(spec, model)
     if weights > MAX_WEIGHTS:
         raise refusal(
             "model.hidden" if model.hidden else "model.width",

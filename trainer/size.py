@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from maskline.trainer.settings import TrainerSettings, answer_places, first_units
+from maskline.trainer.settings import TrainerSettings, answer_places, exchange_weights, first_units
 from maskline.transform.features import SequenceSpec
 
 _FLOAT = 4  # bytes
@@ -25,8 +25,8 @@ def parameters(spec: SequenceSpec, settings: TrainerSettings) -> int:
     count += 3 * width**2
     if spec.task.kind == "whole":
         pooled, places = model.queries * width, answer_places(spec)
-        # Queries and vectors of each place, the layer that gathers, and the attention among places.
-        count += 2 * places * pooled + (pooled + 1) * width + 3 * width**2
+        # Queries and vectors of each place, the layer that gathers, and the exchange of places.
+        count += 2 * places * pooled + (pooled + 1) * width + exchange_weights(spec, model) + width
     elif spec.task.kind != "each":
         count += model.queries * width
     units = (first_units(spec, model), *model.hidden, len(spec.answers))
@@ -41,5 +41,5 @@ def memory(spec: SequenceSpec, settings: TrainerSettings) -> int:
     positions = answer_places(spec) if spec.task.kind == "whole" else spec.positions
     outputs = (sum(model.hidden) + len(spec.answers)) * positions
     row = spec.length * (4 * model.width + spec.length) + outputs
-    row += 2 * positions**2 if spec.task.kind == "whole" else 0  # attention among them, and their reading
+    row += 2 * positions**2 if spec.task.kind == "whole" else 0  # their reading
     return _FLOAT * (_COPIES * parameters(spec, settings) + _PASSES * rows * row)

@@ -1,9 +1,9 @@
 """Trains every way to mask, and every preset, on the same data, and writes a table and a plot into docs.
 
-Usage: python -m tests.bench.ablation [FOLDER [WAY]]   (default docs; about an hour on two cores)
+Usage: python -m tests.bench.ablation [FOLDER [WAY [SEED…]]]   (default docs; about an hour on two cores)
 
-With WAY, such as `whole`, it trains that one alone, with the first seed. What was trained already is kept in
-FOLDER/ablation.json and not trained again: remove it to start anew.
+With WAY, such as `whole`, it trains that one alone, with the first seed or with those that are named. What was
+trained already is kept in FOLDER/ablation.json and not trained again: remove it to start anew.
 """
 
 import json
@@ -58,13 +58,15 @@ VARIANTS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
 }
 
 
-def main(folder: Path, way: str | None = None) -> None:
+def main(folder: Path, way: str | None = None, *seeds: str) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     kept = folder / "ablation.json"
     results = json.loads(kept.read_text()) if kept.exists() else {}
     # One seed of each first, so that a table can be made early; the longest last.
     todo = [(name, seed) for seed in SEEDS for name in VARIANTS if name != LONGEST] + [(LONGEST, 0)]
-    for name, seed in [(way, SEEDS[0])] if way else todo:
+    if way:
+        todo = [(way, int(seed)) for seed in seeds or SEEDS[:1]]
+    for name, seed in todo:
         if (key := f"{name}/{seed}") not in results:
             model, training = VARIANTS[name]
             spec = SPECS.get(name, SPEC)

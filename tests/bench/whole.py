@@ -1,6 +1,6 @@
 """What a model of whole answers learns of the exercises: exact match by operator and by number of digits.
 
-Usage: python -m tests.bench.whole RECORDS EPOCHS [BATCH LEARNING_RATE]
+Usage: python -m tests.bench.whole RECORDS EPOCHS [BATCH LEARNING_RATE [SEED]]
 
 It trains at the default settings, or with these, on so many records, made in memory as the pipeline would
 make them. Others choose the epoch, and the figures are of those that nothing was chosen by; no exercise is in
@@ -56,5 +56,5 @@ def main(records: int, training: dict[str, float]) -> None:
 
 
 if __name__ == "__main__":
-    names = ("epochs", "batch_size", "learning_rate")
+    names = ("epochs", "batch_size", "learning_rate", "seed")
     main(int(sys.argv[1]), dict(zip(names, (float(value) for value in sys.argv[2:]), strict=False)))

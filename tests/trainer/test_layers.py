@@ -17,7 +17,7 @@ from maskline.trainer.layers import (
     MaskedSelfAttention,
 )
 from maskline.trainer.masking import PaddingMask
-from maskline.trainer.positions import AnswerAttention, AnswerPositions, LastSymbolFirst
+from maskline.trainer.positions import AnswerExchange, AnswerPositions, LastSymbolFirst
 
 MASK = np.array([[True, True, True, False], [True, False, False, False], [False] * 4])
 RNG = np.random.default_rng(0)
@@ -159,7 +159,7 @@ LAYERS: dict[Any, Any] = {
     FlattenRows: {"rezero": False},
     MaskedPooling: {"queries": 4, "positions": 2},
     AnswerPositions: {},
-    AnswerAttention: {},
+    AnswerExchange: {},
     LastSymbolFirst: {"pad_id": 2},
 }  # fmt: skip
 

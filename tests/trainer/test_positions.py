@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from maskline.trainer.positions import AnswerAttention, LastSymbolFirst
+from maskline.trainer.positions import AnswerExchange, LastSymbolFirst
 
 PLACES, IDS, PAD = 3, 4, 1
 LOGITS = np.random.default_rng(0).normal(size=(2, 1 + PLACES, IDS)).astype("float32") * 2
@@ -58,22 +58,21 @@ def test_whoever_is_sure_and_wrong_still_learns():
     assert gradient[0, 1, 0] < 0 < gradient[0, 1, 2]
 
 
-def test_a_position_knows_what_the_others_found_and_their_order_does_not_matter():
-    layer, x = AnswerAttention(), np.random.default_rng(0).normal(size=(2, 4, 6)).astype("float32")
+def test_a_place_knows_what_the_others_found():
+    layer, x = AnswerExchange(), np.random.default_rng(0).normal(size=(2, 4, 6)).astype("float32")
     before = np.asarray(layer(x))
-    np.testing.assert_allclose(layer(x[:, ::-1]), before[:, ::-1], atol=1e-6)
     other = x.copy()
     other[0, 3] += 1
     changed = (np.asarray(layer(other)) != before).any(axis=-1)
     assert changed.tolist() == [[True] * 4, [False] * 4]
 
 
-def test_attention_is_the_one_of_set_transformer():
-    layer, x = AnswerAttention(), np.random.default_rng(0).normal(size=(2, 4, 6)).astype("float32")
+def test_an_exchange_is_a_residual_block_over_all_places():
+    layer, x = AnswerExchange(), np.random.default_rng(0).normal(size=(2, 4, 6)).astype("float32")
     layer.build(x.shape)
-    query, key, value = (np.asarray(weight) for weight in (layer.query, layer.key, layer.value))
+    layer.bias.assign(np.linspace(-1, 1, 6))
+    collect, bias, tell = (np.asarray(weight) for weight in (layer.collect, layer.bias, layer.tell))
     for row, found in zip(x, np.asarray(layer(x)), strict=True):
         normal = row / np.sqrt((row**2).mean(-1, keepdims=True))
-        powers = np.exp((normal @ query) @ (normal @ key).T / np.sqrt(6))
-        expected = row + powers / powers.sum(-1, keepdims=True) @ (normal @ value)
-        np.testing.assert_allclose(found, expected, atol=1e-4)
+        expected = row + (np.maximum(normal.ravel() @ collect + bias, 0) @ tell).reshape(4, 6)
+        np.testing.assert_allclose(found, expected, atol=1e-5)

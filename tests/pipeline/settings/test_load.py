@@ -450,6 +450,10 @@ def test_the_settings_in_force_are_named(elsewhere):
         ),
         ("model: {hidden: [1000000, 1000000]}", "model.hidden: the layers would have 1,000,148,000,"),
         ("model: {width: 65536, queries: 65536}", "model.hidden: the layers would have 549,"),
+        (
+            "model: {width: 4096}\ntask: {kind: whole, length: 1000}",
+            "model.hidden: the layers would have 33,",
+        ),
         ("training: {epochs: yes}", "training.epochs: 'yes' is not allowed"),
         ("training: {epochs: true}", "training.epochs: true is not allowed"),
         ("training: {learning_rate: true}", "training.learning_rate: true is not allowed"),
