@@ -2,8 +2,8 @@
 
 Usage: python -m tests.bench.ablation [FOLDER [WAY [SEED…]]]   (default docs; about an hour on two cores)
 
-With WAY, such as `whole`, it trains that one alone, with the first seed or with those that are named. What was
-trained already is kept in FOLDER/ablation.json and not trained again: remove it to start anew.
+With WAY, such as `whole`, it trains that one alone, with the first seed or with those that are named. What
+was trained already is kept in FOLDER/ablation.json and not trained again: remove it to start anew.
 """
 
 import json
