@@ -1,4 +1,4 @@
-"""What a model of whole answers learns of the exercises: exact match by operator and by number of digits.
+"""What a model of whole answers learns of the exercises: exact match, by operator and digits, and each digit.
 
 Usage: python -m tests.bench.whole RECORDS EPOCHS [BATCH LEARNING_RATE [SEED]]
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from maskline.trainer.fit import fit
 from maskline.trainer.settings import TrainerSettings
@@ -49,10 +50,28 @@ def main(records: int, training: dict[str, float]) -> None:
     print("| rows | count | exact match | first symbol |\n| --- | --- | --- | --- |")
     groups = {"all": np.ones(len(y), bool)}
     groups |= {f"operator `{sign}`": test.operator == sign for sign in "+-*"}
-    groups |= {f"{count} digit{'s' * (count > 1)}": digits == count for count in np.unique(digits)}
+    for sign in ("", *"+-*"):
+        of_sign = test.operator == sign if sign else groups["all"]
+        groups |= {
+            f"{f'operator `{sign}`, ' if sign else ''}{count} digit{'s' * int(count > 1)}": of_sign
+            & (digits == count)
+            for count in np.unique(digits[of_sign])
+        }
     for name, which in groups.items():
         first = (ids[which, 0] == y[which, 0]).mean()
         print(f"| {name} | {which.sum():,} | {right[which].mean():.3f} | {first:.3f} |")
+    print("\n| digit, from the end | of `+` | of `-` | of `*` |\n| --- | --- | --- | --- |")
+    for place in range(digits.max()):
+        same = from_end(y, place) == from_end(ids, place)
+        of_signs = [same[(test.operator == sign) & (digits > place)] for sign in "+-*"]
+        cells = [f"{found.mean():.3f}" if len(found) else "–" for found in of_signs]
+        print(f"| {place + 1} | {' | '.join(cells)} |")
+
+
+def from_end(ids: NDArray[np.integer], place: int) -> NDArray[np.integer]:
+    """The symbol [b] of each answer [b, l] that so many others stand behind; padding where there is none."""
+    at = whole.lengths(ids, SPEC.pad_id) - 1 - place
+    return np.where(at < 0, SPEC.pad_id, np.take_along_axis(ids, np.maximum(at, 0)[:, None], 1)[:, 0])
 
 
 if __name__ == "__main__":
