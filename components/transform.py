@@ -4,7 +4,9 @@ TFX reads the train split twice, also where a `preprocessing_fn` has no analyzer
 and hands on each row for itself, both when it reads and when it writes.
 """
 
+import os
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import apache_beam as beam
@@ -98,12 +100,8 @@ class _Apply(beam.DoFn):
         self._rows = rows_counter()
 
     def setup(self) -> None:
-        output = tft.TFTransformOutput(self._graph)
-        raw, layer = output.raw_feature_spec(), output.transform_features_layer()
-        self._transform = tf.function(
-            lambda serialized: layer(tf.io.parse_example(serialized, raw)),
-            input_signature=[tf.TensorSpec([None], tf.string)],
-        )
+        place = self._graph if "://" in self._graph else os.path.abspath(self._graph)
+        output, self._transform = _loaded(place)
         self._to_arrow = make_tensor_to_arrow_converter(output.transformed_metadata.schema)
         self._encoder = RecordBatchToExamplesEncoder(output.transformed_metadata.schema)
 
@@ -114,6 +112,18 @@ class _Apply(beam.DoFn):
             transformed = self._transform(tf.constant([block.data(row) for row in rows]))
             examples = self._encoder.encode(self._to_arrow.convert(transformed))
             yield Framed(len(rows), b"".join(framed(examples)))
+
+
+@lru_cache(maxsize=1)
+def _loaded(graph: str) -> tuple[tft.TFTransformOutput, Any]:
+    """A graph, and what it makes of serialized rows; once for all splits, since tracing it takes longest."""
+    output = tft.TFTransformOutput(graph)
+    raw, layer = output.raw_feature_spec(), output.transform_features_layer()
+    transform = tf.function(
+        lambda serialized: layer(tf.io.parse_example(serialized, raw)),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+    )
+    return output, transform
 
 
 class Transform(TfxTransform):
