@@ -52,8 +52,8 @@ _FAILURES: dict[str, type[Exception]] = {"input": InputError, "machine": Machine
 _fork = multiprocessing.get_context("fork")
 
 
-# What a node does before its inputs are there: on the first word of the training, which takes much longer
-# and leaves a core idle. A training that is taken from the cache says nothing.
+# What a node does before its inputs are there: on the second word of the training, which takes much longer
+# and leaves a core idle once its step is compiled. A training that is taken from the cache says nothing.
 _EARLY: dict[str, Callable[[], None]] = {Node.MODEL_CHECKS: model_checks.start_early}
 
 
@@ -101,6 +101,7 @@ class ForkingRunner(LocalDagRunner):
         self._root = root
         self._processes = processes
         self._meanwhile = meanwhile
+        self._words = 0  # of the training, so far
         self._working: dict[Connection, _Working] = {}
         self._early: dict[str, _Forked] = {}
 
@@ -141,7 +142,7 @@ class ForkingRunner(LocalDagRunner):
                         failures.append(failure)
                         kept = set() if name in gate else gate
                         waiting = {other: node for other, node in waiting.items() if other in kept}
-                    if name == Node.TRAINER and connection in self._working:
+                    if name == Node.TRAINER and self._words > 1 and connection in self._working:
                         self._use_idle_core(pipeline, waiting)
                 self._console.tick()
                 signals.check()
@@ -223,6 +224,7 @@ class ForkingRunner(LocalDagRunner):
             work.process.join()
             kind, text = "failed", f"{work.node}'s process {_ending(work.process.exitcode)}"
         if kind == "progress":
+            self._words += work.node == Node.TRAINER
             self._console.progressed(work.node, text)
             return None
         if kind == "rows":
