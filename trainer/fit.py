@@ -35,6 +35,7 @@ def fit(
     checkpoints: Path,
     start_from: Predecessor | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    trial: bool = False,
 ) -> tuple[keras.Model, list[dict[str, float]]]:
     """Builds the model and fits it; continues a killed training. The same seed gives the same weights.
 
@@ -48,6 +49,8 @@ def fit(
         the same folder, and other trainings another one.
       start_from: an earlier model with the weights to start from.
       callbacks: more of them, which see each epoch after its line in the log.
+      trial: only the history is wanted. Then TensorBoard gets no logs, few checkpoints are written, the
+        mask lint is left to the models that are kept, and the weights are those of the last epoch.
 
     Returns:
       the model and, for each epoch, what `Progress.history` holds; `rows` is the
@@ -69,9 +72,10 @@ def fit(
     model = _built(spec, settings, xla)
     if start_from:
         take_weights(model, start_from, spec)
-    _check_masks(model, train, spec, settings)
+    if not trial or settings.model.build:
+        _check_masks(model, train, spec, settings)
     stepping = _compiled(model, training, steps, xla)
-    with Progress(checkpoints, training) as progress:
+    with Progress(checkpoints, training, trial=trial) as progress:
         first_epoch = progress.restore(stepping)
         weights = class_weights(train.y, spec, training.class_weights)
         measured_on = in_order(
@@ -84,6 +88,7 @@ def fit(
         )
         at_first = stepping.evaluate(measured_on, verbose=0, return_dict=True)
         logger.info("before epoch %d: held-out loss %.4f", first_epoch + 1, at_first["loss"])
+        logs = [] if trial else [_TensorBoard(model, str(log_dir), histogram_freq=int(training.histograms))]
         stepping.fit(
             stacks(
                 train,
@@ -99,11 +104,7 @@ def fit(
             epochs=training.epochs,
             initial_epoch=first_epoch,
             validation_data=measured_on,
-            callbacks=[
-                _TensorBoard(model, str(log_dir), histogram_freq=int(training.histograms)),
-                progress,
-                *callbacks,
-            ],
+            callbacks=[*logs, progress, *callbacks],
             shuffle=False,  # the dataset shuffles
             verbose=0,
         )

@@ -22,6 +22,7 @@ _STATE = "state.json"
 _GONE = "a checkpoint was removed or damaged during training; run again to continue from the last good one"
 _LATEST, _BEST = "latest.weights.h5", "best.weights.h5"
 _NEXT = "next.weights.h5"  # those of the epoch that has just ended, until its checkpoint is whole
+_PAUSE = 10  # seconds between the checkpoints of a trial, whose epochs may take less time than a checkpoint
 
 
 class Progress(keras.callbacks.Callback):
@@ -35,6 +36,7 @@ class Progress(keras.callbacks.Callback):
     Args:
       folder: for the checkpoints of this training only.
       training: epochs, patience and whether best weights are kept.
+      trial: only the history is wanted: no best weights are kept, and there is a pause between checkpoints.
 
     Attributes:
       epoch: the current epoch, from 0.
@@ -42,9 +44,10 @@ class Progress(keras.callbacks.Callback):
         its last step; `resumed` is 1 in the first epoch after a checkpoint was restored.
     """
 
-    def __init__(self, folder: Path, training: TrainingSettings) -> None:
+    def __init__(self, folder: Path, training: TrainingSettings, *, trial: bool = False) -> None:
         super().__init__()
-        self._checkpoints, self._training = Checkpoints(folder), training
+        self._checkpoints, self._training, self._trial = Checkpoints(folder), training, trial
+        self._saved = time.monotonic()
         self._next = folder / _NEXT
         self._writer = ThreadPoolExecutor(1)
         self._written: Future[None] | None = None
@@ -116,7 +119,7 @@ class Progress(keras.callbacks.Callback):
           OSError: the last checkpoint could not be written, or is gone.
         """
         self._settle()
-        if not self._training.best_weights:
+        if self._trial or not self._training.best_weights:
             return len(self.history)
         best = self._best_epoch()
         if best < len(self.history):
@@ -134,6 +137,9 @@ class Progress(keras.callbacks.Callback):
             )
 
     def _save(self) -> None:
+        if self._trial and time.monotonic() - self._saved < _PAUSE:
+            return
+        self._saved = time.monotonic()
         self._settle()
         self.model.save_weights(self._next)
         state = json.dumps({FORMAT: 1, "history": self.history, "seeds": _seeds(self.model)})
@@ -142,13 +148,14 @@ class Progress(keras.callbacks.Callback):
 
     def _write(self, number: int, state: str, *, is_best: bool) -> None:
         earlier = self._checkpoints.newest()
-        if not is_best and (earlier is None or int(earlier.name) != number - 1):
+        if not self._trial and not is_best and (earlier is None or int(earlier.name) != number - 1):
             raise OSError(_GONE)
 
         def fill(folder: Path) -> None:
             self._next.rename(folder / _LATEST)
-            best = folder / _LATEST if is_best or earlier is None else earlier / _BEST
-            shutil.copyfile(best, folder / _BEST)
+            if not self._trial:
+                best = folder / _LATEST if is_best or earlier is None else earlier / _BEST
+                shutil.copyfile(best, folder / _BEST)
             (folder / _STATE).write_text(state)
 
         self._checkpoints.write(number, fill)

@@ -55,6 +55,16 @@ def test_same_seed_same_weights(tmp_path, xla):
     ] * 2
 
 
+def test_a_trial_has_the_same_history_and_leaves_nothing_behind(tmp_path):
+    _, history = run(tmp_path / "1", settings())
+    _, of_trial = run(tmp_path / "2", settings(), trial=True)
+    for entry in (*history, *of_trial):
+        del entry["seconds"]
+    assert of_trial == history
+    assert list((tmp_path / "1").glob("*/*"))
+    assert not list((tmp_path / "2").glob("*/*"))
+
+
 @pytest.mark.parametrize("preset", ["default", "reference", "length-free"])
 def test_training_learns(tmp_path, preset):
     given = settings({"preset": preset}, epochs=15, learning_rate=0.02, batch_size=16)
