@@ -103,13 +103,17 @@ def searched(folder, *, trials, say=lambda _: None, minutes=float("inf")):
 
 @pytest.mark.slow
 def test_a_sweep_that_was_killed_goes_on_where_it_was(tmp_path):
-    script = f"from {__name__} import searched; searched({str(tmp_path)!r}, trials=3)"
+    # Trials as short as these write no checkpoint, unless there is no pause between two.
+    script = (
+        "from maskline.trainer import progress; progress._PAUSE = 0; "
+        f"from {__name__} import searched; searched({str(tmp_path / 'killed')!r}, trials=3)"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", script], env=environment(), cwd=REPOSITORY, stderr=subprocess.DEVNULL
     )
     try:
         until = time.monotonic() + 300
-        while not list(tmp_path.glob("trial-2/checkpoints/*/state.json")):
+        while not list(tmp_path.glob("killed/trial-1/checkpoints/00002/state.json")):
             assert process.poll() is None
             assert time.monotonic() < until
             time.sleep(0.01)
@@ -117,61 +121,94 @@ def test_a_sweep_that_was_killed_goes_on_where_it_was(tmp_path):
     finally:
         process.kill()
         process.wait()
-    before = Ledger(tmp_path)
-    assert before.trials[1].state == "done"
+    before = Ledger(tmp_path / "killed")
     assert before.unfinished
-    assert before.unfinished.number == 2
+    assert before.unfinished.losses
 
     said = []
-    after = searched(tmp_path, trials=3, say=said.append)
-    assert said[0] == "1 trials were made before; the sweep goes on where it was"
-    assert after.trials[1] == before.trials[1]
-    assert after.trials[2].values == before.unfinished.values
+    after = searched(tmp_path / "killed", trials=3, say=said.append)
+    assert said[0] == "0 trials were made before; the sweep goes on where it was"
     assert sorted(after.trials) == [1, 2, 3]
-    assert all(trial.state == "done" for trial in after.trials.values())
-    for number, trial in after.trials.items():
-        assert len(trial.losses) == trial.values["training.epochs"], number
+    assert after.trials[1].state == "done"
+    assert len(after.trials[1].losses) == after.trials[1].values["training.epochs"]
+    assert after.trials[1].losses[: len(before.unfinished.losses)] == before.unfinished.losses
     assert len({json.dumps(trial.values) for trial in after.trials.values()}) == 3
 
+    # It is the sweep that it would have been, to the last digit, but for the time that it took.
+    whole = searched(tmp_path / "whole", trials=3)
+    assert [t.model_copy(update={"seconds": 0}) for t in after.trials.values()] == [
+        t.model_copy(update={"seconds": 0}) for t in whole.trials.values()
+    ]
+
     # Asked again, it has nothing to do; without time, it begins nothing.
-    assert searched(tmp_path, trials=3).trials == after.trials
-    assert searched(tmp_path, trials=9, minutes=0).trials == after.trials
+    assert searched(tmp_path / "killed", trials=3).trials == after.trials
+    assert searched(tmp_path / "killed", trials=9, minutes=0).trials == after.trials
 
 
 @pytest.mark.slow
-def test_a_trial_is_stopped_that_is_worse_than_most_by_the_same_epoch():
-    from maskline.pipeline.tune.search import Watch
-
-    others = [(1.0, 0.8, 0.6), (1.0, 0.6), (1.2, 0.4, 0.2)]
+def test_a_trial_is_stopped_that_is_not_among_the_best_third_at_a_rung():
+    from maskline.pipeline.tune.stopping import Watch
 
     class Model:
         stop_training = False
 
-    def told(losses, others=others, over=False):
-        watch = Watch(others, lambda: over)
+    def told(losses, others, over=False):
+        noted = []
+        watch = Watch(others, lambda: over, Trial(number=9, values={}), noted.append)
         watch.set_model(Model())
         for epoch, loss in enumerate(losses):
             watch.on_epoch_end(epoch, {"val_loss": loss})
             if watch.model.stop_training:
                 break
+        assert noted[-1].losses == tuple(losses[: epoch + 1])
         return watch.state, epoch + 1
 
-    assert told([2.0, 0.81]) == ("stopped", 2)  # means by epoch 2: 0.9, 0.8, 0.8
-    assert told([2.0, 0.79]) == ("done", 2)
-    assert told([2.0, 0.79, 0.9, 0.9], others[:2]) == ("done", 4)  # too few to tell
-    assert told([0.1], over=True) == ("over", 1)
+    assert told([2.0, 1.9, 1.8, 1.7], []) == ("done", 4)  # nothing to compare with
+    assert told([2.0], [(1.0,)]) == ("stopped", 1)  # few are known: the best goes on
+    others = [(1.0, 0.8, 0.6, 0.1), (1.1, 0.4, 0.5, 0.1), (1.2,), (1.3,), (1.4,)]
+    assert told([1.05, 9, 0.3, 9], others) == (
+        "done",
+        4,
+    )  # second of six after epoch 1, best of three after 3
+    assert told([1.15], others) == ("stopped", 1)
+    assert told([1.05, 0.2, 0.9, 9], others) == ("done", 4)  # its lowest loss so far counts
+    assert told([1.05, 0.9, 0.5], others) == ("stopped", 3)  # the second of others had 0.4
+    assert told([0.1], [], over=True) == ("over", 1)
+
+
+@pytest.mark.slow
+def test_a_trial_that_is_gone_on_with_knows_its_first_epochs():
+    from maskline.pipeline.tune.stopping import Watch
+
+    watch = Watch([(1.0, 0.8, 0.6)], lambda: False, Trial(number=2, values={}, losses=(0.5, 0.7)))
+    watch.on_epoch_end(1, {"val_loss": 0.9})  # from the checkpoint of epoch 1, so epoch 2 is made again
+    assert watch.losses == [0.5, 0.9]
+    watch.on_epoch_end(2, {"val_loss": 0.9})
+    assert watch.state == "done"
+
+
+@pytest.mark.slow
+def test_it_begins_with_the_settings_as_they_are_where_they_are_among_those_to_try():
+    from maskline.pipeline.tune.proposals import as_they_are
+
+    assert as_they_are(loaded("tune={model.width: {min: 4, max: 16}, training.epochs: [2, 4]}")) == {
+        "model.width": 8, "training.epochs": 4,
+    }  # fmt: skip
+    assert as_they_are(loaded("tune={model.hidden: [[8], [128, 64]]}")) == {"model.hidden": (128, 64)}
+    assert as_they_are(loaded("tune={model.width: {min: 9, max: 16}}")) is None
+    assert as_they_are(loaded("tune={model.width: [4], training.epochs: [4]}")) is None
 
 
 @pytest.mark.slow
 def test_proposals_are_the_same_for_the_same_trials_and_stay_in_the_space():
-    from maskline.pipeline.tune.search import next_values
+    from maskline.pipeline.tune.proposals import next_values
 
     for number in range(1, 4):
         values = next_values(loaded(TRIED).settings.tune, {}, number)
         assert 0.001 <= values["training.learning_rate"] <= 0.05
         assert values["model.hidden"] in ((8,), (16, 8))
         assert values["training.epochs"] in (3, 4)
-    # After three random ones, a Gaussian process goes where it is good.
+    # After some random ones, a Gaussian process goes where it is good.
     tried = loaded("tune={training.learning_rate: {min: 0, max: 1}}").settings.tune
     known = {
         n: Trial(number=n, values={"training.learning_rate": x}, state="done", losses=(abs(x - 0.3),))
@@ -180,6 +217,11 @@ def test_proposals_are_the_same_for_the_same_trials_and_stay_in_the_space():
     values = next_values(tried, known, 6)
     assert values == next_values(tried, known, 6)
     assert 0.1 < values["training.learning_rate"] < 0.5
+    # Losses are compared by the same epoch: the first here, which is all that most trials have.
+    longer = {
+        n: t.model_copy(update={"losses": (*t.losses, 0.0) if n == 5 else t.losses}) for n, t in known.items()
+    }
+    assert next_values(tried, longer, 6) == values
     few = {"model.kernel": (3, 5)}
     done = {
         n: Trial(number=n, values={"model.kernel": k}, state="done", losses=(1.0,))
