@@ -1,4 +1,4 @@
-"""What to try next: the settings as they are, then values at random, then what a Gaussian process expects most of."""
+"""What to try next: settings as they are, values at random, and what a Gaussian process expects most of."""
 
 import warnings
 from collections.abc import Mapping
@@ -83,13 +83,13 @@ def _comparable(trials: Mapping[int, Trial], enough: int) -> int:
 
 
 def _promising(oracle: Any) -> dict[str, Any]:
-    """Of many random values, those of the lowest bound by a Gaussian process; KerasTuner's by place.
+    """Of many random values, those of the lowest bound by a Gaussian process.
 
-    KerasTuner's own way to them, `populate_space`, asks for one place at a time, thousands of times, which takes longer
-    than a short training.
+    KerasTuner's own way to them, `populate_space`, asks for one place at a time, thousands of times, which
+    takes longer than a short training.
     """
     places, losses = oracle._vectorize_trials()
-    # With scales as short as KerasTuner's may become, and no noise, some trials tell nothing of any other place.
+    # With scales as short as KerasTuner's may become, and no noise, trials tell nothing of other places.
     scales = Matern(np.ones(places.shape[1]), _SCALES, nu=2.5)
     process = GaussianProcessRegressor(
         scales + WhiteKernel(0.01, _NOISE), normalize_y=True, n_restarts_optimizer=2, random_state=oracle.seed

@@ -7,7 +7,7 @@ import keras
 
 from maskline.pipeline.tune.ledger import Trial
 
-_ONE_OF = 3  # trials goes on after epoch 1, and after each that is so many times as late as the one before
+_ONE_OF = 3  # trials goes on, after epoch 1 and after each that is three times as late as the one before
 
 
 class Watch(keras.callbacks.Callback):
@@ -49,7 +49,7 @@ class Watch(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def is_worse(self, epochs: int) -> bool:
-        """Whether it is to end after so many epochs, because too many of the others were better by then."""
+        """Whether it is to end after `epochs`, because too many of the others were better by then."""
         rung = 1
         while rung < epochs:
             rung *= _ONE_OF

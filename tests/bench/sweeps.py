@@ -3,13 +3,13 @@
 Usage: python -m tests.bench.sweeps EXAMPLE,…   (adds to build/sweeps.jsonl)
        python -m tests.bench.sweeps             (prints the table from that file)
 
-A sweep of 20 trials begins with the preset that the example names, and knows nothing else of its settings. It
-trains on the train split and measures on eval. What it found is then trained as an ordinary run does, with
-seeds 0 and 1, and so are the preset and the example's own settings. The table has their means on test, which
-no trial read. Rows that are drawn are those of draw 60, by which nothing was chosen.
+A sweep of 20 trials begins with the settings of the example, trains on the train split and measures on eval.
+What it found is then trained as an ordinary run does, with seeds 0 and 1, and so are the example's settings.
+The table has the means of both on test, which no trial read. Rows that are drawn are those of draw 60, by
+which nothing was chosen; `tests.bench.presets` measures the presets on the same rows.
 
 Times are those of the processor, all in one process and after a first training, in which TensorFlow loads
-much. A fit is a call of the trainer's `fit` at the preset's settings. A training is what Trainer does with
+much. A fit is a call of the trainer's `fit` at the example's settings. A training is what Trainer does with
 rows: it fits, notes the answers, and exports. Both are means of one before the sweep and one behind it, as
 the speed of a machine drifts.
 """
@@ -29,7 +29,6 @@ import tensorflow as tf
 from maskline.components.evaluation.report import CANDIDATE
 from maskline.pipeline.settings.load import load_with_sources
 from maskline.pipeline.tune import space
-from maskline.pipeline.tune.report import to_paste
 from maskline.pipeline.tune.search import search
 from maskline.pipeline.tune.space import with_values
 from maskline.trainer.answers import note_answers
@@ -57,16 +56,12 @@ class Measured(NamedTuple):
 
 
 def sweep(example: str) -> dict[str, Any]:
-    """Trains with the preset, searches from there, and measures what was found on the test rows."""
+    """Trains as the example says, searches from there, and measures what was found on the test rows."""
     with tempfile.TemporaryDirectory() as folder:
         data = data_of(example, DRAW, Path(folder))
-        preset = data.config.model.preset
-        loaded = load_with_sources(
-            Path(folder, "maskline.yaml"), [f"model={{preset: {preset}}}", "training={}", TRIED]
-        )
+        loaded = load_with_sources(Path(folder, "maskline.yaml"), [TRIED])
         space.check(loaded)
         settings = TrainerSettings(model=loaded.settings.model, training=loaded.settings.training)
-        own = TrainerSettings(model=data.config.model, training=data.config.training)
         brief = settings.training.model_copy(update={"epochs": 1})
         trained(data, settings.model_copy(update={"training": brief}), 0)  # loads what TensorFlow loads late
         before = measures(data, settings, BEFORE)
@@ -82,23 +77,18 @@ def sweep(example: str) -> dict[str, Any]:
         best = ledger.ended[0]
         chosen = with_values(loaded, best.values)
         found = TrainerSettings(model=chosen.model, training=chosen.training)
-        of_found, of_example = (measures(data, which, (*BEFORE, *AFTER)) for which in (found, own))
+        of_found = measures(data, found, (*BEFORE, *AFTER))
     return {
         "example": example,
-        "preset": preset,
         "trials": len(ledger.ended),
         "epochs": sum(len(trial.losses) for trial in ledger.ended),
         "seconds": seconds,
         "fitting": (before.fitting + after.fitting) / len((*BEFORE, *AFTER)),
         "training": (before.training + after.training) / len((*BEFORE, *AFTER)),
-        "found": "; ".join(to_paste(best)),
+        "found": best.values,
         "figures": {
             name: {metric: float(np.mean([m[metric] for m in some])) for metric in METRICS}
-            for name, some in (
-                ("found", of_found.metrics),
-                ("preset", before.metrics + after.metrics),
-                ("example", of_example.metrics),
-            )
+            for name, some in (("found", of_found.metrics), ("example", before.metrics + after.metrics))
         },
     }
 
@@ -145,19 +135,16 @@ def kept() -> dict[str, dict[str, Any]]:
 
 
 def table() -> Iterator[str]:
-    """A row for each example: figures of found / preset / example."""
+    """A row for each example: figures of found / example."""
     times = (f"time of {TRAININGS} trainings", f"of {TRAININGS} fits")
-    head = ("example", "preset", "trials", *times, "accuracy", "macro F1", "loss", "found")
+    head = ("example", "trials", "epochs", *times, "accuracy", "macro F1", "loss")
     yield f"| {' | '.join(head)} |"
     yield f"|{' --- |' * len(head)}"
     for example, found in sorted(kept().items()):
         ratios = (f"{found['seconds'] / found[of] / TRAININGS:.2f}" for of in ("training", "fitting"))
         figures = found["figures"]
-        cells = (
-            " / ".join(f"{figures[of][name]:.3f}" for of in ("found", "preset", "example"))
-            for name in METRICS
-        )
-        row = (example, f"`{found['preset']}`", str(found["trials"]), *ratios, *cells, found["found"])
+        cells = (" / ".join(f"{figures[of][name]:.3f}" for of in ("found", "example")) for name in METRICS)
+        row = (example, str(found["trials"]), str(found["epochs"]), *ratios, *cells)
         yield f"| {' | '.join(row)} |"
 
 

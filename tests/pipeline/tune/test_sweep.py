@@ -228,3 +228,21 @@ def test_proposals_are_the_same_for_the_same_trials_and_stay_in_the_space():
         for n, k in ((1, 3), (2, 5))
     }
     assert next_values(few, done, 3) is None
+
+
+@pytest.mark.slow
+def test_of_five_settings_and_noise_proposals_learn_which_matter():
+    from maskline.pipeline.tune.proposals import next_values
+
+    tried = loaded(
+        "tune={training.learning_rate: {min: 0.001, max: 0.02, log: true}, model.width: [16, 32, 48], "
+        "model.kernel: [0, 3, 9], model.queries: [1, 4], model.dropout: {min: 0, max: 0.7}}"
+    ).settings.tune
+    rng, trials = np.random.default_rng(0), {}
+    for number in range(1, 26):
+        values = next_values(tried, trials, number)
+        far = abs(np.log(values["training.learning_rate"] / 0.006)) + values["model.dropout"]
+        losses = (float(np.exp(far + 0.1 * rng.normal())),)
+        trials[number] = Trial(number=number, values=values, state="done", losses=losses)
+    found = [trial.losses[0] for trial in trials.values()]
+    assert np.median(found[15:]) < min(found[:10])
