@@ -32,7 +32,7 @@ def search(
     Args:
       loaded: the settings, which name what to try.
       rows: of the train and the eval split.
-      folder: of the sweep; one that was killed goes on in the same folder where it was, within its epoch.
+      folder: of the sweep; one that was killed goes on in the same folder, from its last checkpoint.
       trials: number of them, those of earlier calls included.
       minutes: of this call; infinite for no limit.
       say: told what happens.
