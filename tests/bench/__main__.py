@@ -21,9 +21,12 @@ from typing import NamedTuple
 
 import psutil
 
+from maskline.pipeline.settings.load import load
 from maskline.transform.names import Exit
+from tests.bench.history import many_runs
 
 BIN = Path(sys.executable).parent
+EARLIER = 200  # runs in the store before the first
 
 
 class Figure(NamedTuple):
@@ -78,6 +81,8 @@ def main(pairs: int) -> None:
     shards = [str(data / f"shard_000{i}.tfrecords") for i in (0, 1)]
     for pair in range(pairs):
         root = work / str(pair)
+        root.mkdir()
+        many_runs(load(root=root), EARLIER)
         loop = (sys.executable, "-m", "tests.bench.reference_loop", *shards)
         run = (maskline, "run", "--data", str(data), "--root", str(root))
         reference.append(measure(*loop, str(work / f"logs{pair}")))
@@ -93,7 +98,7 @@ def main(pairs: int) -> None:
     rows = {
         "reference loop, 10 epochs of 2,000 records, batch 2": (reference, "–"),
         "`maskline run`, 10,000 records, from nothing to released": (first, "≤ 0.60"),
-        "`maskline run` again, nothing changed": (second, "below 1 s"),
+        f"`maskline run` again, nothing changed, {EARLIER} earlier runs in the store": (second, "below 1 s"),
         "`maskline run` on 10,000 new records, same settings": (later, "≤ 0.45"),
         "`maskline --help`": (help_, "below 0.5 s"),
     }

@@ -1,7 +1,8 @@
 """Measures a whole run at growing numbers of records; prints a Markdown table and draws the curve.
 
 Usage: python -m tests.bench.scale [RECORDS…]   (default 10000 100000 1000000 5000000)
-       python -m tests.bench.scale before CHECKOUT RECORDS   (an earlier state of the code, and this one)
+       python -m tests.bench.scale before CHECKOUT RECORDS [SETTING…]   (an earlier state of the code, and
+           this one; with settings for this one alone, as `data.split_by=` where the other knows of none)
 
 Each size is one `maskline run` from nothing, in two epochs at batch size 512, on sample records in ten
 shards. Seconds, processor time and memory are those of each node's process; a node's memory is its highest
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +198,7 @@ def table(results: Mapping[str, _Figures]) -> list[str]:
     return lines
 
 
-def against(checkout: Path, records: int) -> list[str]:
+def against(checkout: Path, records: int, settings: Sequence[str]) -> list[str]:
     """Runs another state of the code, set up with `make setup`, and this one, on the same records.
 
     Seconds of a node are those of the clock; processor time (CPU s) is there where the log tells it, and for
@@ -211,9 +212,10 @@ def against(checkout: Path, records: int) -> list[str]:
         for side in (checkout.resolve(), REPOSITORY):
             root = Path(work, f"root-{len(found)}")
             python = side / ".venv/bin/python"
+            own = [part for one in settings if side == REPOSITORY for part in ("--set", one)]
             began = time.perf_counter()
             process = subprocess.Popen(
-                [python, "-m", "maskline.pipeline.cli", "run", "--data", data, "--root", root, *SHORT],
+                [python, "-m", "maskline.pipeline.cli", "run", "--data", data, "--root", root, *SHORT, *own],
                 cwd=side, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
             usage = os.wait4(process.pid, 0)[2]
@@ -285,6 +287,6 @@ def plot(results: Mapping[str, _Figures], file: Path) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["before"]:
-        print("\n".join(against(Path(sys.argv[2]), int(sys.argv[3]))))
+        print("\n".join(against(Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])))
     else:
         main([int(size) for size in sys.argv[1:]] or list(SIZES))
