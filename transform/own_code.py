@@ -22,6 +22,7 @@ PATTERN = rf"{_NAME}(\.{_NAME})*:{_NAME}"
 
 
 @lru_cache(maxsize=64)  # asked of each row
+@lru_cache(maxsize=64)  # the ingest asks for each row
 def is_path(text: str) -> bool:
     """Whether a text is an import path, `package.module:function`."""
     return re.fullmatch(PATTERN, text) is not None
