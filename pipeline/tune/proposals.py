@@ -31,7 +31,7 @@ def as_they_are(loaded: Loaded) -> dict[str, Any] | None:
         if isinstance(tried, TuneRange):
             fits = isinstance(value, int | float) and tried.min <= value <= tried.max
         else:
-            fits = plain(value) in [plain(one) for one in tried]
+            fits = comparable_value(value) in [comparable_value(one) for one in tried]
         if not fits:
             return None
         values[name] = value
@@ -104,13 +104,17 @@ def _promising(oracle: Any) -> dict[str, Any]:
 
 
 def _place(tried: Any, value: Any) -> Any:
-    return value if isinstance(tried, TuneRange) else [plain(one) for one in tried].index(plain(value))
+    return (
+        value
+        if isinstance(tried, TuneRange)
+        else [comparable_value(one) for one in tried].index(comparable_value(value))
+    )
 
 
 def _value(tried: Any, place: Any) -> Any:
     return place if isinstance(tried, TuneRange) else tried[place]
 
 
-def plain(value: Any) -> Any:
+def comparable_value(value: Any) -> Any:
     """As the ledger gives it back, where a tuple is a list."""
     return [*value] if isinstance(value, tuple) else value

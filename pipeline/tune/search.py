@@ -9,7 +9,7 @@ from typing import Any
 from maskline.pipeline import signals
 from maskline.pipeline.settings.load import Loaded
 from maskline.pipeline.tune.ledger import Ledger, Trial
-from maskline.pipeline.tune.proposals import as_they_are, next_values, plain
+from maskline.pipeline.tune.proposals import as_they_are, comparable_value, next_values
 from maskline.pipeline.tune.space import with_values
 from maskline.pipeline.tune.stopping import Watch
 from maskline.trainer.dataset import Rows
@@ -64,7 +64,7 @@ def search(
 
 
 def _listed(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {n: plain(v.item() if hasattr(v, "item") else v) for n, v in values.items()}
+    return {n: comparable_value(v.item() if hasattr(v, "item") else v) for n, v in values.items()}
 
 
 def in_words(trial: Trial) -> str:

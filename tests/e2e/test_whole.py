@@ -20,7 +20,7 @@ sequence: {features: [colours], label: said, length: 4, separator: sep, padding:
 task: {kind: whole, length: 3}
 data_gate: {max_bad_rows: 0.05}
 model: {width: 16, hidden: [64]}
-training: {epochs: 6, batch_size: 16, learning_rate: 0.01}
+training: {epochs: 12, batch_size: 16, learning_rate: 0.01}
 evaluation: {slices: [{name: said, feature: said, lengths: [1, 2]}]}
 release_gate: {min_accuracy: 0.9, thresholds: [{metric: token_accuracy, min: 0.95},
                                                {metric: edit_distance, max: 0.2}]}
