@@ -1,11 +1,14 @@
 """Fitting: repeatable for a seed, goes on after a kill, keeps what was best, and says what is wrong."""
 
+import errno
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from maskline.components.ingest.shards import read_shard
+from maskline.trainer.checkpoints import Checkpoints
 from maskline.trainer.dataset import Rows
 from maskline.trainer.fit import fit
 from maskline.trainer.model import build_model
@@ -133,6 +136,17 @@ def test_killed_training_goes_on_to_the_same_weights(tmp_path, monkeypatch, when
     resumed = [number for number, entry in enumerate(again, start=1) if "resumed" in entry]
     assert resumed == [4 if when == "after it" else 3]
     assert not [entry for entry in history if "resumed" in entry]
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_training(tmp_path, monkeypatch):
+    """It is written in another thread, which raises for nobody to see."""
+
+    def full(checkpoints, number, fill):
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(Checkpoints, "write", full)
+    with pytest.raises(OSError, match="no space left"):
+        run(tmp_path, settings(epochs=1))
 
 
 def test_damaged_checkpoint_is_dropped_and_training_goes_on_to_the_same_weights(
