@@ -155,6 +155,14 @@ def _sorted_on_disk(
     return table
 
 
+def longest_of(rows: Rows, pad_id: int = 0) -> int:
+    """Counts the ids of the longest row, without its padding; 1 if there is none."""
+    found = 1
+    for start in range(0, len(rows.y), _AT_ONCE):
+        found = max(found, int(_ids_of(rows.x[start : start + _AT_ONCE], pad_id).max()))
+    return found
+
+
 def batches_of(rows: Rows, *, batch_size: int, lengths: Sequence[int], pad_id: int = 0) -> NDArray[np.int64]:
     """Counts the batches that `stacks` yields in one epoch, for each of the lengths."""
     fitting = np.zeros(len(lengths), np.int64)
@@ -191,7 +199,7 @@ def stacks(
       steps: number of batches in a stack.
       batch_size: number of rows in a batch.
       lengths: lengths of the buckets, ascending. Rows that fit into the same length are batched together
-        and cut to it. The last is the rows' own length.
+        and cut to it. Every row fits into the last.
       seed: with the same seed, each epoch has the same order.
       epoch: returns the current epoch; called at the start of each iteration.
       pad_id: the padding id.
@@ -229,9 +237,10 @@ def stacks(
                 yield _stack(part, length, steps, batch_size, weigh)
             left = _taken(left, slice(whole, None))
 
-    positions = rows.y.shape[1:] if no_label is None or len(lengths) == 1 else (None,)
+    length = lengths[0] if len(lengths) == 1 else None
+    positions = rows.y.shape[1:] if no_label is None else (length,)
     types = (
-        _types(rows, [steps, batch_size], lengths[0] if len(lengths) == 1 else None),
+        _types(rows, [steps, batch_size], length),
         tf.TensorSpec([steps, batch_size, *positions], tf.int32),
         tf.TensorSpec([steps, batch_size, *positions], tf.float32),
         tf.TensorSpec([], tf.int32),
@@ -318,6 +327,7 @@ def in_order(
     rows: Rows,
     *,
     batch_size: int = 4096,
+    length: int | None = None,
     fill: bool = False,
     class_weights: ClassWeights | None = None,
     pad_id: int = 0,
@@ -326,10 +336,10 @@ def in_order(
     """Makes a dataset of all rows in their order.
 
     Each element is (x [batch, length] int32, y [batch] int32, weights [batch] float32), `y` and the weights
-    as in `stacks`. With `fill`, the last batch has as many rows as the others; those behind the end are the
-    first ones again, with weight 0.
+    as in `stacks`. `length` is what the rows are cut to, by default their own. With `fill`, the last batch
+    has as many rows as the others; those behind the end are the first ones again, with weight 0.
     """
-    count = len(rows.y)
+    count, length = len(rows.y), length or rows.x.shape[1]
 
     def parts() -> Iterator[tuple[Any, NDArray[np.int32], NDArray[np.float32]]]:
         for start in range(0, count, batch_size):
@@ -338,19 +348,20 @@ def in_order(
                 part = np.arange(start, part.stop) % count
             y, weights = _weighed(
                 rows.y[part],
-                rows.x.shape[1],
+                length,
                 class_weights=class_weights,
                 pad_id=pad_id,
                 no_label=no_label,
             )
             weights[count - start :] = 0
-            yield rows.inputs(part), y, weights
+            yield rows.inputs(part, length), y, weights
 
     batch = batch_size if fill else None
+    positions = rows.y.shape[1:] if no_label is None else (length,)
     types = (
-        _types(rows, [batch], rows.x.shape[1]),
-        tf.TensorSpec([batch, *rows.y.shape[1:]], tf.int32),
-        tf.TensorSpec([batch, *rows.y.shape[1:]], tf.float32),
+        _types(rows, [batch], length),
+        tf.TensorSpec([batch, *positions], tf.int32),
+        tf.TensorSpec([batch, *positions], tf.float32),
     )
     dataset = tf.data.Dataset.from_generator(parts, output_signature=types)
     steps = -(-count // batch_size)
@@ -372,4 +383,9 @@ def _shuffled(count: int, seed: int, epoch: int) -> Iterator[NDArray[np.int64]]:
 
 def _bucket_of(x: NDArray[np.integer], lengths: Sequence[int], pad_id: int) -> NDArray[np.intp]:
     """Returns, for each row, the index of the first length that it fits into."""
-    return np.searchsorted(lengths, (x != pad_id).sum(axis=1))
+    return np.searchsorted(lengths, _ids_of(x, pad_id))
+
+
+def _ids_of(x: NDArray[np.integer], pad_id: int) -> NDArray[np.intp]:
+    """Counts the ids of each row, without its padding."""
+    return np.count_nonzero(x != pad_id, axis=1)

@@ -2,20 +2,22 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from maskline.trainer import size
 from maskline.trainer.building import build_own, check_laws
 from maskline.trainer.class_weights import class_weights
-from maskline.trainer.dataset import Rows, batches_of, in_order, power_of_two, stacks
+from maskline.trainer.dataset import Rows, batches_of, in_order, longest_of, power_of_two, stacks
 from maskline.trainer.mask_lint import mask_findings
 from maskline.trainer.model import build_model
 from maskline.trainer.progress import Progress
 from maskline.trainer.schedule import learning_rate
-from maskline.trainer.settings import TrainerSettings, TrainingSettings
+from maskline.trainer.settings import TrainerSettings, takes_any_length
 from maskline.trainer.stepping import CountedAccuracy, SteppingModel
 from maskline.trainer.warm_start import Predecessor, take_weights
 from maskline.transform.errors import InputError
@@ -39,6 +41,9 @@ def fit(
 ) -> tuple[keras.Model, list[dict[str, float]]]:
     """Builds the model and fits it; continues a killed training. The same seed gives the same weights.
 
+    Columns that are padding in every row are left out, as they change nothing, unless the model takes rows of
+    one length alone.
+
     Args:
       train: rows to train on.
       held_out: rows to measure on after each epoch.
@@ -61,11 +66,11 @@ def fit(
         model breaks another law, or the weights to start from do not fit the model.
     """
     training = settings.training
-    lengths = _lengths(spec, training)
     if not len(held_out.y):
         raise InputError("split 'eval' holds no rows: give more data or change data.eval_percent")
     if not len(train.y):
         raise InputError("split 'train' holds no rows: give more data or change data.eval_percent")
+    lengths = _lengths((train, held_out), spec, settings)
     batch_size = min(training.batch_size, len(train.y))
     steps = int(batches_of(train, batch_size=batch_size, lengths=lengths, pad_id=spec.pad_id).sum())
     xla = _with_xla(settings, steps * training.epochs)
@@ -74,13 +79,14 @@ def fit(
         take_weights(model, start_from, spec)
     if not trial or settings.model.build:
         _check_masks(model, train, spec, settings)
-    stepping = _compiled(model, training, steps, xla)
+    stepping = _compiled(model, spec, settings, steps, xla)
     with Progress(checkpoints, training, trial=trial) as progress:
         first_epoch = progress.restore(stepping)
         weights = class_weights(train.y, spec, training.class_weights)
         measured_on = in_order(
             held_out,
             batch_size=256 if len(held_out.y) <= _FEW else 1024,  # few shapes: few programs
+            length=lengths[-1],
             fill=True,
             class_weights=weights,
             pad_id=spec.pad_id,
@@ -139,11 +145,15 @@ def _built(spec: SequenceSpec, settings: TrainerSettings, xla: bool) -> keras.Mo
     return build_own(spec, settings.model)
 
 
-def _compiled(model: keras.Model, training: TrainingSettings, steps: int, xla: bool) -> SteppingModel:
+def _compiled(
+    model: keras.Model, spec: SequenceSpec, settings: TrainerSettings, steps: int, xla: bool
+) -> SteppingModel:
     """Puts the layers into a model that trains on stacks of batches, and compiles it."""
-    stepping = SteppingModel(model.input, model.output, name=model.name)
+    stepping = SteppingModel(
+        model.input, model.output, name=model.name, parts=partial(size.parts, spec, settings)
+    )
     stepping.compile(
-        optimizer=keras.optimizers.Adam(learning_rate(training, steps * training.epochs)),
+        optimizer=keras.optimizers.Adam(learning_rate(settings.training, steps * settings.training.epochs)),
         loss=loss_of(),
         weighted_metrics=[CountedAccuracy(name="accuracy")],
         jit_compile=xla,
@@ -164,9 +174,13 @@ def _with_xla(settings: TrainerSettings, steps: int) -> bool:
     return settings.training.xla == "on"
 
 
-def _lengths(spec: SequenceSpec, training: TrainingSettings) -> tuple[int, ...]:
-    """Returns the lengths of the buckets in ascending order; every row fits into the last."""
-    return (*sorted({length for length in training.length_buckets if length < spec.length}), spec.length)
+def _lengths(splits: Sequence[Rows], spec: SequenceSpec, settings: TrainerSettings) -> tuple[int, ...]:
+    """Returns the lengths of the buckets in ascending order; every row of the splits fits into the last."""
+    longest = spec.length
+    if takes_any_length(settings.model, spec):
+        longest = max(longest_of(rows, spec.pad_id) for rows in splits)
+    shorter = {length for length in settings.training.length_buckets if length < longest}
+    return (*sorted(shorter), longest)
 
 
 def _check_masks(model: keras.Model, train: Rows, spec: SequenceSpec, settings: TrainerSettings) -> None:

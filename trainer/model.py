@@ -15,7 +15,7 @@ from maskline.trainer.layers import (
     MaskedSelfAttention,
 )
 from maskline.trainer.masking import PaddingMask
-from maskline.trainer.settings import ModelSettings, answer_places
+from maskline.trainer.settings import ModelSettings, answer_places, takes_any_length
 from maskline.transform.features import NUMERIC, ROW, SequenceSpec
 
 EMBEDDING, LOGITS = "embed", "dbd"  # the layers whose weights belong to symbols
@@ -33,9 +33,10 @@ def build_model(spec: SequenceSpec, settings: ModelSettings) -> keras.Model:
       [batch, positions, answers] where the whole label is predicted; or to [batch, length, answers] where
       each id of a feature has a label, zero at padding. With numeric features it takes a dictionary: `x`, the
       ids, and `numeric` [batch, numbers] float32, which are joined to what the dense layers read. With
-      `settings.any_length`, rows have any length from 1 to `spec.length`.
+      `takes_any_length`, rows have any length from 1 to `spec.length`.
     """
-    ids = keras.Input((None if settings.any_length else spec.length,), dtype="int32", name=ROW)
+    any_length = takes_any_length(settings, spec)
+    ids = keras.Input((None if any_length else spec.length,), dtype="int32", name=ROW)
     y = PaddingMask(spec.pad_id, name="masking")(ids)
     y = MaskedEmbedding(
         spec.size,
@@ -70,7 +71,7 @@ def build_model(spec: SequenceSpec, settings: ModelSettings) -> keras.Model:
         y = AnswerExchange(name="exchange")(y)
     elif spec.task.kind == "each":
         pass  # each position keeps what is known of it; the layers behind are the same for all
-    elif settings.queries:
+    elif any_length:
         y = MaskedPooling(settings.queries, name="pool")(y)
     else:
         y = FlattenRows(rezero=settings.rezero, name="reshape")(y)

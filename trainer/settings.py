@@ -248,6 +248,13 @@ def check_queries(model: ModelSettings, spec: SequenceSpec) -> None:
         )
 
 
+def takes_any_length(model: ModelSettings, spec: SequenceSpec) -> bool:
+    """Whether the model takes rows of any length, which one that flattens them does not."""
+    if model.build:  # a user's own model, for which the settings say it
+        return model.any_length
+    return model.queries > 0 or spec.task.kind in ("each", "whole")
+
+
 def answer_places(spec: SequenceSpec) -> int:
     """What a model of whole answers finds beside one another: the first symbol, and each one from the end."""
     return 1 + spec.task.length

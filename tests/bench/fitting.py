@@ -25,7 +25,7 @@ class Fitting:
     def __init__(self, spec: SequenceSpec, settings: TrainerSettings) -> None:
         self._spec, self._settings = spec, settings
         model = build_model(spec, settings.model)
-        self._compiled = trainer._compiled(model, settings.training, 1_000, xla=False)
+        self._compiled = trainer._compiled(model, spec, settings, 1_000, xla=False)
         self._schedule = self._compiled.optimizer._learning_rate
 
     def fit(self, train: Rows, held_out: Rows, *, seed: int) -> keras.Model:
@@ -34,7 +34,8 @@ class Fitting:
         Returns:
           the model with the weights of its best epoch; the next call of `fit` changes it.
         """
-        training, lengths = self._settings.training, trainer._lengths(self._spec, self._settings.training)
+        training = self._settings.training
+        lengths = trainer._lengths((train, held_out), self._spec, self._settings)
         batch_size = min(training.batch_size, len(train.y))
         steps = int(batches_of(train, batch_size=batch_size, lengths=lengths, pad_id=self._spec.pad_id).sum())
         self._begin_anew(steps * training.epochs, seed)
@@ -50,7 +51,7 @@ class Fitting:
                 pad_id=self._spec.pad_id,
             ),
             epochs=training.epochs,
-            validation_data=in_order(held_out),
+            validation_data=in_order(held_out, length=lengths[-1]),
             callbacks=[best],
             shuffle=False,
             verbose=0,

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from maskline.trainer import dataset
-from maskline.trainer.dataset import Rows, batches_of, in_order, power_of_two, read_rows, stacks
+from maskline.trainer.dataset import Rows, batches_of, in_order, longest_of, power_of_two, read_rows, stacks
 from maskline.transform.features import SequenceSpec
 
 SPEC = SequenceSpec(length=5)
@@ -137,6 +137,22 @@ def test_in_order_is_all_of_them():
     np.testing.assert_array_equal(x, ROWS.x)
     np.testing.assert_array_equal(y, ROWS.y)
     np.testing.assert_array_equal(weights, np.ones(200, np.float32))
+
+
+def test_the_longest_row_is_that_with_most_ids():
+    assert longest_of(ROWS) == 5
+    short = ROWS._replace(x=np.pad(np.where(np.arange(5) < 3, X, 0) + 4, ((0, 0), (0, 2)), constant_values=4))
+    assert longest_of(short, pad_id=4) == 3
+    assert longest_of(Rows(X[:0], X[:0, 0])) == longest_of(Rows(X[:2] * 0, X[:2, 0])) == 1
+
+
+def test_rows_in_order_are_cut_and_labels_of_ids_with_them():
+    labels = np.where(X == 0, 99, X + 1)
+    parts = in_order(Rows(X, labels), batch_size=64, length=3, no_label=99).as_numpy_iterator()
+    x, y, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
+    np.testing.assert_array_equal(x, X[:, :3])
+    np.testing.assert_array_equal(y, np.where(X == 0, 0, X + 1)[:, :3])
+    np.testing.assert_array_equal(weights, X[:, :3] > 0)
 
 
 def test_filled_batches_have_one_shape_and_their_last_rows_no_weight():

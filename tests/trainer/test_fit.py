@@ -15,6 +15,7 @@ from maskline.trainer.model import build_model
 from maskline.trainer.progress import Progress
 from maskline.trainer.schedule import Annealing, learning_rate
 from maskline.trainer.settings import TrainerSettings
+from maskline.trainer.stepping import SteppingModel
 from maskline.trainer.warm_start import Predecessor, take_weights
 from maskline.transform.errors import InputError
 from maskline.transform.features import SequenceSpec
@@ -94,6 +95,28 @@ def test_each_epoch_trains_on_every_row_whatever_its_length(tmp_path, xla):
     assert [entry["rows"] for entry in history] == [200, 200]
     _, history = run(tmp_path / "2", settings(batch_size=48, steps_per_call=3, xla=xla))
     assert [entry["rows"] for entry in history] == [200, 200]
+
+
+@pytest.mark.parametrize(("preset", "seen"), [("default", 5), ("reference", 9)])
+def test_columns_that_are_padding_in_every_row_are_left_out(tmp_path, monkeypatch, preset, seen):
+    """Longer rows, as `sequence.length` allows them, change no weight; the reference flattens whole rows."""
+    spec, lengths = SPEC.model_copy(update={"length": 9}), []
+    step = SteppingModel._step
+
+    def look(model, x, y, weights):
+        lengths.append(x.shape[1])
+        step(model, x, y, weights)
+
+    monkeypatch.setattr(SteppingModel, "_step", look)
+    given = settings({"preset": preset})
+    padded = Rows(np.pad(X, ((0, 0), (0, 4))), ROWS.y)
+    model, _ = fit(
+        padded, padded, spec, given, log_dir=tmp_path / "logs", checkpoints=tmp_path / "checkpoints"
+    )
+    assert set(lengths) == {seen}
+    if preset == "default":
+        unpadded, _ = run(tmp_path / "2", given)
+        np.testing.assert_array_equal(weights(model), weights(unpadded))
 
 
 def test_a_model_that_is_compiled_once_is_trained_as_by_the_trainer(tmp_path):

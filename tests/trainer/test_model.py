@@ -8,8 +8,8 @@ import pytest
 
 from maskline.trainer.mask_lint import mask_findings
 from maskline.trainer.model import build_model
-from maskline.trainer.settings import PRESETS, TrainerSettings
-from maskline.trainer.size import parameters
+from maskline.trainer.settings import PRESETS, ModelSettings, TrainerSettings, takes_any_length
+from maskline.trainer.size import parameters, parts
 from maskline.transform.features import SequenceSpec
 from maskline.transform.task import TaskSpec
 
@@ -79,6 +79,38 @@ def test_length_free_answers_the_same_at_any_length():
         np.testing.assert_allclose(answer, answers[0], rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match="rows of 21 ids, but embeddings of 20 positions"):
         model(np.pad(ids, ((0, 0), (0, 16))))
+
+
+@pytest.mark.parametrize("kind", ["first", "whole", "each"])
+def test_all_models_but_the_flattening_one_take_shorter_rows(kind):
+    spec = {"first": SPEC, "whole": WHOLE, "each": EACH}[kind]
+    for preset in PRESETS:
+        settings = TrainerSettings.model_validate({"model": {"preset": preset}}).model
+        length = build_model(spec, settings).input_shape[1]
+        assert length == (20 if preset == "reference" and kind == "first" else None), preset
+        assert takes_any_length(settings, spec) == (length is None)
+    for any_length in (False, True):
+        assert takes_any_length(ModelSettings(build="own:model", any_length=any_length), spec) == any_length
+
+
+@pytest.mark.parametrize(
+    ("rows", "length", "given", "expected"),
+    [
+        (64, 20, {}, 1),
+        (128, 15, {}, 2),
+        (512, 15, {}, 8),
+        (500, 15, {}, 10),
+        (502, 15, {}, 1),  # 2 times 251: parts of one row would be slow
+        (64, 200, {}, 16),
+        (8, 2000, {}, 8),
+        (8, 2000, {"kernel": 0}, 8),  # attention has the square of the length
+        (512, 15, {"build": "own:model"}, 1),  # it may look at all rows of its batch
+        (512, 15, {"hidden": [10_000]}, 1),
+    ],
+)
+def test_batches_are_divided_where_the_cache_does_not_hold_them(rows, length, given, expected):
+    settings = TrainerSettings.model_validate({"model": given})
+    assert parts(SequenceSpec(length=length), settings, rows, length) == expected
 
 
 def test_what_the_padding_id_is_embedded_as_changes_nothing(model):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from maskline.trainer.layers import MaskedEmbedding
 from maskline.trainer.stepping import CountedAccuracy, SteppingModel
 
 RANDOM = np.random.default_rng(0)
@@ -14,11 +15,11 @@ Y = RANDOM.integers(0, 4, (2, 8)).astype("int32")
 WEIGHTS = np.array([[1] * 8, [1] * 3 + [0] * 5], "float32")
 
 
-def model_of(kind):
+def model_of(kind, **given):
     keras.utils.set_random_seed(0)
     ids = keras.Input((5,), dtype="int32")
-    answers = keras.layers.Dense(4)(keras.layers.Flatten()(keras.layers.Embedding(9, 6)(ids)))
-    model = kind(ids, answers)
+    answers = keras.layers.Dense(4)(keras.layers.Flatten()(MaskedEmbedding(9, 6)(ids)))
+    model = kind(ids, answers, **given)
     model.compile(
         keras.optimizers.Adam(0.1),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight"),
@@ -61,3 +62,29 @@ def test_weights_of_rows_change_the_loss_and_no_metric_however_rows_are_divided(
         rows = tf.data.Dataset.from_tensor_slices((x, y, weights)).batch(size)
         found = model.evaluate(rows, verbose=0, return_dict=True)
         assert found == pytest.approx(expected, rel=1e-5), size
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_a_batch_in_parts_makes_the_same_step_as_a_whole_one(xla):
+    """Weights differ, and one part and one batch have none, as where no id of a row has a label."""
+    weights = RANDOM.uniform(0, 3, (3, 8)).astype("float32")
+    weights[0, 2:4], weights[1] = 0, 0
+    stack = (np.concatenate([X, X[:1]]), np.concatenate([Y, Y[:1]]), weights)
+    data = tf.data.Dataset.from_tensors((*map(tf.constant, stack), 3))
+    asked = []
+
+    def four(rows, length):
+        asked.append((rows, length))
+        return 4
+
+    models = model_of(SteppingModel), model_of(SteppingModel, parts=four)
+    histories = []
+    for model in models:
+        model.jit_compile = xla
+        histories.append(model.fit(data, shuffle=False, verbose=0).history)
+    assert set(asked) == {(8, 5)}
+    assert np.isfinite(models[1].get_weights()[0]).all()
+    for one, other in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    for name, [value] in histories[0].items():
+        assert histories[1][name] == [pytest.approx(value, rel=1e-5)], name
