@@ -69,7 +69,11 @@ class ModelSettings(Section):
         pattern=rf"^({own_code.PATTERN})?$",
     )
     width: int = setting(32, "embedding dimension", unit="numbers", ge=1, le=65_536)
-    any_length: bool = setting(False, "the model takes rows of any length up to `sequence.length`")
+    any_length: bool = setting(
+        False,
+        "learn an embedding of each position, and allow `training.length_buckets`; a model of your own then "
+        "takes rows of any length up to `sequence.length`",
+    )
     kernel: int = setting(
         9,
         "kernel size of the convolution, an odd number; 0 omits the convolution",
