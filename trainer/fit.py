@@ -150,7 +150,7 @@ def _compiled(
 ) -> SteppingModel:
     """Puts the layers into a model that trains on stacks of batches, and compiles it."""
     stepping = SteppingModel(
-        model.input, model.output, name=model.name, parts=partial(size.parts, spec, settings)
+        model.input, model.output, name=model.name, parts=partial(size.parts_of_batch, spec, settings)
     )
     stepping.compile(
         optimizer=keras.optimizers.Adam(learning_rate(settings.training, steps * settings.training.epochs)),

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from maskline.trainer.checkpoints import Checkpoints
 from maskline.trainer.settings import TrainingSettings
@@ -20,8 +22,7 @@ logger = logging.getLogger(__name__)
 
 _STATE = "state.json"
 _GONE = "a checkpoint was removed or damaged during training; run again to continue from the last good one"
-_LATEST, _BEST = "latest.weights.h5", "best.weights.h5"
-_NEXT = "next.weights.h5"  # those of the epoch that has just ended, until its checkpoint is whole
+_LATEST, _BEST = "latest.npz", "best.npz"
 _PAUSE = 10  # seconds between the checkpoints of a trial, whose epochs may take less time than a checkpoint
 
 
@@ -48,7 +49,6 @@ class Progress(keras.callbacks.Callback):
         super().__init__()
         self._checkpoints, self._training, self._trial = Checkpoints(folder), training, trial
         self._saved = time.monotonic()
-        self._next = folder / _NEXT
         self._writer = ThreadPoolExecutor(1)
         self._written: Future[None] | None = None
         self.epoch = 0
@@ -74,9 +74,7 @@ class Progress(keras.callbacks.Callback):
             return 0
         state = json.loads((newest / _STATE).read_text())
         self.history = state["history"]
-        model.load_weights(newest / _LATEST)
-        for generator, seed in zip(_generators(model), state["seeds"], strict=True):
-            generator.state.assign(seed)
+        _load(model, newest / _LATEST)
         self._resumed = True
         logger.info("continuing after epoch %d, from a checkpoint", len(self.history))
         return self._training.epochs if self._stopped() else len(self.history)
@@ -126,7 +124,7 @@ class Progress(keras.callbacks.Callback):
             newest = self._checkpoints.newest()
             if newest is None or int(newest.name) != len(self.history):
                 raise OSError(_GONE)
-            model.load_weights(newest / _BEST)
+            _load(model, newest / _BEST)
         return best
 
     def _refuse_unless_finite(self, logs: Any, name: str, where: str) -> None:
@@ -141,18 +139,18 @@ class Progress(keras.callbacks.Callback):
             return
         self._saved = time.monotonic()
         self._settle()
-        self.model.save_weights(self._next)
-        state = json.dumps({FORMAT: 1, "history": self.history, "seeds": _seeds(self.model)})
+        values = [keras.ops.convert_to_numpy(one).copy() for one in _variables(self.model)]
+        state = json.dumps({FORMAT: 1, "history": self.history})
         is_best = self._best_epoch() == len(self.history)
-        self._written = self._writer.submit(self._write, len(self.history), state, is_best=is_best)
+        self._written = self._writer.submit(self._write, len(self.history), values, state, is_best=is_best)
 
-    def _write(self, number: int, state: str, *, is_best: bool) -> None:
+    def _write(self, number: int, values: list[NDArray[Any]], state: str, *, is_best: bool) -> None:
         earlier = self._checkpoints.newest()
         if not self._trial and not is_best and (earlier is None or int(earlier.name) != number - 1):
             raise OSError(_GONE)
 
         def fill(folder: Path) -> None:
-            self._next.rename(folder / _LATEST)
+            np.savez(folder / _LATEST, *values)
             if not self._trial:
                 best = folder / _LATEST if is_best or earlier is None else earlier / _BEST
                 shutil.copyfile(best, folder / _BEST)
@@ -174,11 +172,13 @@ class Progress(keras.callbacks.Callback):
         return bool(patience) and len(self.history) - self._best_epoch() >= patience
 
 
-def _generators(model: keras.Model) -> list[Any]:
-    """The random generators of the layers, of those in other layers too, in order. Keras saves none."""
+def _variables(model: keras.Model) -> list[Any]:
+    """All that a training continues from: weights, the optimizer's state, and that of random generators."""
     layers = (layer for layer in model._flatten_layers() if hasattr(layer, "seed_generator"))
-    return [layer.seed_generator for layer in layers]
+    return [*model.weights, *model.optimizer.variables, *(layer.seed_generator.state for layer in layers)]
 
 
-def _seeds(model: keras.Model) -> list[list[int]]:
-    return [keras.ops.convert_to_numpy(generator.state).tolist() for generator in _generators(model)]
+def _load(model: keras.Model, file: Path) -> None:
+    with np.load(file) as values:
+        for variable, name in zip(_variables(model), values.files, strict=True):
+            variable.assign(values[name])

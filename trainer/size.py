@@ -34,7 +34,7 @@ def parameters(spec: SequenceSpec, settings: TrainerSettings) -> int:
     return count + sum((inputs + 1) * outputs for inputs, outputs in pairwise(units))
 
 
-def parts(spec: SequenceSpec, settings: TrainerSettings, rows: int, length: int | None) -> int:
+def parts_of_batch(spec: SequenceSpec, settings: TrainerSettings, rows: int, length: int | None) -> int:
     """Returns into how many equal parts a batch is best divided, so that the cache holds what a part needs.
 
     A user's own model gets its batches whole, as it may look at all rows of a batch. So does a model that has
@@ -60,7 +60,7 @@ def memory(spec: SequenceSpec, settings: TrainerSettings) -> int:
     if settings.model.build:
         return 0
     model, rows = settings.model, settings.training.batch_size
-    rows //= parts(spec, settings, rows, spec.length)
+    rows //= parts_of_batch(spec, settings, rows, spec.length)
     positions = answer_places(spec) if spec.task.kind == "whole" else spec.positions
     outputs = (sum(model.hidden) + len(spec.answers)) * positions
     row = spec.length * (4 * model.width + spec.length) + outputs

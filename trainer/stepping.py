@@ -134,7 +134,8 @@ class SteppingModel(keras.Model):
         ]
 
         def body(part: Any, sums: list[Any]) -> list[Any]:
-            found = self._gradients(*tf.nest.map_structure(lambda one: one[part], divided), whole)
+            rows, labels, counting = tf.nest.map_structure(lambda one: one[part], divided)
+            found = self._gradients(rows, labels, counting, whole)
             return [part + 1, [_added(some, part, more) for some, more in zip(sums, found, strict=True)]]
 
         _, sums = tf.while_loop(lambda part, sums: part < parts, body, [tf.constant(0), sums])

@@ -9,7 +9,7 @@ import pytest
 from maskline.trainer.mask_lint import mask_findings
 from maskline.trainer.model import build_model
 from maskline.trainer.settings import PRESETS, ModelSettings, TrainerSettings, takes_any_length
-from maskline.trainer.size import parameters, parts
+from maskline.trainer.size import parameters, parts_of_batch
 from maskline.transform.features import SequenceSpec
 from maskline.transform.task import TaskSpec
 
@@ -110,7 +110,7 @@ def test_all_models_but_the_flattening_one_take_shorter_rows(kind):
 )
 def test_batches_are_divided_where_the_cache_does_not_hold_them(rows, length, given, expected):
     settings = TrainerSettings.model_validate({"model": given})
-    assert parts(SequenceSpec(length=length), settings, rows, length) == expected
+    assert parts_of_batch(SequenceSpec(length=length), settings, rows, length) == expected
 
 
 def test_what_the_padding_id_is_embedded_as_changes_nothing(model):
