@@ -13,7 +13,12 @@ SPEC = SequenceSpec()
 
 @pytest.mark.parametrize(
     "given",
-    [{"model": {"width": 2048}}, {"model": {"hidden": [65_536]}}, {"training": {"batch_size": 65_536}}],
+    [
+        {"model": {"width": 2048}},
+        {"model": {"hidden": [65_536]}},
+        # More weights than values: such batches are not divided.
+        {"model": {"hidden": [10_000]}, "training": {"batch_size": 65_536}},
+    ],
 )
 def test_what_does_not_fit_is_refused(given, monkeypatch):
     monkeypatch.setattr(memory, "available", lambda: 100 << 20)
@@ -21,6 +26,12 @@ def test_what_does_not_fit_is_refused(given, monkeypatch):
         InputError, match=r"take at least [\d,]+ MB of memory; [\d,]+ MB are available. Lower"
     ):
         memory.check(SPEC, TrainerSettings.model_validate(given))
+
+
+def test_a_batch_that_is_divided_takes_the_memory_of_a_part(monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda: 100 << 20)
+    memory.check(SPEC, TrainerSettings.model_validate({"training": {"batch_size": 65_536}}))
+    memory.check(SPEC, TrainerSettings.model_validate({"model": {"hidden": [10_000]}}))
 
 
 def test_the_defaults_fit_into_little(monkeypatch, tmp_path):
