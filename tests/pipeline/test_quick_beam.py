@@ -1,12 +1,17 @@
 """What Beam is told from memory is what it would have read itself."""
 
+import subprocess
+import sys
+
 import apache_beam as beam
 import pytest
 from apache_beam.coders import VarIntCoder
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions, TypeOptions
 from apache_beam.transforms import core, userstate
+from apache_beam.utils import interactive_utils
 
 from maskline.pipeline import quick_beam
+from tests.support import REPOSITORY, environment
 
 
 class Counts(beam.DoFn):
@@ -28,6 +33,8 @@ class OtherCounts(Counts):
 def remembers(monkeypatch):
     monkeypatch.setattr(core, "get_function_args_defaults", core.get_function_args_defaults)
     monkeypatch.setattr(PipelineOptions, "view_as", PipelineOptions.view_as)
+    for asks in (interactive_utils, beam.pipeline):
+        monkeypatch.setattr(asks, "is_in_ipython", asks.is_in_ipython)
     quick_beam.quicken()
 
 
@@ -78,6 +85,29 @@ def test_a_pipeline_gives_the_same_and_counts(remembers):
     with beam.Pipeline() as pipeline:
         rows = pipeline | beam.Create([("a", 1), ("b", 2), ("a", 3)])
         _ = rows | beam.CombinePerKey(sum) | beam.combiners.ToList() | beam.Map(_same, [("a", 4), ("b", 2)])
+
+
+def test_a_notebook_is_known_where_there_is_one(remembers, monkeypatch):
+    import IPython
+
+    assert not beam.pipeline.is_in_ipython()
+    monkeypatch.setattr(IPython, "get_ipython", lambda: "a shell")
+    assert beam.pipeline.is_in_ipython()
+
+
+def test_a_pipeline_does_not_import_ipython():
+    script = """
+import sys
+from maskline.pipeline.imports import lean_imports
+with lean_imports():
+    import apache_beam as beam
+    from maskline.pipeline import quick_beam
+quick_beam.quicken()
+with beam.Pipeline(runner="FnApiRunner") as pipeline:
+    pipeline | beam.Create([1])
+sys.exit("IPython" in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, env=environment(), check=True)
 
 
 def _same(found, expected):
