@@ -54,6 +54,27 @@ def test_linear_model_learns_what_counts_of_ids_tell():
     assert accuracy[LINEAR] > 0.93
 
 
+@pytest.mark.parametrize("classes", [2, 3, 11])
+@pytest.mark.parametrize("features", [3, 30])  # of which many rows are alike, and few
+@pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp`:DeprecationWarning")
+def test_linear_model_is_scikit_learn_s(classes, features):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import MaxAbsScaler
+
+    rng = np.random.default_rng(classes)
+    counts = rng.poisson(0.5, (3_000, features)) * rng.integers(1, 9, features)
+    counts[:, -1] = 0  # what no row holds
+    wanted = counts @ rng.normal(size=(features, classes)) / 2 + rng.gumbel(size=(3_000, classes))
+    train = Batch(scipy.sparse.csr_matrix(counts.astype(np.float32)), 2 * wanted.argmax(axis=1) + 1)
+    scaler = MaxAbsScaler().fit(train.counts)
+    theirs = LogisticRegression(max_iter=50, tol=1e-3).fit(scaler.transform(train.counts), train.label)
+    held_out = scipy.sparse.csr_matrix(rng.poisson(0.5, (500, features)).astype(np.float32))
+    ours = module.LinearModel(train)
+    np.testing.assert_array_equal(ours.classes, theirs.classes_)
+    expected = theirs.predict_proba(scaler.transform(held_out))
+    np.testing.assert_allclose(ours.probabilities(held_out), expected, atol=1e-6)
+
+
 def test_linear_model_is_fitted_to_a_sample_of_many_rows(monkeypatch):
     monkeypatch.setattr(module, "MOST_ROWS", 500)
     batches = [rows(400, seed) for seed in range(6)]
