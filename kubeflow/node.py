@@ -154,7 +154,7 @@ def load_ahead(options: argparse.Namespace) -> None:
 
 def load(text: str, nodes: Sequence[str]) -> None:
     """Imports what these nodes need, in a process that has not imported it yet."""
-    with lean_imports():
+    with lean_imports(clouds=True):  # the engine may be Dataflow
         from maskline.pipeline.cluster.node import import_executors
 
         import_executors(text, nodes)

@@ -23,11 +23,17 @@ from typing import Any
 
 # Who asks: Keras (all but the last), Beam (bigquery).
 HIDDEN = ("sklearn", "matplotlib", "IPython", "apache_beam.io.gcp.bigquery")
+# Beam asks for them, for files in a bucket and jobs in a cloud, and only once: it will not find them later.
+CLOUDS = (
+    "apache_beam.io.gcp.gcsfilesystem", "apache_beam.io.aws.s3filesystem",
+    "google.cloud.dataflow", "google.cloud.pubsub", "apitools",
+)  # fmt: skip
 # Who asks: TFMA for `stats` and its metrics of texts, Keras 2 for `ndimage` and `linalg`, TensorFlow
-# for the last.
+# for the last two. It has itself once more within its older self, and both within each other.
 DEFERRED = (
     "scipy.stats", "scipy.ndimage", "scipy.linalg", "tensorflow_model_analysis.metrics.bleu",
     "tensorflow_model_analysis.metrics.rouge", "googleapiclient.discovery",
+    "tensorflow._api.v2.compat.v1.compat",
 )  # fmt: skip
 GATHERING = ("tfx.components", "tensorflow_model_analysis.view")
 # tfx-bsl 1.21 no longer has it, TFDV imports it, nobody calls it: `tfx.components` stands in for it, too.
@@ -146,14 +152,18 @@ class LeanFinder:
 
 
 @contextmanager
-def lean_imports() -> Iterator[None]:
+def lean_imports(*, clouds: bool = False) -> Iterator[None]:
     """Within it, TFX may be imported: without what a run does not use, and without looking for garbage.
 
     Importing makes millions of objects that stay; looking for garbage among them costs seconds.
+
+    Args:
+      clouds: Beam may read from buckets in this process, and start jobs in a cloud.
     """
-    finder = LeanFinder(HIDDEN, DEFERRED, GATHERING)
+    finder = LeanFinder(HIDDEN if clouds else (*HIDDEN, *CLOUDS), DEFERRED, GATHERING)
     said = io.StringIO()
-    sys.meta_path.insert(0, finder)
+    # In place of one of an earlier time, which no longer leaves packages deferred.
+    sys.meta_path[:] = [finder, *(other for other in sys.meta_path if not isinstance(other, LeanFinder))]
     gc.disable()
     try:
         with redirect_stderr(said):

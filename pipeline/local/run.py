@@ -86,7 +86,8 @@ def run_locally(
         shards = [shard for span in spans for shard in span.listing.paths]
         need = Need.of(settings.root, shards, parameters=size.parameters(settings.sequence, training))
         need.check()
-        from maskline.pipeline.local import fit  # decodes rows: not needed where nothing changed
+        with lean_imports(clouds=settings.beam.is_elsewhere):
+            from maskline.pipeline.local import fit  # decodes rows: not needed where nothing changed
 
         for span in spans:
             fit.check(loaded, span.listing.paths)
@@ -182,7 +183,7 @@ def _attempt(
     try:
         (settings.root / schema_file).parent.mkdir(parents=True, exist_ok=True)
         (settings.root / schema_file).write_text(schema, encoding="utf-8")
-        with console.working("loading TFX"), lean_imports():
+        with console.working("loading TFX"), lean_imports(clouds=settings.beam.is_elsewhere):
             from maskline.pipeline.dag import create_pipeline
             from maskline.pipeline.local import window
             from maskline.pipeline.local.beam_options import check_beam_options

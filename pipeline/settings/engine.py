@@ -116,6 +116,11 @@ class BeamSettings(Section):
         return self
 
     @property
+    def is_elsewhere(self) -> bool:
+        """Whether Beam may need more than this machine: `args` of the user's own may name anything."""
+        return self.options != list(LOCAL_ARGS)
+
+    @property
     def options(self) -> list[str]:
         """All of Beam's options."""
         if self.engine == "local":

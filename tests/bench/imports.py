@@ -12,10 +12,12 @@ import subprocess
 import sys
 from collections import defaultdict
 
-# What `pipeline/local/run.py` imports when it says "loading TFX".
+# What `pipeline/local/run.py` imports before the first node.
 RUN = """
+import maskline.pipeline.cli, maskline.pipeline.local.run
 from maskline.pipeline.imports import lean_imports
 with lean_imports():
+    import maskline.pipeline.local.fit
     import maskline.pipeline.dag, maskline.pipeline.local.window, maskline.pipeline.local.runner
 """
 _LINE = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)")
