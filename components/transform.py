@@ -119,9 +119,11 @@ def _loaded(graph: str) -> tuple[tft.TFTransformOutput, Any]:
     """A graph, and what it makes of serialized rows; once for all splits, since tracing it takes longest."""
     output = tft.TFTransformOutput(graph)
     raw, layer = output.raw_feature_spec(), output.transform_features_layer()
+    # AutoGraph would translate tensorflow-transform's own code, which has nothing in it that depends on rows.
     transform = tf.function(
         lambda serialized: layer(tf.io.parse_example(serialized, raw)),
         input_signature=[tf.TensorSpec([None], tf.string)],
+        autograph=False,
     )
     return output, transform
 
