@@ -89,14 +89,17 @@ def test_a_run_imports_nothing_that_it_does_not_use():
     """And whoever needs it later finds it."""
     program = """
 import sys
-from maskline.pipeline.imports import DEFERRED, GATHERING, HIDDEN, Deferred, lean_imports
+from maskline.pipeline.imports import CLOUDS, DEFERRED, GATHERING, HIDDEN, Deferred, lean_imports
+with lean_imports():
+    import maskline.pipeline.local.fit
 with lean_imports():
     import maskline.pipeline.dag, maskline.pipeline.local.window, maskline.pipeline.local.runner
 deferred = {*DEFERRED, *GATHERING}
-assert not {*HIDDEN, "nltk", "kubernetes", "keras_tuner"} & sys.modules.keys()
+assert not {*HIDDEN, *CLOUDS, "nltk", "kubernetes", "keras_tuner", "boto3"} & sys.modules.keys()
 assert {name for name in deferred if type(sys.modules[name]) is Deferred} == deferred
 from sklearn.linear_model import LogisticRegression
 from scipy import stats
+import apitools
 from tfx import v1 as tfx
 import tensorflow_model_analysis as tfma
 assert stats.t.ppf(0.975, 10) > 2
@@ -104,10 +107,48 @@ assert tfx.components.Trainer and tfx.components.Tuner
 assert sys.modules["tfx_bsl.arrow.sql_util"]
 assert tfma.metrics.rouge.Rouge
 assert tfma.view.render_slicing_metrics
+import tensorflow as tf
+assert tf.compat.v1.compat.v1.Session is tf.compat.v1.compat.v2.compat.v1.Session is tf.compat.v1.Session
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "IPython" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_node_imports_nothing_to_begin_a_job_of_beam(tmp_path):
+    program = """
+import sys
+from pathlib import Path
+from maskline.pipeline.imports import lean_imports
+with lean_imports():
+    import maskline.pipeline.dag, maskline.pipeline.local.window, maskline.pipeline.local.runner
+from maskline.pipeline import quick_beam
+quick_beam.quicken()
+import apache_beam as beam
+before = {*sys.modules}
+with beam.Pipeline(argv=["--runner=FnApiRunner", "--direct_running_mode=in_memory"]) as pipeline:
+    _ = pipeline | beam.Create(["a"]) | beam.io.WriteToText("row", shard_name_template="")
+assert Path("row").read_text() == "a\\n"
+assert not {name for name in {*sys.modules} - before if not name.startswith(("apache_beam", "concurrent"))}
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_what_beam_needs_for_clouds_is_there_for_who_asks():
+    program = """
+import sys
+from maskline.pipeline.imports import CLOUDS, lean_imports
+with lean_imports(clouds=True):
+    import maskline.pipeline.local.fit, apache_beam.io.gcp.pubsub
+assert {*CLOUDS} <= sys.modules.keys()
+from apache_beam.io.filesystems import FileSystems
+assert FileSystems.get_filesystem("gs://a/b").scheme() == "gs"
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow

@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import apache_beam as beam
 import pytest
 from apache_beam.coders import VarIntCoder
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions, TypeOptions
+from apache_beam.runners.worker import statesampler
 from apache_beam.transforms import core, userstate
 from apache_beam.utils import interactive_utils
+from apache_beam.utils.counters import CounterFactory
 
 from maskline.pipeline import quick_beam
 from tests.support import REPOSITORY, environment
@@ -29,12 +32,21 @@ class OtherCounts(Counts):
         yield None
 
 
+@dataclass
+class Compared(Counts):
+    """Cannot be a key."""
+
+    by: int
+
+
 @pytest.fixture
 def remembers(monkeypatch):
     monkeypatch.setattr(core, "get_function_args_defaults", core.get_function_args_defaults)
     monkeypatch.setattr(PipelineOptions, "view_as", PipelineOptions.view_as)
     for asks in (interactive_utils, beam.pipeline):
         monkeypatch.setattr(asks, "is_in_ipython", asks.is_in_ipython)
+    monkeypatch.setattr(userstate, "get_dofn_specs", userstate.get_dofn_specs)
+    monkeypatch.setattr(statesampler, "StateSampler", statesampler.StateSampler)
     quick_beam.quicken()
 
 
@@ -54,6 +66,27 @@ def test_steps_with_state_are_known_by_it(remembers):
     for _ in range(2):
         assert userstate.is_stateful_dofn(Counts())
         assert not userstate.is_stateful_dofn(OtherCounts())
+
+
+@pytest.mark.parametrize("made", [Counts(), OtherCounts(), Compared(1)])
+def test_state_and_timers_are_those_that_beam_finds(remembers, made):
+    for _ in range(2):
+        states, timers = userstate.get_dofn_specs(made)
+        assert (states, timers) == quick_beam._read_specs(made)
+        states.add("no business of others")
+
+
+def test_beam_looks_in_a_step_for_state_once(remembers, monkeypatch):
+    asked = []
+    monkeypatch.setattr(quick_beam, "_read_specs", lambda step: asked.append(step) or (set(), set()))
+    made = Counts(), OtherCounts()
+    for step in made * 2:
+        userstate.is_stateful_dofn(step)
+    assert asked == [*made]
+
+
+def test_a_bundle_does_not_wait_for_beam_to_look_at_it(remembers):
+    assert statesampler.StateSampler("stage", CounterFactory()).sampling_period_ms == 10
 
 
 def test_a_signature_is_read_once(remembers, monkeypatch):
