@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -21,10 +22,9 @@ from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
-from typing import Any, NamedTuple, cast
+from typing import IO, Any, NamedTuple, cast
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
-from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.portable.launcher import Launcher
@@ -38,10 +38,12 @@ from maskline.pipeline.engines import executors
 from maskline.pipeline.errors import RunError
 from maskline.pipeline.local.beam_rows import BeamRows
 from maskline.pipeline.local.space import Need
+from maskline.pipeline.local.turns import MetadataInTurn
 from maskline.transform.errors import InputError, MachineError
 from maskline.transform.names import RUN_ID_PARAMETER, Node
 
-with suppress(ModuleNotFoundError):  # TFX asks for it with each artifact: once here, not in each node
+importlib.import_module("grpc._server")  # TFX asks for it in each node: once here
+with suppress(ModuleNotFoundError):  # and for this with each artifact
     importlib.import_module("setuptools")
 
 logger = logging.getLogger(__name__)
@@ -55,6 +57,9 @@ _fork = multiprocessing.get_context("fork")
 # What a node does before its inputs are there: on the second word of the training, which takes much longer
 # and leaves a core idle once its step is compiled. A training that is taken from the cache says nothing.
 _EARLY: dict[str, Callable[[], None]] = {Node.MODEL_CHECKS: model_checks.start_early}
+
+# What later nodes import, DataGate and the training: here while the first ones work, which leave a core idle.
+_LATER = ("scipy.spatial.distance", "maskline.trainer.task", "tensorboard.summary.v2")
 
 
 class _Working(NamedTuple):
@@ -102,8 +107,10 @@ class ForkingRunner(LocalDagRunner):
         self._processes = processes
         self._meanwhile = meanwhile
         self._words = 0  # of the training, so far
+        self._later: tuple[str, ...] = _LATER
         self._working: dict[Connection, _Working] = {}
         self._early: dict[str, _Forked] = {}
+        self._leaving: list[Any] = []  # processes that have done all they had to
 
     def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: Any = None) -> None:
         """Runs all nodes; after a failure those at work are waited for, and the data gate still decides.
@@ -119,6 +126,12 @@ class ForkingRunner(LocalDagRunner):
         """
         del run_options  # partial runs are not offered
         substitute_runtime_parameter(pipeline, {RUN_ID_PARAMETER: self._run_name})
+        with tempfile.TemporaryFile() as self._turns:  # has no name: its lock is all that the nodes share
+            failures = self._run_nodes(pipeline)
+        if failures:
+            raise failures[0]
+
+    def _run_nodes(self, pipeline: pipeline_pb2.Pipeline) -> list[Exception]:
         waiting = {node.pipeline_node.node_info.id: node.pipeline_node for node in pipeline.nodes}
         gate = _needed_by(Node.DATA_GATE, waiting)
         done: set[str] = set()
@@ -136,6 +149,9 @@ class ForkingRunner(LocalDagRunner):
                             waiting.clear()
                             break
                         self._begin(pipeline, waiting.pop(name))
+                for module in self._later:
+                    importlib.import_module(module)
+                self._later = ()
                 for connection in cast(list[Connection], wait(list(self._working), timeout=_TICK)):
                     name = self._working[connection].node
                     if failure := self._hear(connection, done, skipped):
@@ -148,8 +164,7 @@ class ForkingRunner(LocalDagRunner):
                 signals.check()
         finally:
             self._end_all()
-        if failures:
-            raise failures[0]
+        return failures
 
     def _room(self) -> Exception | None:
         """What the disk says against another node."""
@@ -162,6 +177,8 @@ class ForkingRunner(LocalDagRunner):
 
     def _end_all(self) -> None:
         """Ends the nodes at work, those that do not heed it by force."""
+        for process in self._leaving:
+            process.join()
         processes = [work.process for work in self._working.values()]
         processes += [early.process for early in self._early.values()]
         for process in processes:
@@ -208,7 +225,7 @@ class ForkingRunner(LocalDagRunner):
         here, there = _fork.Pipe(duplex=False)
         waits, turn = _fork.Pipe(duplex=False)
         ready = partial(_wait_for_turn, waits, prepare) if prepare else None
-        arguments = (alone, there, os.getpid(), self._root, self._need, ready)
+        arguments = (alone, there, os.getpid(), self._root, self._turns, self._need, ready)
         process = _fork.Process(target=_run_node, args=arguments, name=node.node_info.id)
         process.start()
         there.close()
@@ -230,7 +247,10 @@ class ForkingRunner(LocalDagRunner):
         if kind == "rows":
             self._console.counted(work.node, text)
             return None
-        work.process.join()
+        if kind == "done":  # giving its memory back takes as long as a fork: other nodes begin meanwhile
+            self._leaving.append(work.process)
+        else:
+            work.process.join()
         del self._working[connection]
         connection.close()
         if kind == "skipped":
@@ -265,6 +285,7 @@ def _run_node(
     connection: Connection,
     parent: int,
     root: Path,
+    turns: IO[bytes],
     need: Need | None = None,
     ready: Callable[[], None] | None = None,
 ) -> None:
@@ -282,7 +303,7 @@ def _run_node(
     BeamRows(lambda rows: send("rows", rows))
     name = alone.nodes[0].pipeline_node.node_info.id
     try:
-        report = ("done" if _launch(alone) else "skipped", "")
+        report = ("done" if _launch(alone, turns) else "skipped", "")
     except InputError as error:
         # Beam puts the step's name behind the text.
         report = ("input", str(error).split(" [while running")[0])
@@ -315,7 +336,7 @@ def _report(node: str, error: BaseException, need: Need | None) -> tuple[str, st
     return "failed", f"{node} failed: {kind}{first_line}"
 
 
-def _launch(alone: pipeline_pb2.Pipeline) -> bool:
+def _launch(alone: pipeline_pb2.Pipeline, turns: IO[bytes]) -> bool:
     """Runs the one node with TFX's launcher, as LocalDagRunner does; False where its condition is false.
 
     Raises:
@@ -324,7 +345,7 @@ def _launch(alone: pipeline_pb2.Pipeline) -> bool:
     node = alone.nodes[0].pipeline_node
     deployment = runner_utils.extract_local_deployment_config(alone)
     connection = deployment.metadata_connection_config
-    store = metadata.Metadata(getattr(connection, connection.WhichOneof("connection_config")))
+    store = MetadataInTurn(getattr(connection, connection.WhichOneof("connection_config")), turns)
     execution = Launcher(
         pipeline_node=node,
         mlmd_connection=store,
