@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import traceback
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -18,8 +19,15 @@ _fork = multiprocessing.get_context("fork")
 
 
 def prepare() -> None:
-    """Imports what draws a report, so that the process that makes it need not."""
-    import_module("maskline.pipeline.report.report")
+    """Imports what makes a report, and draws for the first time, so that the process that makes it need not.
+
+    What is wrong here will be in the log when the report is made.
+    """
+    with suppress(Exception):
+        import_module("maskline.pipeline.report.report")
+        import_module("scipy.special")  # for whether models differ
+        plots = import_module("maskline.pipeline.report.plots")
+        plots.draw("first", "", lambda axes: axes.imshow([[0.0, 1.0]], cmap=plots.HEAT))
 
 
 def make_report(settings: Settings, name: str, log: Path) -> Path | None:

@@ -10,7 +10,7 @@ import pytest
 
 from maskline.pipeline.console import Console
 from maskline.pipeline.local import run
-from maskline.pipeline.report import at_end, report
+from maskline.pipeline.report import at_end, plots, report
 from maskline.pipeline.report.at_end import make_report
 
 RUN = "2026-11-27T10-00-00.000000"
@@ -29,6 +29,14 @@ def test_report_of_a_recorded_run_is_made(config, record, log):
     assert "accuracy of operator=*: much; little" in text
     assert "No learning curve is recorded" in text
     assert log.read_text() == ""
+
+
+def test_what_cannot_be_drawn_does_not_end_the_training(monkeypatch):
+    def fail(*_, **__):
+        raise ValueError("a fault")
+
+    monkeypatch.setattr(plots, "draw", fail)
+    at_end.prepare()
 
 
 @pytest.mark.parametrize("how", ["raises", "is killed", "never ends"])
