@@ -54,7 +54,7 @@ run: setup ## make the reference data where there is none, train, evaluate, push
 	@$(BIN)/maskline run
 
 test: setup ## all tests, in two processes; those of a file stay together, and share their run
-	@$(BIN)/pytest -n 2 --dist loadfile
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 quick: setup ## the tests that need no pipeline run, in two processes
 	@$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
