@@ -253,8 +253,11 @@ def check_queries(model: ModelSettings, spec: SequenceSpec) -> None:
 
 
 def takes_any_length(model: ModelSettings, spec: SequenceSpec) -> bool:
-    """Whether the model takes rows of any length, which one that flattens them does not."""
-    if model.build:  # a user's own model, for which the settings say it
+    """Whether the model takes rows of any length, which one that flattens them does not.
+
+    Nor does one that padding leaks through: its answers would depend on the longest row of a batch.
+    """
+    if model.build or model.padding_leaks:
         return model.any_length
     return model.queries > 0 or spec.task.kind in ("each", "whole")
 

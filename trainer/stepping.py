@@ -120,7 +120,7 @@ class SteppingModel(keras.Model):
 
     def _sum_of_gradients(self, x: Any, y: Any, weights: Any, parts: int) -> list[Any]:
         divided = tf.nest.map_structure(
-            lambda one: tf.reshape(one, [parts, -1, *one.shape[1:]]), (x, y, weights)
+            lambda one: tf.reshape(one, tf.concat([[parts, -1], tf.shape(one)[1:]], 0)), (x, y, weights)
         )
         whole = tf.reduce_sum(weights)
         # A table of embeddings has a gradient for each id, and Keras' optimizers use the square of each one:

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from maskline.components.ingest.shards import read_shard
+from maskline.trainer import size
 from maskline.trainer.checkpoints import Checkpoints
 from maskline.trainer.dataset import Rows
 from maskline.trainer.fit import fit
@@ -87,8 +88,10 @@ def test_text_preset_learns_which_word_of_a_row_decides(tmp_path):
     assert max(epoch["val_accuracy"] for epoch in history) > 0.95
 
 
+@pytest.mark.parametrize("parts", [1, 2])
 @pytest.mark.parametrize("xla", ["off", "on"])
-def test_each_epoch_trains_on_every_row_whatever_its_length(tmp_path, xla):
+def test_each_epoch_trains_on_every_row_whatever_its_length(tmp_path, monkeypatch, xla, parts):
+    monkeypatch.setattr(size, "parts_of_batch", lambda *given: parts)
     # Of 200 rows, the lengths 1 to 5 have about 40 each: none of them fills a batch of 64.
     given = settings({"preset": "length-free"}, batch_size=64, length_buckets=[1, 2, 3, 4], xla=xla)
     _, history = run(tmp_path / "1", given)

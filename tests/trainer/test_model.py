@@ -82,14 +82,18 @@ def test_length_free_answers_the_same_at_any_length():
 
 
 @pytest.mark.parametrize("kind", ["first", "whole", "each"])
-def test_all_models_but_the_flattening_one_take_shorter_rows(kind):
+def test_models_that_neither_flatten_rows_nor_leak_padding_take_shorter_ones(kind):
     spec = {"first": SPEC, "whole": WHOLE, "each": EACH}[kind]
     for preset in PRESETS:
         settings = TrainerSettings.model_validate({"model": {"preset": preset}}).model
         length = build_model(spec, settings).input_shape[1]
-        assert length == (20 if preset == "reference" and kind == "first" else None), preset
+        assert length == (20 if preset == "reference" else None), preset
         assert takes_any_length(settings, spec) == (length is None)
+    assert not takes_any_length(ModelSettings(queries=0), SPEC)
     for any_length in (False, True):
+        assert (
+            takes_any_length(ModelSettings(attention_mask="none", any_length=any_length), spec) == any_length
+        )
         assert takes_any_length(ModelSettings(build="own:model", any_length=any_length), spec) == any_length
 
 
