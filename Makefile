@@ -8,7 +8,8 @@ UV_VERSION := 0.13.9
 PIP_AUDIT_VERSION := 2.10.1
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 BIN := .venv/bin
-# Importing TensorFlow without bytecode is three times slower, so the set-up compiles it once.
+# Importing TensorFlow without bytecode is three times slower, so the set-up compiles it once, and our modules too:
+# Python may be told not to write any, and reads what was compiled only as long as the source is the same.
 export UV_COMPILE_BYTECODE := 1
 export UV_NO_PROGRESS := 1
 # A company's own certificate authority is in the system's store, where pip and the browser find it too.
@@ -34,6 +35,7 @@ endif
 	@$(UV) venv --quiet $(OVER) --python $(PYTHON) .venv 2>/dev/null || { echo "maskline needs Python $(PYTHON): none was found here and uv could not download one; install python$(PYTHON) and try again." >&2; exit 1; }
 	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes locks/$(STACK).txt locks/$(STACK)-dev.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q components pipeline trainer transform maskline/__init__.py
 	@echo "$(CHOSEN)" > $@
 
 # Where no stack serves this machine, nothing is named `locks/.txt`; the target says why.
