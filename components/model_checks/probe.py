@@ -9,6 +9,7 @@ that the process can be started before there is a model. ANSWERS is a file of JS
 """
 
 import ctypes
+import gc
 import importlib.util
 import json
 import os
@@ -24,6 +25,7 @@ if __name__ == "__main__":  # at once, for the imports below take seconds: a kil
     # TensorFlow and Keras import these where they are there, for what no model needs: half of their time.
     unused = "h5py googleapiclient IPython matplotlib pandas PIL pyarrow rich scipy sklearn tensorboard"
     sys.modules |= dict.fromkeys(unused.split())  # type: ignore[arg-type]
+    gc.disable()  # what is imported is no garbage
 
 import numpy as np
 import tensorflow as tf
@@ -398,6 +400,8 @@ def _in_short(error: Exception) -> str:
 
 
 if __name__ == "__main__":
+    gc.freeze()
+    gc.enable()
     if not (asked := sys.stdin.read()):
         sys.exit()  # whoever waited for a model has got none
     told = main(json.loads(asked))
