@@ -66,7 +66,7 @@ def _sample(pid: int, peak: list[float]) -> None:
                 except psutil.Error:
                     continue
             peak[0] = max(peak[0], total / 2**30)
-            time.sleep(0.25)
+            time.sleep(1)  # looking takes a fortieth of a second for each process, of what is measured
     except psutil.Error:
         pass
 
