@@ -6,6 +6,7 @@ itself runs no TensorFlow op and opens no metadata store of TFX's: see docs/adr/
 """
 
 import ctypes
+import gc
 import importlib
 import logging
 import multiprocessing
@@ -227,6 +228,7 @@ class ForkingRunner(LocalDagRunner):
         ready = partial(_wait_for_turn, waits, prepare) if prepare else None
         arguments = (alone, there, os.getpid(), self._root, self._turns, self._need, ready)
         process = _fork.Process(target=_run_node, args=arguments, name=node.node_info.id)
+        gc.freeze()  # no node looks for garbage among what was there before, and copies the pages
         process.start()
         there.close()
         waits.close()

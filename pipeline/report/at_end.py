@@ -1,6 +1,7 @@
 """Makes a run's report when the run has ended, in a process of its own that can neither fail nor delay it."""
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import signal
@@ -62,6 +63,7 @@ def _child(settings: Settings, name: str, log: Path, parent: int) -> None:
     if os.getppid() != parent:
         os._exit(1)
     signals.left_to_parent()
+    gc.disable()  # drawing makes much of what may be garbage, and this process ends before that matters
     status = 1
     try:
         with open(log, "ab", buffering=0) as file, sent_to(file, 1, 2):
