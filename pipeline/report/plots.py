@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as Canvas
+from matplotlib.layout_engine import TightLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 WIDE = 9.0  # inches
@@ -40,7 +41,6 @@ _STYLE: Mapping[Any, Any] = {
     "axes.axisbelow": True,
     "legend.frameon": False,
     "legend.fontsize": 9.5,
-    "figure.autolayout": True,
 }
 
 
@@ -108,7 +108,10 @@ def draw(
     with _style(), warnings.catch_warnings():
         # The browser's fonts draw the text, and have what the font that measures it does not have.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
-        canvas = Canvas(figsize=(width, height))
+        # With a rectangle to fit into, all would be measured twice, for the same layout. The types leave out
+        # None, which `Figure.tight_layout` gives by default.
+        layout = TightLayoutEngine(rect=None)  # type: ignore[arg-type]
+        canvas = Canvas(figsize=(width, height), layout=layout)
         canvas.patch.set_visible(False)
         axes = canvas.subplots(1, columns, squeeze=False)[0]
         for one in axes:
