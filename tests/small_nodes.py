@@ -46,7 +46,9 @@ def Sleeper(seconds: Parameter[float], out: OutputArtifact[String]) -> None:
 
 
 @component
-def Learner(fails: Parameter[int], says: Parameter[str], out: OutputArtifact[String]) -> None:
+def Learner(
+    written: InputArtifact[String], fails: Parameter[int], says: Parameter[str], out: OutputArtifact[String]
+) -> None:
     """Says something twice as a training does, if anything; then `prepared` is waited for."""
     if says:
         for _ in range(2):
@@ -59,7 +61,12 @@ def Learner(fails: Parameter[int], says: Parameter[str], out: OutputArtifact[Str
 
 
 @component
-def Checker(learned: InputArtifact[String], out: OutputArtifact[String]) -> None:
+def Checker(
+    written: InputArtifact[String],
+    learned: InputArtifact[String],
+    most: Parameter[int],
+    out: OutputArtifact[String],
+) -> None:
     out.value = str(os.getpid())
 
 

@@ -5,7 +5,7 @@ import tfx.components  # noqa: F401, before TFMA, which does not import whole wi
 # isort: split
 import json
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -19,7 +19,7 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from tfx.utils import path_utils
 
 from maskline.components.evaluation import batched, rows, translation
-from maskline.components.evaluation.baselines import Baselines, Batch
+from maskline.components.evaluation.baselines import Baselines
 from maskline.components.evaluation.each import EachBaselines
 from maskline.components.evaluation.report import BEST, CANDIDATE, LINEAR, LIVE
 from maskline.components.evaluation.settings import EvaluationSettings
@@ -81,7 +81,7 @@ class Executor(ReadsPart, base_beam_executor.BaseBeamExecutor):
         specs = {name: translation.exported_spec(path) for name, path in models.items()}
         spec = settled.resolved(specs[CANDIDATE].vocabulary[len(settled.special) :])
         trained_on = artifact_utils.get_split_uris(input_dict["training_examples"], TRAIN)
-        baselines = _baselines(rows.read(trained_on, spec), spec, linear=LINEAR in settings.baselines)
+        baselines = _baselines(trained_on, spec, linear=LINEAR in settings.baselines)
         deciding = rows.deciding(input_dict["examples"])
         # What was trained for another task answers other questions: there is nothing to compare.
         other_task = {
@@ -140,8 +140,32 @@ class Executor(ReadsPart, base_beam_executor.BaseBeamExecutor):
             )
 
 
-def _baselines(batches: Iterable[Batch], spec: SequenceSpec, *, linear: bool) -> batched.AnyBaselines:
-    size = len(spec.answers)
+# Baselines that `prepare` fitted, by what they follow from.
+_ready: dict[tuple[tuple[str, ...], str, bool], batched.AnyBaselines] = {}
+
+
+def prepare(inputs: Mapping[str, list[types.Artifact]], parameters: Mapping[str, Any]) -> None:
+    """Fits the baselines for `Executor.Do` in the same process, before there is a model.
+
+    Args:
+      inputs: as `Do` gets them; nothing is done where training examples are not there yet.
+      parameters: as `Do` gets them.
+    """
+    spec = SequenceSpec.model_validate_json(parameters["sequence"])
+    settings = EvaluationSettings.model_validate_json(parameters["settings"])
+    if (examples := inputs.get("training_examples")) and not spec.is_computed:
+        trained_on, linear = artifact_utils.get_split_uris(examples, TRAIN), LINEAR in settings.baselines
+        _ready[_key(trained_on, spec, linear)] = _baselines(trained_on, spec, linear=linear)
+
+
+def _key(trained_on: Sequence[str], spec: SequenceSpec, linear: bool) -> tuple[tuple[str, ...], str, bool]:
+    return tuple(trained_on), spec.model_dump_json(), linear
+
+
+def _baselines(trained_on: Sequence[str], spec: SequenceSpec, *, linear: bool) -> batched.AnyBaselines:
+    if ready := _ready.pop(_key(trained_on, spec, linear), None):
+        return ready
+    batches, size = rows.read(trained_on, spec), len(spec.answers)
     if spec.no_label is not None:
         return EachBaselines(batches, size, no_label=spec.no_label, linear=linear)
     if spec.task.kind == "whole":

@@ -32,12 +32,14 @@ from tfx.orchestration.portable.launcher import Launcher
 from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
 from tfx.proto.orchestration import pipeline_pb2
 
+from maskline.components.evaluation import component as evaluation
 from maskline.components.model_checks import component as model_checks
 from maskline.pipeline import machine, quick_beam, signals
 from maskline.pipeline.console import Console
 from maskline.pipeline.engines import executors
 from maskline.pipeline.errors import RunError
 from maskline.pipeline.local.beam_rows import BeamRows
+from maskline.pipeline.local.early import known_early
 from maskline.pipeline.local.space import Need
 from maskline.pipeline.local.turns import MetadataInTurn
 from maskline.transform.errors import InputError, MachineError
@@ -55,9 +57,14 @@ _FAILURES: dict[str, type[Exception]] = {"input": InputError, "machine": Machine
 _fork = multiprocessing.get_context("fork")
 
 
-# What a node does before its inputs are there: on the second word of the training, which takes much longer
-# and leaves a core idle once its step is compiled. A training that is taken from the cache says nothing.
-_EARLY: dict[str, Callable[[], None]] = {Node.MODEL_CHECKS: model_checks.start_early}
+# What a node does before all its inputs are there: on the second word of the training, which takes much
+# longer and leaves a core idle once its step is compiled. A training that is taken from the cache says
+# nothing. Each is given a pipeline of its node alone, and the store.
+_Prepare = Callable[[pipeline_pb2.Pipeline, MetadataInTurn], None]
+_EARLY: dict[str, _Prepare] = {
+    Node.MODEL_CHECKS: lambda alone, store: model_checks.start_early(),
+    Node.EVALUATOR: lambda alone, store: evaluation.prepare(*known_early(alone, store)),
+}
 
 # What later nodes import, DataGate and the training: here while the first ones work, which leave a core idle.
 _LATER = ("scipy.spatial.distance", "maskline.trainer.task", "tensorboard.summary.v2")
@@ -216,7 +223,7 @@ class ForkingRunner(LocalDagRunner):
         self,
         pipeline: pipeline_pb2.Pipeline,
         node: pipeline_pb2.PipelineNode,
-        prepare: Callable[[], None] | None = None,
+        prepare: _Prepare | None = None,
     ) -> _Forked:
         """Forks a node's process, which begins at once, or prepares itself and waits for its turn."""
         alone = pipeline_pb2.Pipeline()
@@ -225,7 +232,8 @@ class ForkingRunner(LocalDagRunner):
         alone.nodes.add().pipeline_node.CopyFrom(node)
         here, there = _fork.Pipe(duplex=False)
         waits, turn = _fork.Pipe(duplex=False)
-        ready = partial(_wait_for_turn, waits, prepare) if prepare else None
+        early = partial(prepare, alone, _store(alone, self._turns)) if prepare else None
+        ready = partial(_wait_for_turn, waits, early) if early else None
         arguments = (alone, there, os.getpid(), self._root, self._turns, self._need, ready)
         process = _fork.Process(target=_run_node, args=arguments, name=node.node_info.id)
         gc.freeze()  # no node looks for garbage among what was there before, and copies the pages
@@ -324,7 +332,10 @@ def _run_node(
 
 def _wait_for_turn(waits: Connection, prepare: Callable[[], None]) -> None:
     """In the child: prepares the node, and returns when the parent says so."""
-    prepare()
+    try:
+        prepare()
+    except Exception:  # in its turn the node does the same, and then it counts
+        logger.warning("a node could not prepare itself", exc_info=True)
     waits.recv()
 
 
@@ -344,10 +355,8 @@ def _launch(alone: pipeline_pb2.Pipeline, turns: IO[bytes]) -> bool:
     Raises:
       RunError: inputs could not be resolved, which TFX records and logs and does not raise.
     """
-    node = alone.nodes[0].pipeline_node
+    node, store = alone.nodes[0].pipeline_node, _store(alone, turns)
     deployment = runner_utils.extract_local_deployment_config(alone)
-    connection = deployment.metadata_connection_config
-    store = MetadataInTurn(getattr(connection, connection.WhichOneof("connection_config")), turns)
     execution = Launcher(
         pipeline_node=node,
         mlmd_connection=store,
@@ -364,6 +373,12 @@ def _launch(alone: pipeline_pb2.Pipeline, turns: IO[bytes]) -> bool:
     if recorded.last_known_state == mlmd.Execution.FAILED:
         raise RunError("its inputs could not be resolved; the log says why")
     return True
+
+
+def _store(pipeline: pipeline_pb2.Pipeline, turns: IO[bytes]) -> MetadataInTurn:
+    deployment = runner_utils.extract_local_deployment_config(pipeline)
+    connection = deployment.metadata_connection_config
+    return MetadataInTurn(getattr(connection, connection.WhichOneof("connection_config")), turns)
 
 
 class _Sender:

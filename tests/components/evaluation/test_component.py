@@ -13,14 +13,17 @@ from tests.conftest import Finished
 pytestmark = pytest.mark.slow
 
 
-def test_eval_rows_of_all_ingests_are_pooled(finished: Finished, tmp_path):
+@pytest.mark.parametrize("prepared", [False, True])
+def test_eval_rows_of_all_ingests_are_pooled(finished: Finished, tmp_path, monkeypatch, prepared):
     """Twice the same rows: twice as many of each count, and the same metrics.
 
-    The live model is there for another task: it is neither asked nor compared.
+    What was prepared is not done again. The live model is there for another task: it is neither asked nor
+    compared.
     """
     from tfx.types import standard_artifacts
 
-    from maskline.components.evaluation.component import Executor
+    from maskline.components.evaluation import rows as module
+    from maskline.components.evaluation.component import Executor, prepare
     from maskline.components.evaluation.report import CANDIDATE, read_evaluation
     from maskline.pipeline.settings.engine import BeamSettings
 
@@ -39,6 +42,10 @@ def test_eval_rows_of_all_ingests_are_pooled(finished: Finished, tmp_path):
     context = Executor.Context(
         beam_pipeline_args=list(BeamSettings().args), tmp_dir=str(tmp_path / "tmp"), unique_id="1"
     )
+    parameters = {"sequence": SequenceSpec().model_dump_json(), "slices": "[]", "settings": "{}"}
+    if prepared:
+        prepare({"training_examples": examples, "model": []}, parameters)
+        monkeypatch.delattr(module, "read")
     Executor(context).Do(
         {
             "examples": examples,
@@ -47,7 +54,7 @@ def test_eval_rows_of_all_ingests_are_pooled(finished: Finished, tmp_path):
             "live_model": [artifact(standard_artifacts.Model, _for_classes(model, tmp_path / "live"))],
         },
         {"evaluation": [artifact(standard_artifacts.ModelEvaluation, tmp_path)]},
-        {"sequence": SequenceSpec().model_dump_json(), "slices": "[]", "settings": "{}"},
+        parameters,
     )
     [pooled], single = read_evaluation(tmp_path).slices, read_evaluation(once).overall
     assert read_evaluation(tmp_path).split == read_evaluation(once).split == "test"

@@ -1,5 +1,6 @@
 """The runner that forks a process a node, on small nodes; in a process of its own, as forking asks for."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -96,7 +97,7 @@ def test_what_ended_a_node_is_told_in_words(tmp_path: Path, small_disk: Path):
 
 
 EARLY = """
-import logging, os, sys
+import json, logging, os, sys
 from pathlib import Path
 
 import psutil
@@ -104,26 +105,35 @@ from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 
 from maskline.pipeline.console import Console
-from maskline.pipeline.local import runner
+from maskline.pipeline.local import early, runner
 from maskline.pipeline.settings.load import load
 from tests import small_nodes
 
-def prepare():
+def prepare(alone, store):
+    inputs, parameters = early.known_early(alone, store)
+    values = {name: [artifact.read() for artifact in found] for name, found in inputs.items()}
+    Path("known").write_text(json.dumps([values, parameters]))
     Path("part").write_text(str(os.getpid()))
     Path("part").rename("prepared")
     if Path.cwd().name == "dies":
         os._exit(7)
+    if Path.cwd().name == "raises":
+        raise ValueError("not now")
 
 runner._EARLY = {"Checker": prepare}
 logging.getLogger().setLevel(logging.INFO)  # as for a run
-for case in ("works", "silent", "fails", "dies"):
+for case in ("works", "raises", "silent", "fails", "dies"):
     root = Path(sys.argv[1], case)
     root.mkdir()
     print("case", case)
-    learner = small_nodes.Learner(says="" if case == "silent" else "epoch 1/2", fails=int(case == "fails"))
-    checker = small_nodes.Checker(learned=learner.with_id("Trainer").outputs["out"])
+    writer = small_nodes.Writer(text="rows", number=1, share=0.5)
+    says = "" if case == "silent" else "epoch 1/2"
+    learner = small_nodes.Learner(written=writer.outputs["out"], says=says, fails=int(case == "fails"))
+    learner = learner.with_id("Trainer")
+    checker = small_nodes.Checker(written=writer.outputs["out"], learned=learner.outputs["out"], most=3)
     store = metadata.sqlite_metadata_connection_config(str(root / "metadata.sqlite"))
-    pipeline = Pipeline("small", str(root), components=[learner, checker], metadata_connection_config=store)
+    nodes = [writer, learner, checker]
+    pipeline = Pipeline("small", str(root), components=nodes, metadata_connection_config=store)
     def meanwhile():
         print("meanwhile")
     try:
@@ -144,11 +154,12 @@ def test_node_that_prepares_itself_is_started_while_the_training_works(tmp_path:
     for part in done.stdout.split("case ")[1:]:
         case, *lines = part.splitlines()
         began = [line.strip() for line in lines if line.endswith(" …")]
-        assert began == ["Trainer …", "Checker …"][: 1 if case == "fails" else 2], done.stderr
+        assert began == ["Writer …", "Trainer …", "Checker …"][: 2 if case == "fails" else 3], done.stderr
         told[case] = [line for line in lines if not line.startswith(("  ", "✓", "✗"))]
     killed = "Checker's process ended with exit status 7 and without a report; the log has the details"
     assert told == {
         "works": ["meanwhile", "alive: False"],
+        "raises": ["meanwhile", "alive: False"],  # the same may not fail in its turn
         "silent": [],  # taken from the cache, so there may be nothing to prepare for
         "fails": [
             "meanwhile",
@@ -157,6 +168,8 @@ def test_node_that_prepares_itself_is_started_while_the_training_works(tmp_path:
         ],
         "dies": ["meanwhile", f"RunError: {killed}", "alive: False"],
     }
+    known = json.loads((tmp_path / "works/known").read_text())
+    assert known == [{"written": ["rows 1 0.5"], "learned": []}, {"most": 3}]
     [value] = tmp_path.glob("works/Checker/out/*/value")
     assert value.read_text() == (tmp_path / "works/prepared").read_text()  # by the process that prepared
 
