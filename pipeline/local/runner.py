@@ -66,8 +66,8 @@ _EARLY: dict[str, _Prepare] = {
     Node.EVALUATOR: lambda alone, store: evaluation.prepare(*known_early(alone, store)),
 }
 
-# What later nodes import, DataGate and the training: here while the first ones work, which leave a core idle.
-_LATER = ("scipy.spatial.distance", "maskline.trainer.task", "tensorboard.summary.v2")
+# What the training and DataGate import: here while the first nodes work, which leave a core idle.
+_LATER = ("maskline.trainer.task", "tensorboard.summary.v2", "scipy.spatial.distance")
 
 
 class _Working(NamedTuple):
@@ -115,7 +115,7 @@ class ForkingRunner(LocalDagRunner):
         self._processes = processes
         self._meanwhile = meanwhile
         self._words = 0  # of the training, so far
-        self._later: tuple[str, ...] = _LATER
+        self._later = [*_LATER]
         self._working: dict[Connection, _Working] = {}
         self._early: dict[str, _Forked] = {}
         self._leaving: list[Any] = []  # processes that have done all they had to
@@ -157,9 +157,8 @@ class ForkingRunner(LocalDagRunner):
                             waiting.clear()
                             break
                         self._begin(pipeline, waiting.pop(name))
-                for module in self._later:
-                    importlib.import_module(module)
-                self._later = ()
+                while self._later and self._working and not wait(list(self._working), timeout=0):
+                    importlib.import_module(self._later.pop(0))
                 for connection in cast(list[Connection], wait(list(self._working), timeout=_TICK)):
                     name = self._working[connection].node
                     if failure := self._hear(connection, done, skipped):
