@@ -41,6 +41,12 @@ def test_this_machine_runs_as_ever():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("engine", COMPLETE)
+def test_only_this_machine_with_our_own_options_needs_no_cloud(engine):
+    assert settings(engine, *COMPLETE[engine]).is_elsewhere is (engine != "local")
+    assert settings(engine, *COMPLETE[engine], "args=['--temp_location=gs://bucket/']").is_elsewhere
+
+
 @pytest.mark.parametrize(
     ("engine", "expected"),
     [
