@@ -141,8 +141,7 @@ def each_label(
         parts.append(
             label if name == spec.tagged else other.with_values(tf.fill(tf.shape(other.values), _int64(none)))
         )
-    joined = tf.sparse.concat(axis=1, sp_inputs=parts)
-    return pad(joined.values, joined.indices[:, 0], rows, length=spec.length, pad_id=none)
+    return pad(*_side_by_side(parts, rows), rows, length=spec.length, pad_id=none)
 
 
 def tagged_positions(row: tf.Tensor, spec: SequenceSpec) -> tf.Tensor:
@@ -169,8 +168,18 @@ def join(segments: Mapping[str, tf.SparseTensor], spec: SequenceSpec) -> tuple[t
     for name in spec.features:
         parts += [separator] if parts else []
         parts.append(segments[name])
-    joined = tf.sparse.concat(axis=1, sp_inputs=parts)
-    return joined.values, joined.indices[:, 0]
+    return _side_by_side(parts, rows)
+
+
+def _side_by_side(parts: Sequence[tf.SparseTensor], rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Values of all parts, row by row, and their rows; each part has the same rows, in order."""
+    # `tf.sparse.concat` sorts all values again, which takes five times as long.
+    ragged = [
+        tf.RaggedTensor.from_value_rowids(part.values, part.indices[:, 0], nrows=rows, validate=False)
+        for part in parts
+    ]
+    joined = tf.concat(ragged, axis=1)
+    return joined.values, joined.value_rowids()
 
 
 def column(token: int, rows: tf.Tensor) -> tf.SparseTensor:
