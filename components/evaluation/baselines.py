@@ -1,6 +1,7 @@
 """What a model has to beat: the most frequent answer, and a linear model on counts of ids. No TFX."""
 
 import logging
+import warnings
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -12,8 +13,7 @@ from threadpoolctl import threadpool_limits
 from maskline.components.evaluation.report import LINEAR, MAJORITY
 
 MOST_ROWS = 50_000  # that the linear model is fitted to; of more, a random sample
-# Of the linear model's optimizer; with more steps, or nearer to the end, nothing that matters here changes.
-_STEPS, _NEAR = 50, 1e-3
+_STEPS = 50  # of the linear model's optimizer; more changes nothing that matters here
 
 logger = logging.getLogger(__name__)
 
@@ -116,95 +116,46 @@ class _Sample:
 
 
 class LinearModel:
-    """Multinomial logistic regression, as scikit-learn's `LogisticRegression`, whose import takes a second.
-
-    What is minimized, each step towards it and where that ends are the same, and so are the weights.
+    """scikit-learn's logistic regression on counts, fitted once to each kind of row, by how many there are.
 
     Args:
       rows: with labels of at least two classes.
     """
 
     def __init__(self, rows: Batch) -> None:
-        self.classes, label = np.unique(rows.label, return_inverse=True)
+        # Here, because scikit-learn takes a second to import, which every run and every node would pay.
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.preprocessing import MaxAbsScaler
+
+        first, times = _kinds(rows)
         # Counts of 0 to 60 and of 0 to 1 side by side would need many more steps.
-        highest = rows.counts.max(axis=0).toarray().ravel()
-        self._scale = scipy.sparse.diags_array(1 / np.where(highest, highest, 1).astype(np.float64))
-        kind, first = _alike(rows.counts)
-        cells, times = np.unique(kind * len(self.classes) + label, return_counts=True)
-        seen = _Seen((rows.counts[first] @ self._scale).tocsr(), *np.divmod(cells, len(self.classes)), times)
-        self._weights = _fit(seen, len(self.classes))
+        self._scaler = MaxAbsScaler().fit(rows.counts[first])
+        self._model = LogisticRegression(max_iter=_STEPS, tol=1e-3)
+        with warnings.catch_warnings(), threadpool_limits(1):  # BLAS's second thread would only wait, busily
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            # scikit-learn gives SciPy an option that SciPy will drop.
+            warnings.filterwarnings("ignore", "scipy.optimize: The `disp`", DeprecationWarning)
+            self._model.fit(self._scaler.transform(rows.counts[first]), rows.label[first], times)
+        self.classes = self._model.classes_
         logger.info(
-            "a linear model was fitted to %d training rows, of which %d differ", len(label), len(first)
+            "a linear model was fitted to %d training rows, of which %d differ", len(rows.label), len(first)
         )
 
     def probabilities(self, counts: scipy.sparse.csr_matrix) -> NDArray[np.float64]:
         """Of each class in `classes`, [rows, classes]."""
-        found, normalizer = _exponents(counts @ self._scale, self._weights)
-        return np.exp(found - normalizer)
+        found: NDArray[np.float64] = self._model.predict_proba(self._scaler.transform(counts))
+        return found
 
 
-class _Seen(NamedTuple):
-    """Training rows: counts [kinds, features] of each kind, and how often each kind has each class.
-
-    Attributes:
-      counts: of rows that differ.
-      kind, label, times: [cells] where not 0.
-    """
-
-    counts: scipy.sparse.csr_matrix
-    kind: NDArray[np.integer]
-    label: NDArray[np.integer]
-    times: NDArray[np.integer]
-
-
-def _alike(counts: scipy.sparse.csr_matrix) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Finds equal rows: which kind each row is, [rows], and the first row of each kind."""
+def _kinds(rows: Batch) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Finds rows of the same counts and label: the first of each kind, and how many there are."""
     # Sums of equal rows are equal, because they are added up in the same order; of others, nearly never.
-    sums = counts @ np.random.default_rng(0).random(counts.shape[1])
-    _, first, kind = np.unique(sums, return_index=True, return_inverse=True)
-    if (counts != counts[first][kind]).nnz:
-        return np.arange(len(kind)), np.arange(len(kind))
-    return kind, first
-
-
-def _exponents(
-    counts: scipy.sparse.csr_matrix, weights: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The logarithm of each class's probability, [rows, classes], but for the normalizer, [rows, 1]."""
-    found = counts @ weights[:-1]
-    found += weights[-1]
-    found -= found.max(axis=1, keepdims=True)
-    return found, np.log(np.exp(found).sum(axis=1, keepdims=True))
-
-
-def _fit(seen: _Seen, classes: int) -> NDArray[np.float64]:
-    """The weights, [features + 1, classes], the last ones without a feature.
-
-    They minimize the mean cross-entropy and half of the squares of all others, divided by the rows. Of two
-    classes, the first one's stay 0.
-    """
-    # Here, because it takes a quarter of a second to import, which every run and every node would pay.
-    from scipy.optimize import minimize
-
-    turned = seen.counts.T.tocsr()
-    rows = np.bincount(seen.kind, seen.times)[:, None]
-    shape = (seen.counts.shape[1] + 1, classes)
-    free = np.s_[:, 1:] if classes == 2 else np.s_[:, :]
-    weights = np.zeros(shape)
-
-    def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        weights[free] = values.reshape(weights[free].shape)
-        found, normalizer = _exponents(seen.counts, weights)
-        cost = np.vdot(rows, normalizer) - np.vdot(seen.times, found[seen.kind, seen.label])
-        error = rows * np.exp(found - normalizer)
-        error[seen.kind, seen.label] -= seen.times
-        slope = np.vstack([turned @ error + weights[:-1], error.sum(axis=0)])
-        total = rows.sum()
-        return (cost + (weights[:-1] ** 2).sum() / 2) / total, slope[free].ravel() / total
-
-    # As scikit-learn has them.
-    options = {"maxiter": _STEPS, "maxls": 50, "gtol": _NEAR, "ftol": 64 * np.finfo(float).eps}
-    with threadpool_limits(1):  # a second thread would only wait, and take a training's core meanwhile
-        best = minimize(loss, np.zeros(weights[free].size), jac=True, method="L-BFGS-B", options=options)
-    weights[free] = best.x.reshape(weights[free].shape)
-    return weights
+    sums = rows.counts @ np.random.default_rng(0).random(rows.counts.shape[1])
+    keys = np.column_stack([sums, rows.label])
+    _, first, kind, times = np.unique(
+        keys, axis=0, return_index=True, return_inverse=True, return_counts=True
+    )
+    if (rows.counts != rows.counts[first][kind.ravel()]).nnz:
+        return np.arange(len(rows.label)), np.ones(len(rows.label), np.intp)
+    return first, times

@@ -57,7 +57,7 @@ def test_linear_model_learns_what_counts_of_ids_tell():
 @pytest.mark.parametrize("classes", [2, 3, 11])
 @pytest.mark.parametrize("features", [3, 30])  # of which many rows are alike, and few
 @pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp`:DeprecationWarning")
-def test_linear_model_is_scikit_learn_s(classes, features):
+def test_linear_model_of_rows_that_differ_is_that_of_all_rows(classes, features):
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import MaxAbsScaler
 
