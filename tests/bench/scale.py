@@ -140,6 +140,7 @@ def train_ideally(root: str) -> None:
     import numpy as np
     import tensorflow as tf
 
+    from maskline.trainer.dataset import longest_of, read_rows
     from maskline.trainer.model import build_model
     from maskline.trainer.settings import TrainerSettings
     from maskline.transform.features import SequenceSpec
@@ -156,12 +157,15 @@ def train_ideally(root: str) -> None:
     rate = count * 2 * 512**3 / (time.process_time() - began)
     spec = SequenceSpec()
     model = build_model(spec, TrainerSettings().model)
+    with tempfile.TemporaryDirectory() as folder:
+        [split] = Path(root).glob("artifacts/Transform/transformed_examples/*/Split-train")
+        length = longest_of(read_rows([f"{split}/*"], spec, Path(folder)))
     products = 0
     for layer in model.layers:
         # A dense layer behind the attention sees a row once; all before it, each of its ids.
         for weight in layer.trainable_weights:
             if len(weight.shape) > 1 and "embedding" not in weight.path:
-                products += int(np.prod(weight.shape)) * (1 if "dense" in weight.path else spec.length)
+                products += int(np.prod(weight.shape)) * (1 if "dense" in weight.path else length)
     seconds = 3 * 2 * products * rows / rate
     print(json.dumps({"seconds": seconds, "cpu": seconds, "rows": rows, "mib": 0}))
 
