@@ -16,7 +16,7 @@ from maskline.components.evaluation.slices import SliceSpec
 from maskline.transform.features import SequenceSpec
 from maskline.transform.names import EVAL, TEST
 
-_BATCH = 8192  # rows at a time; half as many take a tenth longer, and twice as many no less
+_BATCH = 8192  # rows at a time
 
 
 class Lists(NamedTuple):
