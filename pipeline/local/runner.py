@@ -300,8 +300,10 @@ def _run_node(
 ) -> None:
     """The child: runs one node, in the root, when it is ready, and reports how it went."""
     os.chdir(root)
+    name, system = alone.nodes[0].pipeline_node.node_info.id, ctypes.CDLL(None)
+    system.prctl(15, name.encode())  # PR_SET_NAME: `top` shows which process is which node's
     # A killed run takes its nodes with it, so that no orphan goes on to write or to publish.
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
+    system.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     if os.getppid() != parent:
         os._exit(1)
     signals.left_to_parent()
@@ -310,7 +312,6 @@ def _run_node(
     send = _Sender(connection)
     logging.getLogger("maskline.trainer").addHandler(_Reporter(send))
     BeamRows(lambda rows: send("rows", rows))
-    name = alone.nodes[0].pipeline_node.node_info.id
     try:
         report = ("done" if _launch(alone, turns) else "skipped", "")
     except InputError as error:

@@ -32,7 +32,8 @@ _SHAPES = (
     # Digests and ids; digits alone are a number, or the end of one.
     (re.compile(r"\b(?=[0-9]*[a-f])[0-9a-f]{8,}(-[0-9a-f]{4,})*\b"), "#"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.-]+Z?"), "#"),
-    (re.compile(r"[-+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?"), "#"),
+    # A sign stands before a number, not inside a word: `shard-12345678` may be a digest, too.
+    (re.compile(r"((?<!\w)[-+])?\d[\d,]*(\.\d+)?(e[-+]?\d+)?"), "#"),
     (re.compile(r"[▏▎▍▌▋▊▉█]+"), ""),  # bars
     (re.compile(r"─+"), "─"),
     (re.compile(r"\s+"), " "),
