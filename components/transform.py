@@ -4,15 +4,19 @@ TFX reads the train split twice, also where a `preprocessing_fn` has no analyzer
 and hands on each row for itself, both when it reads and when it writes.
 """
 
+import math
 import os
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 import apache_beam as beam
+import pyarrow as pa
 import tensorflow as tf
 import tensorflow_transform as tft
-from tensorflow_transform.impl_helper import make_tensor_to_arrow_converter
+from apache_beam.coders import FastPrimitivesCoder
+from apache_beam.io.filebasedsink import FileBasedSink
+from apache_beam.io.filesystem import CompressionTypes
 from tensorflow_transform.tf_metadata.dataset_metadata import DatasetMetadata
 from tfx import types
 from tfx.components.transform import executor, executor_utils, labels
@@ -21,11 +25,11 @@ from tfx.dsl.components.base import executor_spec
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils
-from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
-from maskline.components.ingest.framed import Framed, WriteFramed, rows_counter
-from maskline.components.ingest.shards import framed, read_blocks
+from maskline.components.ingest.framed import rows_counter
+from maskline.components.ingest.shards import read_blocks
+from maskline.transform import stored
 from maskline.transform.features import SequenceSpec
 
 _EXAMPLES = standard_component_specs.EXAMPLES_KEY
@@ -56,6 +60,7 @@ class Executor(executor.Executor):
         else:
             self._make_graph(input_dict, exec_properties, graph)
         folders = [uri for split in splits for uri in artifact_utils.get_split_uris(examples, split)]
+        columns = _columns(graph)
         with self._make_beam_pipeline() as pipeline:
             for number, (folder, prefix) in enumerate(
                 zip(folders, executor_utils.GetSplitPaths(transformed), strict=True)
@@ -66,7 +71,7 @@ class Executor(executor.Executor):
                     | f"Files {number}" >> beam.Create(files)
                     | f"Spread {number}" >> beam.Reshuffle()
                     | f"Apply {number}" >> beam.ParDo(_Apply(graph))
-                    | f"Write {number}" >> WriteFramed(prefix)
+                    | f"Write {number}" >> beam.io.Write(_Sink(prefix, columns))
                 )
 
     def _make_graph(
@@ -101,22 +106,53 @@ class _Apply(beam.DoFn):
 
     def setup(self) -> None:
         place = self._graph if "://" in self._graph else os.path.abspath(self._graph)
-        output, self._transform = _loaded(place)
-        self._to_arrow = make_tensor_to_arrow_converter(output.transformed_metadata.schema)
-        self._encoder = RecordBatchToExamplesEncoder(output.transformed_metadata.schema)
+        self._transform = _loaded(place)
 
-    def process(self, file: str) -> Iterator[Framed]:
+    def process(self, file: str) -> Iterator[stored.Columns]:
         for block in read_blocks(file):
             rows = range(len(block.starts))
             self._rows.inc(len(rows))
             transformed = self._transform(tf.constant([block.data(row) for row in rows]))
-            examples = self._encoder.encode(self._to_arrow.convert(transformed))
-            yield Framed(len(rows), b"".join(framed(examples)))
+            yield {name: column.numpy() for name, column in transformed.items()}
+
+
+def _columns(graph: str) -> pa.Schema:
+    """What the graph makes of rows."""
+    made = tft.TFTransformOutput(graph).transformed_feature_spec()
+    return stored.columns_of(
+        {
+            name: ("i" if feature.dtype.is_integer else "f", math.prod(feature.shape))
+            for name, feature in made.items()
+        }
+    )
+
+
+class _Sink(FileBasedSink):
+    """Writes files of rows that come as `stored.Columns`."""
+
+    def __init__(self, prefix: str, columns: pa.Schema) -> None:
+        plain = CompressionTypes.UNCOMPRESSED
+        super().__init__(
+            prefix, FastPrimitivesCoder(), file_name_suffix=stored.SUFFIX, compression_type=plain
+        )
+        self._columns = columns
+
+    def open(self, temp_path: str) -> stored.Writer:
+        """Opens a file."""
+        return stored.Writer(super().open(temp_path), self._columns)
+
+    def write_record(self, file_handle: stored.Writer, value: stored.Columns) -> None:
+        """Adds to an open file."""
+        file_handle.write(value)
+
+    def close(self, file_handle: stored.Writer) -> None:
+        """Ends a file."""
+        file_handle.close()
 
 
 @lru_cache(maxsize=1)
-def _loaded(graph: str) -> tuple[tft.TFTransformOutput, Any]:
-    """A graph, and what it makes of serialized rows; once for all splits, since tracing it takes longest."""
+def _loaded(graph: str) -> Any:
+    """What a graph makes of serialized rows; once for all splits, since tracing it takes longest."""
     output = tft.TFTransformOutput(graph)
     raw, layer = output.raw_feature_spec(), output.transform_features_layer()
     # AutoGraph would translate tensorflow-transform's own code, which has nothing in it that depends on rows.
@@ -125,7 +161,7 @@ def _loaded(graph: str) -> tuple[tft.TFTransformOutput, Any]:
         input_signature=[tf.TensorSpec([None], tf.string)],
         autograph=False,
     )
-    return output, transform
+    return transform
 
 
 class Transform(TfxTransform):

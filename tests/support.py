@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import google_crc32c
+import numpy as np
 
 from maskline.components.pusher.serving import LOCK_FILE
+from maskline.transform import stored
 from maskline.transform.names import AUDIT_FILE
 from tests.warm import Warm
 
@@ -134,3 +136,11 @@ def versions(root: Path) -> list[str]:
     folder = root / "serving" / "maskline"
     names = {path.name for path in folder.iterdir()} if folder.exists() else set()
     return sorted(names - {AUDIT_FILE, LOCK_FILE})
+
+
+def transformed(files: Iterable[Path]) -> list[tuple[float, ...]]:
+    """The rows that Transform wrote, sorted: Beam writes them in any order. Columns are by name."""
+    blocks = [block for file in files for block in stored.blocks(str(file))]
+    assert blocks
+    tables = [np.hstack([block[name] for name in sorted(block)]) for block in blocks]
+    return sorted(tuple(row) for row in np.concatenate(tables).tolist())

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from maskline.transform import whole
+from maskline.transform import stored, whole
 from maskline.transform.features import NUMERIC, ROW, TARGET, SequenceSpec
 
 _AT_ONCE = 8192  # rows in memory at a time
@@ -59,7 +59,7 @@ def read_rows(patterns: Sequence[str], spec: SequenceSpec, folder: Path) -> Rows
     they are in a file that is mapped, of which the system caches what fits. The order is the same.
 
     Args:
-      patterns: glob patterns of gzip TFRecord files of tf.Examples with `x` and `y`, perhaps `numeric`.
+      patterns: glob patterns of files that `transform.stored` wrote, with `x` and `y`, perhaps `numeric`.
       spec: the length of a row and the number of ids.
       folder: for the file; it must exist as long as the rows are used.
 
@@ -90,22 +90,14 @@ def read_rows(patterns: Sequence[str], spec: SequenceSpec, folder: Path) -> Rows
 
 def _tables(files: list[str], spec: SequenceSpec, dtype: np.dtype[Any]) -> Iterator[NDArray[np.integer]]:
     """Yields tables of [rows, length + positions + columns of numbers]."""
-    parse = {
-        ROW: tf.io.FixedLenFeature([spec.length], tf.int64),
-        TARGET: tf.io.FixedLenFeature([spec.positions], tf.int64),
-        NUMERIC: tf.io.FixedLenFeature([spec.numbers], tf.float32),
-    }
-    if not spec.numeric:
-        del parse[NUMERIC]
-
-    def table(serialized: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        parsed = tf.io.parse_example(serialized, parse)
-        ids = tf.cast(tf.concat([parsed[ROW], parsed[TARGET]], axis=1), dtype)
-        return (ids, *([parsed[NUMERIC]] if spec.numeric else []))
-
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_AT_ONCE)
-    for ids, *numbers in records.map(table, tf.data.AUTOTUNE).prefetch(2).as_numpy_iterator():
-        yield np.concatenate([ids, *(found.view(dtype) for found in numbers)], axis=1)
+    for file in files:
+        for block in stored.blocks(file):
+            ids = [
+                block[name].reshape(-1, width).astype(dtype)
+                for name, width in ((ROW, spec.length), (TARGET, spec.positions))
+            ]
+            numbers = [block[NUMERIC].reshape(-1, spec.numbers).view(dtype)] if spec.numeric else []
+            yield np.concatenate([*ids, *numbers], axis=1)
 
 
 def _chunks(tables: Iterator[NDArray[np.integer]]) -> Iterator[NDArray[np.integer]]:

@@ -1,7 +1,7 @@
 """Fits a model with Keras. It uses neither TFX nor files of examples."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ def fit(
     checkpoints: Path,
     start_from: Predecessor | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    after_first_epoch: Callable[[keras.Model], None] | None = None,
     trial: bool = False,
 ) -> tuple[keras.Model, list[dict[str, float]]]:
     """Builds the model and fits it; continues a killed training. The same seed gives the same weights.
@@ -54,6 +55,8 @@ def fit(
         the same folder, and other trainings another one.
       start_from: an earlier model with the weights to start from.
       callbacks: more of them, which see each epoch after its line in the log.
+      after_first_epoch: called with the model after the first epoch of this process, when TensorFlow has laid
+        all graphs that it needs to train.
       trial: only the history is wanted. Then TensorBoard gets no logs, few checkpoints are written, the
         mask lint is left to the models that are kept, and the weights are those of the last epoch.
 
@@ -110,7 +113,7 @@ def fit(
             epochs=training.epochs,
             initial_epoch=first_epoch,
             validation_data=measured_on,
-            callbacks=[*logs, progress, *callbacks],
+            callbacks=[*logs, progress, *_once(model, after_first_epoch), *callbacks],
             shuffle=False,  # the dataset shuffles
             verbose=0,
         )
@@ -129,6 +132,15 @@ class _TensorBoard(keras.callbacks.TensorBoard):
     def set_model(self, model: keras.Model) -> None:
         super().set_model(self.drawn)
         keras.callbacks.Callback.set_model(self, model)
+
+
+def _once(
+    model: keras.Model, call: Callable[[keras.Model], None] | None
+) -> Iterator[keras.callbacks.Callback]:
+    """What calls it at the end of one epoch."""
+    waiting = [call] if call else []
+    if call:
+        yield keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: waiting and waiting.pop()(model))
 
 
 def _built(spec: SequenceSpec, settings: TrainerSettings, xla: bool) -> keras.Model:

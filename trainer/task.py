@@ -14,11 +14,10 @@ from maskline.trainer.answers import note_answers
 from maskline.trainer.attention import note_attention
 from maskline.trainer.compiled import compiled_code
 from maskline.trainer.dataset import read_rows
-from maskline.trainer.export import export, model_identity_of
+from maskline.trainer.export import EarlyExport, export, model_identity_of
 from maskline.trainer.golden import write_golden_rows
 from maskline.trainer.recipe import TrainingRecipe
 from maskline.trainer.seeds import fit_seeds
-from maskline.trainer.signatures import ServedModel
 from maskline.trainer.warm_start import Predecessor
 from maskline.transform.computed import resolved
 from maskline.transform.names import (
@@ -64,7 +63,8 @@ def _train(fn_args: FnArgs, recipe: TrainingRecipe) -> None:
     # For operations this small, handing work to other threads costs more than it gains.
     tf.config.threading.set_intra_op_parallelism_threads(settings.training.threads)
     base = fn_args.base_model
-    with tempfile.TemporaryDirectory(prefix="maskline-rows-") as folder:
+    early = EarlyExport(transform, spec, fn_args.serving_model_dir)
+    with tempfile.TemporaryDirectory(prefix="maskline-rows-") as folder, early:
         train, held_out, test = (
             read_rows(files, spec, Path(folder))
             for files in (fn_args.train_files, fn_args.eval_files, places["test"])
@@ -81,12 +81,14 @@ def _train(fn_args: FnArgs, recipe: TrainingRecipe) -> None:
             log_dir=Path(fn_args.model_run_dir),
             checkpoints=checkpoint,
             start_from=Predecessor.of_export(base) if base else None,
+            # A user's own layers may keep something when they are called.
+            after_first_epoch=None if settings.model.build else early.begin,
         )  # fmt: skip
+        served, written = early.taken(model)
         answers = note_answers(model, splits, spec)
         attention = note_attention(model, held_out, spec)
-    served = ServedModel(model, transform, spec)
     write_golden_rows(served, places["raw_held_out"], f"{places['golden_rows']}/{GOLDEN_ROWS_FILE}")
-    export(model, served, spec, fn_args.serving_model_dir, identity=identity)
+    export(model, served, spec, fn_args.serving_model_dir, identity=identity, written=written)
     # They are part of the model, so that an earlier version can be checked before it goes live again.
     golden = f"{places['golden_rows']}/{GOLDEN_ROWS_FILE}"
     tf.io.gfile.copy(golden, f"{fn_args.serving_model_dir}/{EXTRA_FOLDER}/{GOLDEN_ROWS_FILE}")

@@ -13,9 +13,12 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+
+from maskline.transform import stored
 
 CHILD = "import sys; from tests.bench import memory; memory.train(sys.argv[1], sys.argv[2])"
 
@@ -35,17 +38,14 @@ def main(sizes: list[int]) -> None:
 
 
 def write(records: int, folder: str) -> None:
-    """Examples as Transform writes them; what they say does not matter here."""
-    import tensorflow as tf
-
+    """Rows as Transform writes them; what they say does not matter here."""
     rng = np.random.default_rng(0)
-    with tf.io.TFRecordWriter(f"{folder}/rows.gz", "GZIP") as writer:
-        for _ in range(records):
-            example = tf.train.Example()
-            ids = rng.integers(1, 20, 20)
-            example.features.feature["x"].int64_list.value.extend([*ids[:15], 0, 0, 0, 0, 0])
-            example.features.feature["y"].int64_list.value.append(ids[0])
-            writer.write(example.SerializeToString())
+    columns = stored.columns_of({"x": ("i", 20), "y": ("i", 1)})
+    with closing(stored.Writer(open(f"{folder}/rows.arrow", "wb"), columns)) as writer:
+        for start in range(0, records, 10_000):
+            ids = rng.integers(1, 20, (min(10_000, records - start), 20))
+            ids[:, 15:] = 0
+            writer.write({"x": ids, "y": ids[:, 0]})
 
 
 def train(folder: str, records: str) -> None:
@@ -61,7 +61,7 @@ def train(folder: str, records: str) -> None:
     peak = [0]
     threading.Thread(target=_sample, args=(peak,), daemon=True).start()
     place, spec = Path(folder), SequenceSpec()
-    rows = read_rows([f"{folder}/rows.gz"], spec, place)
+    rows = read_rows([f"{folder}/rows.arrow"], spec, place)
     settings = TrainerSettings.model_validate({"training": {"epochs": 1, "xla": "on"}})
     fit(
         rows, Rows(rows.x[:1000], rows.y[:1000]), spec, settings,

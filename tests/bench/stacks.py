@@ -19,6 +19,7 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 from maskline.components.data_gate.resampling import Parts
 from maskline.components.ingest.quarantine import read_report
 from maskline.components.ingest.shards import read_shard
+from maskline.transform import stored
 from maskline.transform.names import SPLITS
 
 TOLERANCE = 1e-4
@@ -29,8 +30,8 @@ def main(first: Path, second: Path) -> int:
     compared: dict[str, Callable[[Path], Any]] = {"quarantine": quarantined}
     for split in SPLITS:
         compared |= {
-            f"examples, {split}": partial(records, output="ExampleGen/examples", split=split),
-            f"transformed, {split}": partial(records, output="Transform/transformed_examples", split=split),
+            f"examples, {split}": partial(records, split=split),
+            f"transformed, {split}": partial(transformed, split=split),
             f"statistics, {split}": partial(statistics, split=split),
             f"counts, {split}": partial(counts, split=split),
         }
@@ -50,11 +51,18 @@ def folder(root: Path, output: str) -> Path:
     return max((root / "artifacts" / output).iterdir(), key=lambda path: int(path.name))
 
 
-def records(root: Path, output: str, split: str) -> list[Any]:
+def transformed(root: Path, split: str) -> list[Any]:
+    """What became of the rows of a split, in the order of their numbers."""
+    files = (folder(root, "Transform/transformed_examples") / f"Split-{split}").iterdir()
+    blocks = [block for file in sorted(files) for block in stored.blocks(str(file))]
+    return sorted(row for block in blocks for row in np.hstack([block[n] for n in sorted(block)]).tolist())
+
+
+def records(root: Path, split: str) -> list[Any]:
     """All rows of a split, parsed, in any order."""
     import tensorflow as tf
 
-    files = sorted((folder(root, output) / f"Split-{split}").iterdir())
+    files = sorted((folder(root, "ExampleGen/examples") / f"Split-{split}").iterdir())
     rows = [tf.train.Example.FromString(record.data) for file in files for record in read_shard(str(file))]
     return sorted(row.SerializeToString(deterministic=True) for row in rows)
 

@@ -21,11 +21,12 @@ from maskline.pipeline.cli import cli
 from maskline.pipeline.cluster.metadata import connection
 from maskline.pipeline.cluster.store import Store, open_store
 from maskline.transform.errors import InputError
+from maskline.transform.names import SPLITS
 from tests.conftest import Finished
 from tests.docs.outputs import assert_documented
 from tests.kfp_cluster import Cluster, Execution
 from tests.kfp_server import KfpServer
-from tests.support import ANY_MODEL, GOOD, PATIENCE, REPOSITORY, example, tfrecord, versions
+from tests.support import ANY_MODEL, GOOD, PATIENCE, REPOSITORY, example, tfrecord, transformed, versions
 
 pytestmark = pytest.mark.slow
 IMAGE = "registry.example/maskline@sha256:" + "0" * 64
@@ -186,8 +187,10 @@ def test_no_secret_in_logs_document_or_arguments(site):
 
 def test_cluster_and_laptop_make_the_same_artifacts(site, finished):
     here, there = finished.root / "artifacts", site.folder / "volume/root/artifacts"
-    for place in ("ExampleGen/examples/*/Split-*", "Transform/transformed_examples/*/Split-*"):
-        assert rows(here, place) == rows(there, place)
+    assert rows(here) == rows(there)
+    for split in SPLITS:
+        made = f"Transform/transformed_examples/*/Split-{split}/*"
+        assert transformed(here.glob(made)) == transformed(there.glob(made))
     ours, theirs = (
         [json.loads(file.read_text()) for file in root.glob("Trainer/history/*/history.json")]
         for root in (here, there)
@@ -217,10 +220,10 @@ def test_runs_of_the_cluster_are_shown_and_reported_as_local_ones(site, monkeypa
     assert 'id="gates"' in page.read_text()
 
 
-def rows(root: Path, place: str) -> dict[str, list[bytes]]:
+def rows(root: Path) -> dict[str, list[bytes]]:
     """Records by split, as examples rather than bytes: two runs never write the same bytes."""
     found = {}
-    for split in sorted(root.glob(place)):
+    for split in sorted(root.glob("ExampleGen/examples/*/Split-*")):
         files = [str(file) for file in sorted(split.iterdir())]
         records = [r.numpy() for r in tf.data.TFRecordDataset(files, compression_type="GZIP")]
         examples = [tf.train.Example.FromString(record) for record in records]

@@ -1,9 +1,11 @@
-"""Two processes that export the same model write the same files."""
+"""Processes that export the same model write the same files, also where all but the weights came early."""
 
 import hashlib
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support import REPOSITORY, environment
@@ -30,30 +32,60 @@ archive.add_endpoint(
     lambda words: model(tf.tile(tf.cast(table.lookup(words), tf.int32)[:, None], [1, 20])),
     input_signature=[tf.TensorSpec([None], tf.string)],
 )
+weights = model.get_weights()
+if "early" in sys.argv:
+    model.set_weights([0 * one for one in weights])
 archive.write_out(sys.argv[1])
+if "early" in sys.argv:
+    model.set_weights(weights)
+    archive.write_weights(sys.argv[1])
 write_keras_file(model, sys.argv[1] + "/model.keras")
 """
 
 
-def test_equal_models_make_equal_files(tmp_path):
+@pytest.mark.parametrize("when", ["late", "early"])
+def test_equal_models_make_equal_files(tmp_path, when):
     digests = []
     for seed in ("1", "2"):
-        done = subprocess.run(
-            [sys.executable, "-c", EXPORT, str(tmp_path / seed)],
-            cwd=REPOSITORY,
-            env=environment() | {"PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-        files = [path for path in (tmp_path / seed).rglob("*") if path.is_file()]
+        made = exported(tmp_path / seed, when, seed)
+        files = [path for path in made.rglob("*") if path.is_file()]
         digests.append(
-            {
-                str(file.relative_to(tmp_path / seed)): hashlib.sha256(file.read_bytes()).digest()
-                for file in files
-            }
+            {str(file.relative_to(made)): hashlib.sha256(file.read_bytes()).digest() for file in files}
         )
     assert digests[0] == digests[1]
     names = ["fingerprint.pb", "model.keras", "saved_model.pb"]
     names += ["variables/variables.data-00000-of-00001", "variables/variables.index"]
     assert sorted(digests[0]) == names
+
+
+def test_weights_may_come_after_the_graphs(tmp_path):
+    import tensorflow as tf
+    from tensorflow.core.protobuf import fingerprint_pb2
+
+    late, early = (exported(tmp_path / when, when, "1") for when in ("late", "early"))
+    assert (late / "saved_model.pb").read_bytes() == (early / "saved_model.pb").read_bytes()
+    first, second = (tf.train.load_checkpoint(str(made / "variables/variables")) for made in (late, early))
+    shapes = first.get_variable_to_shape_map()
+    assert shapes == second.get_variable_to_shape_map()
+    for name in shapes:
+        np.testing.assert_array_equal(first.get_tensor(name), second.get_tensor(name), name)
+    assert any(first.get_tensor(name).any() for name in shapes if name.startswith("variables/"))
+    prints = [
+        fingerprint_pb2.FingerprintDef.FromString((made / "fingerprint.pb").read_bytes())
+        for made in (late, early)
+    ]
+    assert prints[0].signature_def_hash == prints[1].signature_def_hash
+    assert prints[0].uuid != prints[1].uuid  # the same values lie in another order
+
+
+def exported(folder: Path, when: str, seed: str) -> Path:
+    """What a process exports there, late or early."""
+    done = subprocess.run(
+        [sys.executable, "-c", EXPORT, str(folder), when],
+        cwd=REPOSITORY,
+        env=environment() | {"PYTHONHASHSEED": seed},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder

@@ -1,11 +1,13 @@
 """Rows on disk and batches of them: their order depends on content and seed alone."""
 
+from contextlib import closing
+
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from maskline.trainer import dataset
 from maskline.trainer.dataset import Rows, batches_of, in_order, longest_of, power_of_two, read_rows, stacks
+from maskline.transform import stored
 from maskline.transform.features import SequenceSpec
 
 SPEC = SequenceSpec(length=5)
@@ -14,13 +16,11 @@ X = np.where(np.arange(5) < RNG.integers(1, 6, (200, 1)), RNG.integers(1, 20, (2
 ROWS = Rows(X, X[:, 0].copy())
 
 
-def write_examples(path, rows):
-    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-        for x, y in zip(rows.x, rows.y, strict=True):
-            example = tf.train.Example()
-            example.features.feature["x"].int64_list.value.extend(x)
-            example.features.feature["y"].int64_list.value.append(y)
-            writer.write(example.SerializeToString())
+def write_rows(path, rows):
+    columns = stored.columns_of({"x": ("i", rows.x.shape[1]), "y": ("i", 1)})
+    with closing(stored.Writer(open(path, "wb"), columns)) as writer:
+        for start in range(0, len(rows.y), 70):  # several blocks
+            writer.write({"x": rows.x[start : start + 70], "y": rows.y[start : start + 70]})
 
 
 def as_sorted(rows):
@@ -43,9 +43,9 @@ def epochs(*numbers, batch_size=7, lengths=(5,), steps=3):
 
 
 def test_rows_are_read_in_an_order_of_their_own(tmp_path):
-    write_examples(tmp_path / "a.gz", ROWS)
-    write_examples(tmp_path / "b.gz", Rows(ROWS.x[::-1], ROWS.y[::-1]))
-    a, b = (read_rows([f"{tmp_path}/{name}.gz"], SPEC, tmp_path) for name in "ab")
+    write_rows(tmp_path / "a.arrow", ROWS)
+    write_rows(tmp_path / "b.arrow", Rows(ROWS.x[::-1], ROWS.y[::-1]))
+    a, b = (read_rows([f"{tmp_path}/{name}.arrow"], SPEC, tmp_path) for name in "ab")
     np.testing.assert_array_equal(a.x, b.x)
     np.testing.assert_array_equal(a.y, b.y)
     assert a.digest() == b.digest()
@@ -58,12 +58,11 @@ def test_digest_knows_targets_from_ids():
 
 
 def test_few_rows_are_held_and_many_are_mapped_in_the_same_order(tmp_path, monkeypatch):
-    write_examples(tmp_path / "a.gz", ROWS)
-    held = read_rows([f"{tmp_path}/a.gz"], SPEC, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.gz"]
-    monkeypatch.setattr(dataset, "_AT_ONCE", 16)
-    monkeypatch.setattr(dataset, "_IN_MEMORY", 16 * 6 * 2)
-    mapped = read_rows([f"{tmp_path}/a.gz"], SPEC, tmp_path)
+    write_rows(tmp_path / "a.arrow", ROWS)
+    held = read_rows([f"{tmp_path}/a.arrow"], SPEC, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.arrow"]
+    monkeypatch.setattr(dataset, "_IN_MEMORY", 70 * 6)
+    mapped = read_rows([f"{tmp_path}/a.arrow"], SPEC, tmp_path)
     assert isinstance(mapped.x.base, np.memmap)
     assert held.x.dtype == mapped.x.dtype == np.uint8
     assert not mapped.x.flags.writeable
@@ -77,9 +76,9 @@ def test_rows_keep_the_order_that_models_were_trained_in(tmp_path, size, dtype):
     rng = np.random.default_rng(1)
     x = rng.integers(1, size, (300, 5))
     x[200:] = x[:100]
-    write_examples(tmp_path / "a.gz", Rows(x, x[:, 2]))
+    write_rows(tmp_path / "a.arrow", Rows(x, x[:, 2]))
     spec = SequenceSpec(length=5, vocabulary=[*SPEC.vocabulary, *map(str, range(100, 80 + size))])
-    found = read_rows([f"{tmp_path}/a.gz"], spec, tmp_path)
+    found = read_rows([f"{tmp_path}/a.arrow"], spec, tmp_path)
     table = np.column_stack([x, x[:, 2]]).astype(np.uint32)
     factors = np.random.default_rng(0).integers(2**32, size=6, dtype=np.uint32)
     order = np.lexsort([*table.T[::-1], table @ factors >> np.uint32(24)])
@@ -89,8 +88,8 @@ def test_rows_keep_the_order_that_models_were_trained_in(tmp_path, size, dtype):
 
 
 def test_no_rows_are_no_rows(tmp_path):
-    write_examples(tmp_path / "a.gz", Rows(ROWS.x[:0], ROWS.y[:0]))
-    assert read_rows([f"{tmp_path}/a.gz"], SPEC, tmp_path).x.shape == (0, 5)
+    write_rows(tmp_path / "a.arrow", Rows(ROWS.x[:0], ROWS.y[:0]))
+    assert read_rows([f"{tmp_path}/a.arrow"], SPEC, tmp_path).x.shape == (0, 5)
 
 
 @pytest.mark.parametrize("steps", [1, 3, 100])

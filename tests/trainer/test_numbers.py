@@ -1,14 +1,16 @@
 """Numbers of a row reach its answer and no other one's, and padding reaches none."""
 
+from contextlib import closing
+
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from maskline.trainer.dataset import Rows, in_order, read_rows, stacks
 from maskline.trainer.mask_lint import mask_findings
 from maskline.trainer.model import build_model
 from maskline.trainer.settings import ModelSettings
+from maskline.transform import stored
 from maskline.transform.features import NUMERIC, ROW, TARGET, SequenceSpec
 from maskline.transform.task import TaskSpec
 
@@ -41,14 +43,13 @@ def test_rows_keep_their_numbers_on_disk_and_in_every_batch(tmp_path, monkeypatc
     spec = SequenceSpec(length=4, numeric={"heat": 2})
     monkeypatch.setattr("maskline.trainer.dataset._IN_MEMORY", 600)  # so that they are sorted on disk, too
     monkeypatch.setattr("maskline.trainer.dataset._AT_ONCE", 16)
-    with tf.io.TFRecordWriter(str(tmp_path / "rows.gz"), "GZIP") as writer:
-        for number in range(50):
-            record = tf.train.Example()
-            record.features.feature[ROW].int64_list.value.extend([number % 7 + 3, number // 7 + 3, 0, 0])
-            record.features.feature[TARGET].int64_list.value.append(3)
-            record.features.feature[NUMERIC].float_list.value.extend([number % 7 - 0.1, number // 7 + 1e-9])
-            writer.write(record.SerializeToString())
-    rows = read_rows([str(tmp_path / "*.gz")], spec, tmp_path)
+    columns = stored.columns_of({ROW: ("i", 4), TARGET: ("i", 1), NUMERIC: ("f", 2)})
+    with closing(stored.Writer(open(tmp_path / "rows.arrow", "wb"), columns)) as writer:
+        for part in np.split(np.arange(50), 5):
+            x = np.column_stack([part % 7 + 3, part // 7 + 3, 0 * part, 0 * part])
+            numbers = np.column_stack([part % 7 - 0.1, part // 7 + 1e-9])
+            writer.write({ROW: x, TARGET: np.full(10, 3), NUMERIC: numbers.astype(np.float32)})
+    rows = read_rows([str(tmp_path / "*.arrow")], spec, tmp_path)
     assert len(np.unique(rows.x, axis=0)) == 50
 
     def check(x, numbers):
