@@ -137,15 +137,15 @@ class _Sink(FileBasedSink):
         )
         self._columns = columns
 
-    def open(self, temp_path: str) -> stored.Writer:
+    def open(self, temp_path: str) -> stored.RowsWriter:
         """Opens a file."""
-        return stored.Writer(super().open(temp_path), self._columns)
+        return stored.RowsWriter(super().open(temp_path), self._columns)
 
-    def write_record(self, file_handle: stored.Writer, value: stored.Columns) -> None:
+    def write_record(self, file_handle: stored.RowsWriter, value: stored.Columns) -> None:
         """Adds to an open file."""
         file_handle.write(value)
 
-    def close(self, file_handle: stored.Writer) -> None:
+    def close(self, file_handle: stored.RowsWriter) -> None:
         """Ends a file."""
         file_handle.close()
 

@@ -1,10 +1,9 @@
-"""Transformed rows on disk: Arrow files, whose columns are read as they lie. It imports no TensorFlow."""
+"""Transformed rows on disk: Arrow files, whose columns are read as they lie."""
 
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -27,7 +26,7 @@ def columns_of(shapes: Mapping[str, tuple[str, int]]) -> pa.Schema:
     )
 
 
-class Writer:
+class RowsWriter:
     """Writes rows to an open file, a block at a time. Close it, and then the file.
 
     Args:

@@ -41,7 +41,7 @@ def write(records: int, folder: str) -> None:
     """Rows as Transform writes them; what they say does not matter here."""
     rng = np.random.default_rng(0)
     columns = stored.columns_of({"x": ("i", 20), "y": ("i", 1)})
-    with closing(stored.Writer(open(f"{folder}/rows.arrow", "wb"), columns)) as writer:
+    with closing(stored.RowsWriter(open(f"{folder}/rows.arrow", "wb"), columns)) as writer:
         for start in range(0, records, 10_000):
             ids = rng.integers(1, 20, (min(10_000, records - start), 20))
             ids[:, 15:] = 0

@@ -18,7 +18,7 @@ ROWS = Rows(X, X[:, 0].copy())
 
 def write_rows(path, rows):
     columns = stored.columns_of({"x": ("i", rows.x.shape[1]), "y": ("i", 1)})
-    with closing(stored.Writer(open(path, "wb"), columns)) as writer:
+    with closing(stored.RowsWriter(open(path, "wb"), columns)) as writer:
         for start in range(0, len(rows.y), 70):  # several blocks
             writer.write({"x": rows.x[start : start + 70], "y": rows.y[start : start + 70]})
 

@@ -44,7 +44,7 @@ def test_rows_keep_their_numbers_on_disk_and_in_every_batch(tmp_path, monkeypatc
     monkeypatch.setattr("maskline.trainer.dataset._IN_MEMORY", 600)  # so that they are sorted on disk, too
     monkeypatch.setattr("maskline.trainer.dataset._AT_ONCE", 16)
     columns = stored.columns_of({ROW: ("i", 4), TARGET: ("i", 1), NUMERIC: ("f", 2)})
-    with closing(stored.Writer(open(tmp_path / "rows.arrow", "wb"), columns)) as writer:
+    with closing(stored.RowsWriter(open(tmp_path / "rows.arrow", "wb"), columns)) as writer:
         for part in np.split(np.arange(50), 5):
             x = np.column_stack([part % 7 + 3, part // 7 + 3, 0 * part, 0 * part])
             numbers = np.column_stack([part % 7 - 0.1, part // 7 + 1e-9])

@@ -20,7 +20,7 @@ BLOCKS = [
 
 
 def write(path, blocks=BLOCKS):
-    with closing(stored.Writer(open(path, "wb"), COLUMNS)) as writer:
+    with closing(stored.RowsWriter(open(path, "wb"), COLUMNS)) as writer:
         for block in blocks:
             writer.write(block)
     return str(path)
