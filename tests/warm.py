@@ -1,4 +1,4 @@
-"""Runs commands in forks of a process that has loaded TFX, which costs more than many a command itself.
+"""Runs commands in forks of a process that has imported what they need, which costs more than many a command.
 
     python -m tests.warm
 
@@ -9,6 +9,7 @@ every test that starts a command in the background.
 
 import atexit
 import ctypes
+import importlib
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maskline.pipeline.imports import lean_imports
+from tests.faults.forks import probe_in_forks
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -98,10 +100,17 @@ def serve() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     commands = os.fdopen(os.dup(0))
+    # TFX and what a run, its nodes and its report import later, in the order in which a run does.
     with lean_imports():
         import maskline.pipeline.dag
         import maskline.pipeline.local.runner
-        import maskline.pipeline.local.window  # noqa: F401
+        import maskline.pipeline.local.window
+
+        for name in maskline.pipeline.local.runner._LATER:
+            importlib.import_module(name)
+    for name in ("sklearn.linear_model", "maskline.pipeline.report.report"):
+        importlib.import_module(name)
+    probe_in_forks()
     for line in commands:
         child = os.fork()
         if not child:
