@@ -1,11 +1,14 @@
-"""One pipeline run that all end-to-end tests share."""
+"""One pipeline run that all end-to-end tests share, in all of pytest's processes."""
 
+import fcntl
 import os
+import pickle
+import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -38,22 +41,52 @@ class Finished(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four sample shards of 500 records."""
-    folder = tmp_path_factory.mktemp("data") / "shards"
-    made = maskline("data", "--out", folder, "--shards", 4, "--records", 500)
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Makes something once for all of pytest-xdist's processes: the first that asks does, others wait."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # each process has a folder of its own in this one
+
+    def make_once(name: str, make: Callable[[Path], Any]) -> Any:
+        with open(folder / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            made = folder / f"{name}.pickle"
+            if not made.exists():
+                (folder / name).mkdir()  # an earlier one that failed fails all
+                made.write_bytes(pickle.dumps(make(folder / name)))
+            return pickle.loads(made.read_bytes())
+
+    return make_once
+
+
+def _make_shards(folder: Path) -> Path:
+    made = maskline("data", "--out", folder / "shards", "--shards", 4, "--records", 500)
     assert made.returncode == 0, made.stderr
-    return folder
+    return folder / "shards"
 
 
 @pytest.fixture(scope="session")
-def finished(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def shards(shared: Callable[..., Any]) -> Path:
+    """Four sample shards of 500 records."""
+    return shared("data", _make_shards)
+
+
+@pytest.fixture(scope="session")
+def finished(shards: Path, shared: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """The reference settings on the sample shards; fewer records, so a lower bar."""
-    root = tmp_path_factory.mktemp("finished") / "root"
-    process = maskline("run", "--data", shards, "--root", root, "--set", "release_gate.min_accuracy=0.3",
-                       fresh=True)  # fmt: skip
-    assert process.returncode == 0, process.stdout + process.stderr
-    return Finished(root, shards, process)
+
+    def run(folder: Path) -> Finished:
+        root = folder / "root"
+        process = maskline("run", "--data", shards, "--root", root, "--set", "release_gate.min_accuracy=0.3",
+                           fresh=True)  # fmt: skip
+        assert process.returncode == 0, process.stdout + process.stderr
+        return Finished(root, shards, process)
+
+    # Commands lock a root and write to its store, so each of pytest's processes has one of its own.
+    made = shared("run", run)
+    root = shutil.copytree(made.root, tmp_path_factory.mktemp("finished") / "root", symlinks=True)
+    made.process.stdout = made.process.stdout.replace(str(made.root), str(root))
+    return made._replace(root=root)
 
 
 @pytest.fixture(scope="session")
