@@ -2,14 +2,14 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from maskline.trainer import compiled
 from maskline.trainer.compiled import compiled_code
+from tests.faults.forks import Forks
+from tests.support import REPOSITORY
 
 NAME = "xla_compile_cache__{}__2__XLA_CPU_JIT.pb"
 TRAINING = """
@@ -23,7 +23,7 @@ from maskline.trainer.fit import fit
 from maskline.trainer.settings import TrainerSettings
 from maskline.transform.features import SequenceSpec
 kept, rows, epochs, held_out = Path(sys.argv[1]), *map(int, sys.argv[2:])
-logging.basicConfig(level=logging.INFO)
+logging.basicConfig(level=logging.INFO, stream=sys.stdout)
 tf.config.threading.set_intra_op_parallelism_threads(1)
 small = {"width": 8, "hidden": [16], "dropout": 0.1}
 settings = TrainerSettings.model_validate({"model": small, "training": {"epochs": epochs, "xla": "on"}})
@@ -37,19 +37,20 @@ print("RESULT", hashlib.sha256(b"".join(w.tobytes() for w in model.get_weights()
 """
 
 
-def trained(kept, rows=700, epochs=2, held_out=300):
-    """The result of a training in a process of its own, and how many programs were at hand and compiled."""
-    done = subprocess.run(
-        [sys.executable, "-c", TRAINING, str(kept), *map(str, (rows, epochs, held_out))],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    found = re.search(r"XLA: (\d+) programs of earlier trainings at hand, (\d+) compiled", done.stderr)
-    return re.search("RESULT.*", done.stdout)[0], found and tuple(map(int, found.groups()))
-
-
 @pytest.mark.slow
 def test_a_later_training_compiles_nothing_and_ends_with_the_same_weights_to_the_last_bit(tmp_path):
+    (tmp_path / "train.py").write_text(TRAINING)
+    # Each training has a process of its own, in which TensorFlow is imported and has done nothing.
+    forks = Forks("tests.bench.data", "maskline.trainer.fit", "maskline.trainer.compiled")
+
+    def trained(kept, rows=700, epochs=2, held_out=300):
+        """The result, and how many programs were at hand and compiled."""
+        numbers = map(str, (rows, epochs, held_out))
+        done = forks.run([str(tmp_path / "train.py"), str(kept), *numbers], cwd=REPOSITORY)
+        assert done.returncode == 0, done.stdout
+        found = re.search(r"XLA: (\d+) programs of earlier trainings at hand, (\d+) compiled", done.stdout)
+        return re.search("RESULT.*", done.stdout)[0], found and tuple(map(int, found.groups()))
+
     kept = tmp_path / 'it\'s "kept"' / "compiled"
     alone, _ = trained(tmp_path / "nothing")
     assert trained(kept) == (alone, (0, 2))
@@ -59,6 +60,7 @@ def test_a_later_training_compiles_nothing_and_ends_with_the_same_weights_to_the
     for file in kept.glob("*/*"):
         file.write_bytes(file.read_bytes()[:-1])
     assert trained(kept) == (alone, (0, 2))
+    forks.close()
 
 
 @pytest.fixture
