@@ -96,8 +96,8 @@ databases: ## install Debian's PostgreSQL and MariaDB, which the tests of the cl
 browser: ## install Debian's Chromium, in which the tests open reports; needs root
 	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
 
-builder: ## install Debian's buildah and debootstrap, with which the tests build the image; needs root
-	@command -v buildah >/dev/null && command -v debootstrap >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah debootstrap debian-archive-keyring >/dev/null; }
+builder: ## install Debian's buildah and mmdebstrap, with which the tests build the image; needs root
+	@command -v buildah >/dev/null && command -v mmdebstrap >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah mmdebstrap debian-archive-keyring >/dev/null; }
 
 lint: setup ## style, types and import direction
 	@$(BIN)/ruff check .

@@ -1,8 +1,8 @@
-"""A Debian machine of its own: a root made by debootstrap, in which a command runs on the last commit.
+"""A Debian machine of its own: a root made by mmdebstrap, in which a command runs on the last commit.
 
 Usage: python3 -m tests.debian SUITE FOLDER COMMAND...
 
-Needs root, git and debootstrap, and of Python only what comes with it: it runs before any set-up. A second
+Needs root, git and mmdebstrap, and of Python only what comes with it: it runs before any set-up. A second
 call goes on with the same root and its environment. What the command starts ends with it.
 """
 
@@ -37,8 +37,16 @@ def make_root(suite: str, root: Path) -> None:
     """Makes a root of Debian's packages that trusts whom this machine trusts; keeps one that is there."""
     if not (root / "etc/debian_version").exists():
         root.mkdir(parents=True, exist_ok=True)
-        call = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, str(root)]
-        subprocess.run(call, check=True, stdout=subprocess.DEVNULL)
+        call = [
+            "mmdebstrap",
+            "--quiet",
+            "--mode=root",
+            "--variant=minbase",
+            f"--include={PACKAGES}",
+            suite,
+            str(root),
+        ]
+        subprocess.run([*call, suite, root], check=True, stdout=subprocess.DEVNULL)
         shutil.rmtree(root / "etc/ssl/certs")
         shutil.copytree(CERTIFICATES, root / "etc/ssl/certs", ignore_dangling_symlinks=True)
     shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
@@ -65,8 +73,8 @@ def run(root: Path, command: Sequence[str]) -> int:
 
 if __name__ == "__main__":
     suite, folder, *command = sys.argv[1:]
-    if os.geteuid() or not shutil.which("debootstrap"):
-        sys.exit("a Debian root needs root and debootstrap; `make builder` installs it")
+    if os.geteuid() or not shutil.which("mmdebstrap"):
+        sys.exit("a Debian root needs root and mmdebstrap; `make builder` installs it")
     # `subprocess.run` then kills what it started, and with it all that runs in the root.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     make_root(suite, Path(folder))

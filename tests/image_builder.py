@@ -51,11 +51,11 @@ class Builder:
     def _make_base(self, root: Path) -> None:
         """Makes what stands for the official Python image, which no test may have to fetch."""
         made = subprocess.run(
-            ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "trixie", root],
+            ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={PACKAGES}", "trixie", root],
             capture_output=True, text=True, timeout=PATIENCE,
         )  # fmt: skip
         if made.returncode:
-            pytest.skip(f"no base image can be made here: debootstrap: {_last(made)}")
+            pytest.skip(f"no base image can be made here: mmdebstrap: {_last(made)}")
         (root / "usr/lib/python3.13/EXTERNALLY-MANAGED").unlink()  # pip refuses; the official image has none
         # The build has to trust whom the host trusts. Links may lead to folders that the image lacks.
         shutil.rmtree(root / "etc/ssl/certs")
@@ -106,7 +106,7 @@ class Container:
 @contextmanager
 def image_builder() -> Iterator[Builder]:
     """A builder; where none can be started the test is skipped, and says why."""
-    missing = [program for program in ("buildah", "debootstrap") if not shutil.which(program)]
+    missing = [program for program in ("buildah", "mmdebstrap") if not shutil.which(program)]
     if missing:
         pytest.skip(f"{' and '.join(missing)} not installed; `make builder` installs Debian's packages")
     if os.geteuid():
