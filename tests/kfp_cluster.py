@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.faults.forks import Forks, Started
+
 TEMPLATE = "retry-system-container-impl"
 _INPUT = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
 
@@ -55,7 +57,7 @@ class Attempt:
     pod: str
     log: Path
     began: datetime
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Started
     ended: datetime | None = None
     number: int = 0
 
@@ -116,7 +118,9 @@ class Cluster:
     ) -> None:
         self._folder, self._secrets, self._claims = folder, secrets, claims
         self._pool = ThreadPoolExecutor(pods)
-        self.working: set[subprocess.Popen[bytes]] = set()
+        self.working: set[subprocess.Popen[bytes] | Started] = set()
+        # Where there are any, a pod is a fork that need not import TFX, which costs more than most nodes.
+        self.forks: Forks | None = None
 
     def run(
         self, run_id: str, spec: Mapping[str, Any], pods: Mapping[str, Any], values: Mapping[str, Any]
@@ -138,10 +142,14 @@ class Cluster:
         last = log.with_suffix(".last")
         last.touch()
         env = {"PATH": os.environ["PATH"], "HOME": str(self._folder), "TERMINATION_LOG": str(last), **secrets}
-        with open(log, "wb") as file:
-            process = subprocess.Popen(
-                argv, cwd=self._folder, env=env, stdout=file, stderr=file, start_new_session=True
-            )
+        process: subprocess.Popen[bytes] | Started
+        if self.forks and argv[0] == sys.executable:
+            process = self.forks.start(argv[1:], cwd=self._folder, env=env, out=log)
+        else:
+            with open(log, "wb") as file:
+                process = subprocess.Popen(
+                    argv, cwd=self._folder, env=env, stdout=file, stderr=file, start_new_session=True
+                )
         self.working.add(process)
         return Attempt(task, name, log, datetime.now(UTC), process, number=number)
 

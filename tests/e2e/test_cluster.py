@@ -24,6 +24,7 @@ from maskline.transform.errors import InputError
 from maskline.transform.names import SPLITS
 from tests.conftest import Finished
 from tests.docs.outputs import assert_documented
+from tests.faults.forks import Forks
 from tests.kfp_cluster import Cluster, Execution
 from tests.kfp_server import KfpServer
 from tests.support import ANY_MODEL, GOOD, PATIENCE, REPOSITORY, example, tfrecord, transformed, versions
@@ -89,9 +90,12 @@ def site(postgres, finished: Finished, tmp_path_factory) -> Iterator[Site]:
     killer.start()
     first = call("submit", *options)
     killer.join()
+    # Each of the first run's pods began with nothing. Later ones are mostly served from the cache or refused.
+    server.cluster.forks = forks = Forks("tests.kubeflow.pod_imports")
     second = call("submit", *options, "--set=cluster.grouping=stage")
     yield Site(folder, server, store, address, postgres.credentials, options, bundled, first, second)
     server.close()
+    forks.close()
 
 
 def call(command: str, *options: str) -> Any:

@@ -7,12 +7,13 @@ script from its beginning, with the environment of whoever asks.
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from multiprocessing.connection import Client
+from multiprocessing.connection import Client, Connection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,17 +21,16 @@ from typing import Any
 from maskline.components.pusher import proof
 
 _SERVER = """
-import ctypes, importlib, io, os, runpy, signal, sys, tempfile, traceback
+import contextlib, ctypes, importlib, io, os, runpy, signal, sys, tempfile, traceback
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # ends with the process that started it
 from multiprocessing.connection import Listener
 for name in sys.argv[2:]:
     importlib.import_module(name)
 
-def become(folder, environment, arguments, given, out):
+def become(folder, environment, arguments, given):
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    os.dup2(out, 1)
     sys.stdin = io.StringIO(given)
     sys.argv = arguments if arguments[0] != "-m" else arguments[1:]
     if arguments[0] == "-m":
@@ -38,25 +38,66 @@ def become(folder, environment, arguments, given, out):
     else:
         runpy.run_path(arguments[0], run_name="__main__")
 
+def answer(connection):
+    *asked, file = connection.recv()
+    with open(file, "ab") if file else tempfile.TemporaryFile() as out:
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                os.dup2(out.fileno(), 1)
+                if file:
+                    os.dup2(out.fileno(), 2)
+                    os.setsid()
+                become(*asked)
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            sys.stdout.flush()
+            os._exit(status)
+        connection.send(child)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        out.seek(0)
+        connection.send((status, "" if file else out.read().decode()))
+
 with Listener(sys.argv[1], "AF_UNIX") as listener:
     print("ready", flush=True)
     while True:
-        with listener.accept() as connection, tempfile.TemporaryFile() as out:
-            asked = connection.recv()
-            child = os.fork()
-            if not child:
-                status = 1
-                try:
-                    become(*asked, out.fileno())
-                    status = 0
-                except BaseException:
-                    traceback.print_exc()
-                sys.stdout.flush()
-                os._exit(status)
-            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-            out.seek(0)
-            connection.send((status, out.read().decode()))
+        with listener.accept() as connection:
+            if not os.fork():  # so that nobody waits for another's script
+                answer(connection)
+                os._exit(0)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
 """
+
+
+class Started:
+    """As `subprocess.Popen`, of a fork."""
+
+    def __init__(self, connection: Connection, arguments: Sequence[str]) -> None:
+        self.args, self._connection = list(arguments), connection
+        self.pid: int = connection.recv()
+        self.returncode: int | None = None
+        self.out = ""
+
+    def poll(self) -> int | None:
+        """The status; none while it works."""
+        if self.returncode is None and self._connection.poll():
+            self.wait()
+        return self.returncode
+
+    def wait(self) -> int:
+        """Waits for its end, and gives the status."""
+        if self.returncode is None:
+            self.returncode, self.out = self._connection.recv()
+            self._connection.close()
+        return self.returncode
+
+    def kill(self) -> None:
+        """Ends it."""
+        os.kill(self.pid, signal.SIGKILL)
 
 
 class Forks:
@@ -89,10 +130,21 @@ class Forks:
 
         `given` is what the script reads from standard input.
         """
-        with Client(self._address, "AF_UNIX") as connection:
-            connection.send((str(cwd), dict(os.environ), list(arguments), given))
-            status, out = connection.recv()
-        return subprocess.CompletedProcess(list(arguments), status, out, "")
+        started = self._start(arguments, cwd, dict(os.environ), given, "")
+        return subprocess.CompletedProcess(list(arguments), started.wait(), started.out, "")
+
+    def start(
+        self, arguments: Sequence[str], *, cwd: Path | str, env: Mapping[str, str], out: Path
+    ) -> Started:
+        """Starts the same in a session of its own; standard output and error are added to a file."""
+        return self._start(arguments, cwd, dict(env), "", str(out))
+
+    def _start(
+        self, arguments: Sequence[str], cwd: Path | str, env: dict[str, str], given: str, out: str
+    ) -> Started:
+        connection = Client(self._address, "AF_UNIX")
+        connection.send((str(cwd), env, list(arguments), given, out))
+        return Started(connection, arguments)
 
     def close(self) -> None:
         """Ends it."""
