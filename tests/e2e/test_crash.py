@@ -1,6 +1,7 @@
 """`kill -9` anywhere, then the same command again; and two runs at once."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.conftest import Finished
 from tests.support import (
     PATIENCE,
     QUICK,
@@ -67,6 +69,13 @@ def arguments(shards: Path, tmp_path: Path) -> tuple[object, ...]:
     return "run", "--data", shards, "--root", tmp_path / "root", *QUICK
 
 
+@pytest.fixture
+def training(finished: Finished, arguments: tuple[object, ...], tmp_path: Path) -> tuple[object, ...]:
+    """On a root where all that comes before the training is in the cache; the training has no end."""
+    shutil.copytree(finished.root, tmp_path / "root", symlinks=True)
+    return *arguments, "--set", "training.epochs=10000"
+
+
 def test_killed_anywhere_the_next_run_finishes(arguments, tmp_path):
     root = tmp_path / "root"
     for point in ("  ExampleGen …", "  Transform …", "  Trainer …", "  Evaluator …"):
@@ -96,8 +105,8 @@ def test_killed_anywhere_the_next_run_finishes(arguments, tmp_path):
     assert versions(root) == ["1"]
 
 
-def test_killed_node_fails_the_run_and_is_named(arguments, tmp_path):
-    with Working(*arguments, "--set", "training.epochs=10000") as run:
+def test_killed_node_fails_the_run_and_is_named(training, tmp_path):
+    with Working(*training) as run:
         run.wait_for("Trainer: epoch 1/")
         children = psutil.Process(run.process.pid).children(recursive=True)
         # Earlier nodes may still give their memory back, and later ones prepare themselves.
@@ -107,13 +116,13 @@ def test_killed_node_fails_the_run_and_is_named(arguments, tmp_path):
         assert run.process.returncode == 1
     assert not psutil.wait_procs(children, timeout=PATIENCE)[1], "none outlives the run"
     assert "Trainer's process was ended by signal 9" in out
-    assert versions(tmp_path / "root") == []
+    assert versions(tmp_path / "root") == ["1"]
 
 
-def test_second_run_on_a_root_says_who_works_and_leaves(arguments, tmp_path):
-    with Working(*arguments, "--set", "training.epochs=10000") as run:
+def test_second_run_on_a_root_says_who_works_and_leaves(training, tmp_path):
+    with Working(*training) as run:
         run.wait_for("Trainer: epoch 1/")
-        done = maskline(*arguments)
+        done = maskline(*training)
         assert done.returncode == 4
         assert f"busy, held by process {run.process.pid}" in done.stderr
         assert show(tmp_path / "root")["working"] == run.process.pid
@@ -121,8 +130,8 @@ def test_second_run_on_a_root_says_who_works_and_leaves(arguments, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_run_and_its_nodes_and_leaves_nothing(arguments, tmp_path, number):
-    with Working(*arguments, "--set", "training.epochs=10000") as run:
+def test_a_signal_ends_the_run_and_its_nodes_and_leaves_nothing(training, tmp_path, number):
+    with Working(*training) as run:
         run.wait_for("Trainer: epoch 1/")
         children = psutil.Process(run.process.pid).children(recursive=True)
         assert list((tmp_path / "root/tmp").glob("*/maskline-rows-*"))
