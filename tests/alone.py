@@ -1,13 +1,13 @@
 """Asks an exported model as a server does: in a process that has TensorFlow and none of our packages."""
 
+import atexit
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.support import environment
+from tests.faults.forks import Forks
 
 _SERVER = """
 import importlib.util, json, sys
@@ -48,11 +48,16 @@ def ask_alone(version: Path, questions: Sequence[Sequence[str]], folder: Path) -
       questions: a way (`python`, or `session` as TensorFlow Serving does), a signature, and its inputs.
       folder: where the process works; nothing of ours is there.
     """
-    done = subprocess.run(
-        [sys.executable, "-c", _SERVER, str(version)],
-        input=json.dumps(questions), capture_output=True, text=True, errors="replace", env=environment(),
-        cwd=folder,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    script = folder / "ask_alone.py"
+    script.write_text(_SERVER)
+    done = _with_tensorflow().run([str(script), str(version)], cwd=folder, given=json.dumps(questions))
+    assert done.returncode == 0, done.stdout
     names, answers = json.loads(done.stdout)
     return names, answers
+
+
+@cache
+def _with_tensorflow() -> Forks:
+    forks = Forks("tensorflow", isolated=True)
+    atexit.register(forks.close)
+    return forks
