@@ -37,15 +37,7 @@ def make_root(suite: str, root: Path) -> None:
     """Makes a root of Debian's packages that trusts whom this machine trusts; keeps one that is there."""
     if not (root / "etc/debian_version").exists():
         root.mkdir(parents=True, exist_ok=True)
-        call = [
-            "mmdebstrap",
-            "--quiet",
-            "--mode=root",
-            "--variant=minbase",
-            f"--include={PACKAGES}",
-            suite,
-            str(root),
-        ]
+        call = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={PACKAGES}"]
         subprocess.run([*call, suite, root], check=True, stdout=subprocess.DEVNULL)
         shutil.rmtree(root / "etc/ssl/certs")
         shutil.copytree(CERTIFICATES, root / "etc/ssl/certs", ignore_dangling_symlinks=True)
