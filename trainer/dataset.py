@@ -175,14 +175,14 @@ def stacks(
     batch_size: int,
     lengths: Sequence[int],
     seed: int,
-    epoch: Callable[[], int],
+    epochs: Sequence[int],
     pad_id: int = 0,
     class_weights: ClassWeights | None = None,
     no_label: int | None = None,
 ) -> tf.data.Dataset:
-    """Makes a dataset of stacks of shuffled batches; one iteration is one epoch.
+    """Makes a dataset of stacks of shuffled batches, one epoch after the other, each with as many stacks.
 
-    An epoch contains every row exactly once. Rows that do not fill a batch of their length join those of
+    While the rows of one epoch are used, the first ones of the next are made. An epoch contains every row exactly once. Rows that do not fill a batch of their length join those of
     the next longer length. The last batch of all may be smaller; it is filled up with rows of weight 0. The
     order is computed from seed and epoch rather than stored, so that training can continue after a kill.
 
@@ -193,7 +193,7 @@ def stacks(
       lengths: lengths of the buckets, ascending. Rows that fit into the same length are batched together
         and cut to it. Every row fits into the last.
       seed: with the same seed, each epoch has the same order.
-      epoch: returns the current epoch; called at the start of each iteration.
+      epochs: their numbers, from 0; each number has an order of its own.
       pad_id: the padding id.
       class_weights: of each id of the label, [ids] float32; by default a row counts 1.
       no_label: see `SequenceSpec.no_label`.
@@ -209,8 +209,11 @@ def stacks(
     weigh = partial(_weighed, class_weights=class_weights, pad_id=pad_id, no_label=no_label)
 
     def parts() -> Iterator[_Stack]:
+        return chain.from_iterable(map(parts_of, epochs))
+
+    def parts_of(epoch: int) -> Iterator[_Stack]:
         waiting = [_taken(rows, slice(0))] * len(lengths)
-        for drawn in _shuffled(len(rows.y), seed, epoch()):
+        for drawn in _shuffled(len(rows.y), seed, epoch):
             some = _taken(rows, drawn)
             bucket_of = _bucket_of(some.x, lengths, pad_id)
             for bucket, length in enumerate(lengths):
@@ -239,7 +242,7 @@ def stacks(
     )
     dataset = tf.data.Dataset.from_generator(parts, output_signature=types)
     batches = batches_of(rows, batch_size=batch_size, lengths=lengths, pad_id=pad_id)
-    count = int((-(-batches // steps)).sum())
+    count = int((-(-batches // steps)).sum()) * len(epochs)
     return dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
 
 
@@ -329,7 +332,8 @@ def in_order(
 
     Each element is (x [batch, length] int32, y [batch] int32, weights [batch] float32), `y` and the weights
     as in `stacks`. `length` is what the rows are cut to, by default their own. With `fill`, the last batch
-    has as many rows as the others; those behind the end are the first ones again, with weight 0.
+    has as many rows as the others; those behind the end are the first ones again, with weight 0. With it, few
+    rows are kept in memory as the dataset gives them.
     """
     count, length = len(rows.y), length or rows.x.shape[1]
 
@@ -355,6 +359,9 @@ def in_order(
         tf.TensorSpec([batch, *positions], tf.int32),
         tf.TensorSpec([batch, *positions], tf.float32),
     )
+    if fill and 0 < count * length * 4 <= _IN_MEMORY:  # a generator takes longer to begin than to read few rows
+        batches = tf.nest.map_structure(lambda *each: np.stack(each), *parts())
+        return tf.data.Dataset.from_tensor_slices(batches)
     dataset = tf.data.Dataset.from_generator(parts, output_signature=types)
     steps = -(-count // batch_size)
     return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(1)

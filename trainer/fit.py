@@ -98,18 +98,22 @@ def fit(
         at_first = stepping.evaluate(measured_on, verbose=0, return_dict=True)
         logger.info("before epoch %d: held-out loss %.4f", first_epoch + 1, at_first["loss"])
         logs = [] if trial else [_TensorBoard(model, str(log_dir), histogram_freq=int(training.histograms))]
+        # One epoch more than there are: Keras would begin a dataset anew that is at its end.
+        numbers = range(first_epoch, training.epochs + 1)
+        trained_on = stacks(
+            train,
+            steps=min(training.steps_per_call, power_of_two(steps)),
+            batch_size=batch_size,
+            lengths=lengths,
+            seed=training.seed,
+            epochs=numbers,
+            pad_id=spec.pad_id,
+            class_weights=weights,
+            no_label=spec.no_label,
+        )
         stepping.fit(
-            stacks(
-                train,
-                steps=min(training.steps_per_call, power_of_two(steps)),
-                batch_size=batch_size,
-                lengths=lengths,
-                seed=training.seed,
-                epoch=lambda: progress.epoch,
-                pad_id=spec.pad_id,
-                class_weights=weights,
-                no_label=spec.no_label,
-            ),
+            trained_on,
+            steps_per_epoch=int(trained_on.cardinality()) // len(numbers),
             epochs=training.epochs,
             initial_epoch=first_epoch,
             validation_data=measured_on,

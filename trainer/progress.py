@@ -40,7 +40,6 @@ class Progress(keras.callbacks.Callback):
       trial: only the history is wanted: no best weights are kept, and there is a pause between checkpoints.
 
     Attributes:
-      epoch: the current epoch, from 0.
       history: for each epoch, loss, accuracy, val_loss, val_accuracy, rows, seconds and the learning rate of
         its last step; `resumed` is 1 in the first epoch after a checkpoint was restored.
     """
@@ -51,7 +50,6 @@ class Progress(keras.callbacks.Callback):
         self._saved = time.monotonic()
         self._writer = ThreadPoolExecutor(1)
         self._written: Future[None] | None = None
-        self.epoch = 0
         self._resumed = False
         self.history: list[dict[str, float]] = []
 
@@ -81,7 +79,6 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Starts the epoch's clock."""
-        self.epoch = epoch
         self._began = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

@@ -39,17 +39,19 @@ class Fitting:
         batch_size = min(training.batch_size, len(train.y))
         steps = int(batches_of(train, batch_size=batch_size, lengths=lengths, pad_id=self._spec.pad_id).sum())
         self._begin_anew(steps * training.epochs, seed)
-        best = _Best()
+        best, numbers = _Best(), range(training.epochs + 1)
+        trained_on = stacks(
+            train,
+            steps=STEPS_PER_CALL,
+            batch_size=batch_size,
+            lengths=lengths,
+            seed=seed,
+            epochs=numbers,
+            pad_id=self._spec.pad_id,
+        )
         self._compiled.fit(
-            stacks(
-                train,
-                steps=STEPS_PER_CALL,
-                batch_size=batch_size,
-                lengths=lengths,
-                seed=seed,
-                epoch=lambda: best.epoch,
-                pad_id=self._spec.pad_id,
-            ),
+            trained_on,
+            steps_per_epoch=int(trained_on.cardinality()) // len(numbers),
             epochs=training.epochs,
             validation_data=in_order(held_out, length=lengths[-1]),
             callbacks=[best],
@@ -75,11 +77,8 @@ class _Best(keras.callbacks.Callback):
 
     def __init__(self) -> None:
         super().__init__()
-        self.epoch, self._lowest = 0, float("inf")
+        self._lowest = float("inf")
         self.weights: list[Any] = []
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.epoch = epoch
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if logs["val_loss"] < self._lowest:

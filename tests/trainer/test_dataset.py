@@ -29,12 +29,12 @@ def as_sorted(rows):
 
 def epochs(*numbers, batch_size=7, lengths=(5,), steps=3):
     """The batches of these epochs."""
-    number = iter(numbers)
-    batches = stacks(
-        ROWS, steps=steps, batch_size=batch_size, lengths=lengths, seed=3, epoch=lambda: next(number)
-    )
-    taken = [list(batches.as_numpy_iterator()) for _ in numbers]
-    assert all(len(epoch) == batches.cardinality() for epoch in taken)
+    batches = stacks(ROWS, steps=steps, batch_size=batch_size, lengths=lengths, seed=3, epochs=numbers)
+    made = list(batches.as_numpy_iterator())
+    assert len(made) == batches.cardinality()
+    each = len(made) // len(numbers)
+    taken = [made[start : start + each] for start in range(0, len(made), each)]
+    assert len(taken) == len(numbers)
     assert not any(weights[count:].any() for epoch in taken for _, _, weights, count in epoch)
     return [
         [(x[i][weights[i] > 0], y[i][weights[i] > 0]) for x, y, weights, count in epoch for i in range(count)]
@@ -174,7 +174,7 @@ def test_power_of_two_is_the_least_that_is_not_smaller():
 def test_weights_of_classes_are_those_of_rows_and_fill_rows_have_none():
     of_class = RNG.uniform(0.5, 2, 20).astype(np.float32)
     [(_, y, weights, count)] = stacks(
-        ROWS, steps=30, batch_size=7, lengths=(5,), seed=3, epoch=lambda: 0, class_weights=of_class
+        ROWS, steps=30, batch_size=7, lengths=(5,), seed=3, epochs=[0], class_weights=of_class
     ).as_numpy_iterator()
     assert (count, weights.size) == (29, 210)
     np.testing.assert_array_equal(weights.ravel()[:200], of_class[y.ravel()[:200]])

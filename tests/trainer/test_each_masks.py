@@ -105,7 +105,7 @@ def test_figures_of_buckets_of_batches_and_of_the_evaluator_agree():
         Answered(np.ones(ROWS, int), {}, {CANDIDATE: read}), tuple("abcd"), positive=None, whole=True
     )
     # Labels are cut to the length of the bucket, as rows are.
-    made = stacks(rows, steps=2, batch_size=3, lengths=(3, LENGTH), seed=0, epoch=lambda: 0, no_label=NONE)
+    made = stacks(rows, steps=2, batch_size=3, lengths=(3, LENGTH), seed=0, epochs=[0], no_label=NONE)
     shapes = {(x.shape[-1], y.shape[-1], w.shape[-1]) for x, y, w, _ in made}
     assert shapes == {(3, 3, 3), (LENGTH, LENGTH, LENGTH)}
     measured = report.overall.metrics[CANDIDATE]

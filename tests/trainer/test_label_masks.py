@@ -118,6 +118,6 @@ def test_figures_of_a_stack_of_batches_and_of_the_evaluator_agree():
     read = read_whole(model.predict(X, verbose=0), Y, PAD)
     report = measure(Answered(np.ones(ROWS, int), {}, {CANDIDATE: read}), (), positive=None, whole=True)
     # 24 rows do not fill the last batch of 7.
-    made = stacks(rows, steps=2, batch_size=7, lengths=(4,), seed=0, epoch=lambda: 0, pad_id=PAD)
+    made = stacks(rows, steps=2, batch_size=7, lengths=(4,), seed=0, epochs=[0], pad_id=PAD)
     measured = report.overall.metrics[CANDIDATE]
     assert_measured(model, rows, made, (ROWS, 7, 1), measured, pad_id=PAD)

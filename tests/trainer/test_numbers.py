@@ -59,7 +59,7 @@ def test_rows_keep_their_numbers_on_disk_and_in_every_batch(tmp_path, monkeypatc
     check(rows.x.astype(float), rows.numeric)
     changed = rows._replace(numeric=np.zeros_like(rows.numeric))
     assert len({rows.digest(), changed.digest(), Rows(rows.x, rows.y).digest()}) == 3
-    made = list(stacks(rows, steps=2, batch_size=8, lengths=(4,), seed=0, epoch=lambda: 0))
+    made = list(stacks(rows, steps=2, batch_size=8, lengths=(4,), seed=0, epochs=[0]))
     seen = 0
     for x, _, weights, _ in made:
         real = weights.numpy().ravel() > 0
