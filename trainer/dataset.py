@@ -182,9 +182,10 @@ def stacks(
 ) -> tf.data.Dataset:
     """Makes a dataset of stacks of shuffled batches, one epoch after the other, each with as many stacks.
 
-    While the rows of one epoch are used, the first ones of the next are made. An epoch contains every row exactly once. Rows that do not fill a batch of their length join those of
-    the next longer length. The last batch of all may be smaller; it is filled up with rows of weight 0. The
-    order is computed from seed and epoch rather than stored, so that training can continue after a kill.
+    While the rows of one epoch are used, the first ones of the next are made. An epoch contains every row
+    exactly once. Rows that do not fill a batch of their length join those of the next longer length. The
+    last batch of all may be smaller; it is filled up with rows of weight 0. The order is computed from seed
+    and epoch rather than stored, so that training can continue after a kill.
 
     Args:
       rows: the rows to train on.
@@ -359,7 +360,7 @@ def in_order(
         tf.TensorSpec([batch, *positions], tf.int32),
         tf.TensorSpec([batch, *positions], tf.float32),
     )
-    if fill and 0 < count * length * 4 <= _IN_MEMORY:  # a generator takes longer to begin than to read few rows
+    if fill and 0 < count * length * 4 <= _IN_MEMORY:  # a generator begins slowly
         batches = tf.nest.map_structure(lambda *each: np.stack(each), *parts())
         return tf.data.Dataset.from_tensor_slices(batches)
     dataset = tf.data.Dataset.from_generator(parts, output_signature=types)
