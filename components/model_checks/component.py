@@ -1,11 +1,6 @@
 """ModelChecks: asks the exported model in a process of its own, and gives TFX's InfraBlessing. No Docker."""
 
-import json
 import logging
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,15 +13,13 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from tfx.utils import path_utils
 
 from maskline.components.artifacts import GoldenRows, VerdictArtifact
+from maskline.components.model_checks.asking import answers_of
 from maskline.components.model_checks.checks import ModelChecksSettings, judge_export
 from maskline.components.pusher import manifest
 from maskline.transform.names import BLESSED, CHECKED_FILES, GOLDEN_ROWS_FILE
 
 logger = logging.getLogger(__name__)
 
-PROBE = Path(__file__).with_name("probe.py")
-OURS = ("maskline",)
-_PATIENCE = 900  # seconds until a model that does not answer is given up
 # As TFX's InfraValidator writes them.
 _BLESSED, _NOT_BLESSED = "INFRA_BLESSED", "INFRA_NOT_BLESSED"
 
@@ -62,7 +55,7 @@ class Executor(base_executor.BaseExecutor):
         golden = f"{artifact_utils.get_single_uri(input_dict['golden_rows'])}/{GOLDEN_ROWS_FILE}"
         settings = ModelChecksSettings.model_validate_json(exec_properties["settings"])
         checked = manifest.digest(Path(model))
-        verdict = judge_export(ask(model, golden, nan=settings.noise != "finite"), settings)
+        verdict = judge_export(answers_of(model, golden, nan=settings.noise != "finite"), settings)
         artifact_utils.get_single_instance(output_dict["verdict"]).write(verdict)
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
         blessing.set_int_custom_property(BLESSED, int(verdict.passed))
@@ -70,58 +63,6 @@ class Executor(base_executor.BaseExecutor):
         fileio.makedirs(blessing.uri)
         with fileio.open(f"{blessing.uri}/{_BLESSED if verdict.passed else _NOT_BLESSED}", "w") as file:
             file.write("")
-
-
-class Probe:
-    """A process that imports TensorFlow and then waits for a model to ask. It can be started early."""
-
-    def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="maskline-checks-", ignore_cleanup_errors=True)
-        self._answers = Path(self._folder.name, "answers.json")
-        # Isolated: neither the working folder nor PYTHONPATH leads to our packages.
-        command = [sys.executable, "-I", str(PROBE), str(self._answers)]
-        self._process = subprocess.Popen(command, cwd=self._folder.name, stdin=subprocess.PIPE, text=True)
-
-    def ask(self, model: str, golden: str, *, nan: bool = True) -> dict[str, Any]:
-        """Asks once; see the function `ask`."""
-        asked = {
-            "model": os.path.abspath(model),
-            "golden": os.path.abspath(golden),
-            "hidden": OURS,
-            "nan": nan,
-        }
-        with self._folder, self._process as process:
-            try:
-                process.communicate(json.dumps(asked), timeout=_PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                return {"error": f"no answer within {_PATIENCE} s"}
-            if not self._answers.exists():
-                return {"error": f"the process that asked it ended with status {process.returncode}"}
-            return json.loads(self._answers.read_text())
-
-
-_started: list[Probe] = []
-
-
-def start_early() -> None:
-    """Starts the process whose turn it is next in this one, so that it is ready when there is a model."""
-    _started.append(Probe())
-
-
-def ask(model: str, golden: str, *, nan: bool = True) -> dict[str, Any]:
-    """Runs the probe on a model.
-
-    Args:
-      model: the SavedModel.
-      golden: the trainer's golden rows.
-      nan: put NaN too in place of padding.
-
-    Returns:
-      the probe's answers, or `error` where its process did not come to its end.
-    """
-    probe = _started.pop() if _started else Probe()
-    return probe.ask(model, golden, nan=nan)
 
 
 class ModelChecks(base_component.BaseComponent):

@@ -2,9 +2,9 @@
 
     python -I probe.py ANSWERS < REQUEST
 
-REQUEST is JSON: `model` (the SavedModel), `golden` (the trainer's golden rows), `hidden` (packages that must
-not be there), `nan` (whether NaN too is put in place of padding). It is read when TensorFlow is imported, so
-that the process can be started before there is a model. ANSWERS is a file of JSON: a figure, or
+REQUEST is a line of JSON: `model` (the SavedModel), `golden` (the trainer's golden rows), `hidden` (packages
+that must not be there), `nan` (whether NaN too is put in place of padding). It is read when TensorFlow is
+imported, so that the process can be started before there is a model. ANSWERS is a file of JSON: a figure, or
 `{"error": …}`, for each function in `QUESTIONS`. It judges nothing; that is `checks`.
 """
 
@@ -402,7 +402,7 @@ def _in_short(error: Exception) -> str:
 if __name__ == "__main__":
     gc.freeze()
     gc.enable()
-    if not (asked := sys.stdin.read()):
+    if not (asked := sys.stdin.readline()):
         sys.exit()  # whoever waited for a model has got none
     told = main(json.loads(asked))
     with open(sys.argv[1], "w") as file:

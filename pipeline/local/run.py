@@ -4,11 +4,12 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 
 from maskline.components.ingest.spans import is_pattern
+from maskline.components.model_checks.asking import started_early
 from maskline.components.pusher import audit
 from maskline.components.pusher.contents import look
 from maskline.components.release_gate.unknown_live import UnknownLive
@@ -94,7 +95,11 @@ def run_locally(
         name = datetime.now().strftime("%Y-%m-%dT%H-%M-%S.%f")
         log = settings.root / "logs" / f"{name}.log"
         try:
-            with scratch.folder(settings.root, name), _everything_logged_to(log, console):
+            with (
+                scratch.folder(settings.root, name),
+                _everything_logged_to(log, console),
+                nullcontext() if only_ingest else started_early(),
+            ):
                 failure = _attempt(
                     settings, name, schema, spans, need, console, unknown, only_ingest=only_ingest
                 )

@@ -33,7 +33,6 @@ from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtim
 from tfx.proto.orchestration import pipeline_pb2
 
 from maskline.components.evaluation import component as evaluation
-from maskline.components.model_checks import component as model_checks
 from maskline.pipeline import machine, quick_beam, signals
 from maskline.pipeline.console import Console
 from maskline.pipeline.engines import executors
@@ -62,7 +61,6 @@ _fork = multiprocessing.get_context("fork")
 # nothing. Each is given a pipeline of its node alone, and the store.
 _Prepare = Callable[[pipeline_pb2.Pipeline, MetadataInTurn], None]
 _EARLY: dict[str, _Prepare] = {
-    Node.MODEL_CHECKS: lambda alone, store: model_checks.start_early(),
     Node.EVALUATOR: lambda alone, store: evaluation.prepare(*known_early(alone, store)),
 }
 

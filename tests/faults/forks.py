@@ -5,6 +5,7 @@ seconds on its imports. This one was started in the same way and only imported: 
 script from its beginning, with the environment of whoever asks.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -12,12 +13,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from multiprocessing.connection import Client, Connection
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+from maskline.components.model_checks import asking
 from maskline.components.pusher import proof
 
 _SERVER = """
@@ -168,23 +169,19 @@ def versions_asked_in_forks() -> Iterator[None]:
 
 def probe_in_forks() -> None:
     """Runs the probe of ModelChecks in forks, from this process and all its forks, for good."""
-    from maskline.components.model_checks import component
-
     forks = Forks("numpy", "tensorflow", "tensorflow.python.framework.convert_to_constants", isolated=True)
 
-    class InFork(AbstractContextManager["InFork"]):
-        """As `Popen`, but the process is there only while it is communicated with."""
+    class InFork:
+        """As `asking.Probe`, but the process is there only while a model is asked."""
 
-        def __init__(self, command: Sequence[str], *, cwd: Path | str, **_: Any) -> None:
-            assert command[:2] == [sys.executable, "-I"], command
-            self._arguments, self._folder, self.returncode = command[2:], cwd, 0
+        def ask(self, model: str, golden: str, *, nan: bool) -> Any:
+            with tempfile.TemporaryDirectory() as folder:
+                answers = Path(folder, "answers.json")
+                given = asking.request(model, golden, nan=nan)
+                forks.run([str(asking.PROBE), str(answers)], cwd=folder, given=given)
+                return json.loads(answers.read_text())
 
-        def communicate(self, given: str, **_: Any) -> None:
-            self.returncode = forks.run(self._arguments, cwd=self._folder, given=given).returncode
-
-        def __exit__(self, *_: object) -> None:
+        def close(self) -> None:
             pass
 
-    vars(component)["subprocess"] = SimpleNamespace(
-        Popen=InFork, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired
-    )
+    vars(asking)["Probe"] = InFork

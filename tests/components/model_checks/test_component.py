@@ -10,8 +10,9 @@ import tensorflow_transform as tft
 from tfx.types.standard_artifacts import InfraBlessing, Model
 
 from maskline.components.artifacts import GoldenRows, VerdictArtifact
+from maskline.components.model_checks.asking import OURS, answers_of
 from maskline.components.model_checks.checks import ModelChecksSettings, judge_export
-from maskline.components.model_checks.component import OURS, Executor, ask
+from maskline.components.model_checks.component import Executor
 from maskline.components.verdict import Outcome, read_verdict
 from maskline.trainer import layers  # noqa: F401, registers them with Keras
 from maskline.trainer.export import export
@@ -115,7 +116,8 @@ def test_mask_on_the_query_axis_is_refused_by_name(query_masked):
 
 
 def test_limits_are_those_of_the_settings(query_masked):
-    answers = ask(str(query_masked / "model/Format-Serving"), str(query_masked / "golden/golden.tfrecord.gz"))
+    golden = query_masked / "golden/golden.tfrecord.gz"
+    answers = answers_of(str(query_masked / "model/Format-Serving"), str(golden))
     tight = ModelChecksSettings(latency_p50_ms=1e-6, latency_p95_ms=1e-6, memory_mb=1, tolerance=1e-12)
     verdict = judge_export(answers, tight.for_model(padding_leaks=True))
     assert blocking(verdict) == {"golden", "latency", "memory"}
@@ -133,7 +135,7 @@ def test_mask_lost_on_export_and_careless_signatures_are_refused_by_name(changed
 
     folder = changed(compare_with_no_id, Careless)
     golden = query_masked / "golden/golden.tfrecord.gz"
-    verdict = judge_export(ask(str(folder / "model/Format-Serving"), str(golden)), STRICT)
+    verdict = judge_export(answers_of(str(folder / "model/Format-Serving"), str(golden)), STRICT)
     assert blocking(verdict) == {"golden", "batch", "padding", "mask", "malformed"}
     found = {check.name: check.measured for check in verdict.blocking}
     assert "; noise in padding changes " in found["mask"]
@@ -148,7 +150,7 @@ def test_mask_lost_on_export_and_careless_signatures_are_refused_by_name(changed
 
 def test_model_that_cannot_be_loaded_or_asked_is_refused(finished, tmp_path):
     [golden] = finished.root.glob("artifacts/Trainer/golden_rows/*/golden.tfrecord.gz")
-    assert "error" in ask(str(tmp_path), str(golden))
+    assert "error" in answers_of(str(tmp_path), str(golden))
     for answers in ({"error": "gone"}, {name: {"error": "gone"} for name in ANSWERS}):
         verdict = judge_export(answers, STRICT)
         assert not verdict.passed
