@@ -73,7 +73,7 @@ def arguments(shards: Path, tmp_path: Path) -> tuple[object, ...]:
 def training(finished: Finished, arguments: tuple[object, ...], tmp_path: Path) -> tuple[object, ...]:
     """On a root where all that comes before the training is in the cache; the training has no end."""
     shutil.copytree(finished.root, tmp_path / "root", symlinks=True)
-    return *arguments, "--set", "training.epochs=10000"
+    return *arguments, "--set", "training.epochs=10000", "--set", "training.xla=off"
 
 
 def test_killed_anywhere_the_next_run_finishes(arguments, tmp_path):
