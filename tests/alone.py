@@ -51,7 +51,7 @@ def ask_alone(version: Path, questions: Sequence[Sequence[str]], folder: Path) -
     script = folder / "ask_alone.py"
     script.write_text(_SERVER)
     done = _with_tensorflow().run([str(script), str(version)], cwd=folder, given=json.dumps(questions))
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.stderr
     names, answers = json.loads(done.stdout)
     return names, answers
 

@@ -41,25 +41,30 @@ def become(folder, environment, arguments, given):
 
 def answer(connection):
     *asked, file = connection.recv()
-    with open(file, "ab") if file else tempfile.TemporaryFile() as out:
+    with contextlib.ExitStack() as files:
+        out = files.enter_context(open(file, "ab") if file else tempfile.TemporaryFile())
+        err = out if file else files.enter_context(tempfile.TemporaryFile())
         child = os.fork()
         if not child:
             status = 1
             try:
                 os.dup2(out.fileno(), 1)
+                os.dup2(err.fileno(), 2)
                 if file:
-                    os.dup2(out.fileno(), 2)
                     os.setsid()
                 become(*asked)
                 status = 0
             except BaseException:
                 traceback.print_exc()
             sys.stdout.flush()
+            sys.stderr.flush()
             os._exit(status)
         connection.send(child)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        out.seek(0)
-        connection.send((status, "" if file else out.read().decode()))
+        told = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])]
+        for written in () if file else (out, err):
+            written.seek(0)
+            told.append(written.read().decode(errors="replace"))
+        connection.send(told)
 
 with Listener(sys.argv[1], "AF_UNIX") as listener:
     print("ready", flush=True)
@@ -81,7 +86,7 @@ class Started:
         self.args, self._connection = list(arguments), connection
         self.pid: int = connection.recv()
         self.returncode: int | None = None
-        self.out = ""
+        self.said: tuple[str, ...] = ()
 
     def poll(self) -> int | None:
         """The status; none while it works."""
@@ -92,7 +97,8 @@ class Started:
     def wait(self) -> int:
         """Waits for its end, and gives the status."""
         if self.returncode is None:
-            self.returncode, self.out = self._connection.recv()
+            self.returncode, *said = self._connection.recv()
+            self.said = tuple(said)
             self._connection.close()
         return self.returncode
 
@@ -127,12 +133,12 @@ class Forks:
     def run(
         self, arguments: Sequence[str], *, cwd: Path | str, given: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        """Runs `arguments` as `python` would, a path or `-m` and a module first; standard output is kept.
+        """Runs `arguments` as `python` would, a path or `-m` and a module first; what it writes is kept.
 
         `given` is what the script reads from standard input.
         """
         started = self._start(arguments, cwd, dict(os.environ), given, "")
-        return subprocess.CompletedProcess(list(arguments), started.wait(), started.out, "")
+        return subprocess.CompletedProcess(list(arguments), started.wait(), *started.said)
 
     def start(
         self, arguments: Sequence[str], *, cwd: Path | str, env: Mapping[str, str], out: Path

@@ -47,7 +47,7 @@ def test_a_later_training_compiles_nothing_and_ends_with_the_same_weights_to_the
         """The result, and how many programs were at hand and compiled."""
         numbers = map(str, (rows, epochs, held_out))
         done = forks.run([str(tmp_path / "train.py"), str(kept), *numbers], cwd=REPOSITORY)
-        assert done.returncode == 0, done.stdout
+        assert done.returncode == 0, done.stderr
         found = re.search(r"XLA: (\d+) programs of earlier trainings at hand, (\d+) compiled", done.stdout)
         return re.search("RESULT.*", done.stdout)[0], found and tuple(map(int, found.groups()))
 

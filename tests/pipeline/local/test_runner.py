@@ -1,11 +1,31 @@
 """The runner that forks a process a node, on small nodes; in a process of its own, as forking asks for."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.support import PATIENCE, REPOSITORY, environment
+import pytest
+
+from tests.faults.forks import Forks
+from tests.support import REPOSITORY
+
+
+@pytest.fixture(scope="module")
+def forks():
+    forks = Forks("maskline.pipeline.local.runner", "tests.small_nodes")
+    yield forks
+    forks.close()
+
+
+@pytest.fixture
+def call(forks, tmp_path):
+    """Runs a script in a fork that has imported TFX and done nothing else."""
+
+    def call(script, *arguments):
+        (tmp_path / "script.py").write_text(script)
+        return forks.run([str(tmp_path / "script.py"), *map(str, arguments)], cwd=REPOSITORY)
+
+    return call
+
 
 SCRIPT = """
 import sys
@@ -35,12 +55,9 @@ except Exception as error:
 """
 
 
-def test_resolver_that_raises_fails_the_run_by_name_and_nothing_behind_it_begins(tmp_path: Path):
+def test_resolver_that_raises_fails_the_run_by_name_and_nothing_behind_it_begins(call, tmp_path: Path):
     """TFX only logs what a resolver raises, and goes on."""
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(tmp_path)],
-        cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE, env=environment(),
-    )  # fmt: skip
+    done = call(SCRIPT, tmp_path)
     lines = done.stdout.splitlines()
     assert "✓ Gate" in done.stdout, done.stderr
     assert "✗ Chosen" in done.stdout
@@ -76,11 +93,8 @@ for how in sys.argv[3:]:
 """
 
 
-def test_what_ended_a_node_is_told_in_words(tmp_path: Path, small_disk: Path):
-    done = subprocess.run(
-        [sys.executable, "-c", ENDINGS, small_disk, tmp_path, "status", "signal", "memory", "full"],
-        cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE, env=environment(),
-    )  # fmt: skip
+def test_what_ended_a_node_is_told_in_words(call, tmp_path: Path, small_disk: Path):
+    done = call(ENDINGS, small_disk, tmp_path, "status", "signal", "memory", "full")
     told = dict(line.split(": ", 1) for line in done.stdout.splitlines() if "Error: " in line)
     assert told["status"] == (
         "RunError: Ending's process ended with exit status 7 and without a report; the log has the details"
@@ -145,11 +159,8 @@ for case in ("works", "raises", "silent", "fails", "dies"):
 """
 
 
-def test_node_that_prepares_itself_is_started_while_the_training_works(tmp_path: Path):
-    done = subprocess.run(
-        [sys.executable, "-c", EARLY, tmp_path],
-        cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE, env=environment(),
-    )  # fmt: skip
+def test_node_that_prepares_itself_is_started_while_the_training_works(call, tmp_path: Path):
+    done = call(EARLY, tmp_path)
     told = {}
     for part in done.stdout.split("case ")[1:]:
         case, *lines = part.splitlines()
@@ -203,11 +214,8 @@ except Exception as error:
 """
 
 
-def test_after_a_failure_the_data_gate_still_decides_and_nothing_else_begins(tmp_path: Path):
-    done = subprocess.run(
-        [sys.executable, "-c", AHEAD, tmp_path],
-        cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE, env=environment(),
-    )  # fmt: skip
+def test_after_a_failure_the_data_gate_still_decides_and_nothing_else_begins(call, tmp_path: Path):
+    done = call(AHEAD, tmp_path)
     began = [line.split()[0] for line in done.stdout.splitlines() if line.endswith(" …")]
     assert began == ["Rows", "Fails", "Looked", "DataGate"], done.stderr
     assert done.stdout.splitlines()[-1] == "RunError: Fails failed: ValueError: not for these rows"
