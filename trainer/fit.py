@@ -98,7 +98,7 @@ def fit(
         at_first = stepping.evaluate(measured_on, verbose=0, return_dict=True)
         logger.info("before epoch %d: held-out loss %.4f", first_epoch + 1, at_first["loss"])
         logs = [] if trial else [_TensorBoard(model, str(log_dir), histogram_freq=int(training.histograms))]
-        # One epoch more than there are: Keras would begin a dataset anew that is at its end.
+        # One epoch more than there are: Keras would begin a dataset again that is at its end.
         numbers = range(first_epoch, training.epochs + 1)
         trained_on = stacks(
             train,
