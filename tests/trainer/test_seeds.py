@@ -10,8 +10,21 @@ from tests.trainer.test_fit import ROWS, SPEC, run, settings, weights
 pytestmark = pytest.mark.slow
 
 
-def fitted(folder, given):
-    return fit_seeds(ROWS, ROWS, SPEC, given, log_dir=folder / "logs", checkpoints=folder / "checkpoints")
+def fitted(folder, given, told=None):
+    return fit_seeds(
+        ROWS, ROWS, SPEC, given, log_dir=folder / "logs", checkpoints=folder / "checkpoints",
+        after_first_epoch=None if told is None else told.append,
+    )  # fmt: skip
+
+
+def test_the_model_is_told_of_once_after_its_first_epoch_unless_another_may_be_kept(tmp_path):
+    told = []
+    model, history, _ = fitted(tmp_path / "one", settings(epochs=3), told)
+    assert told == [model]
+    assert len(history) == 3
+    fitted(tmp_path / "one", settings(epochs=3), told)  # has come to its end: no epoch is trained
+    fitted(tmp_path / "two", settings(epochs=2, seeds=[3, 4]), told)
+    assert told == [model]
 
 
 def test_each_seed_is_trained_as_alone_and_that_of_the_lowest_loss_is_kept(tmp_path):
