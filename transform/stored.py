@@ -27,7 +27,7 @@ def columns_of(shapes: Mapping[str, tuple[str, int]]) -> pa.Schema:
 
 
 class RowsWriter:
-    """Writes rows to an open file, a block at a time. Close it, and then the file.
+    """Writes rows to an open file, a block at a time. Close it, which closes the file.
 
     Args:
       file: a binary file.

@@ -28,9 +28,11 @@ class Probe:
         # Isolated: neither the working folder nor PYTHONPATH leads to our packages. Signals of a terminal
         # are left to who started it.
         command = [sys.executable, "-I", str(PROBE), str(self._answers)]
+        self._end, held = os.pipe()  # the process alone holds the other end, until it ends
         self._process = subprocess.Popen(
-            command, cwd=self._folder.name, stdin=subprocess.PIPE, text=True, process_group=0
+            command, cwd=self._folder.name, stdin=subprocess.PIPE, text=True, process_group=0, pass_fds=[held]
         )
+        os.close(held)
 
     def ask(self, model: str, golden: str, *, nan: bool) -> dict[str, Any]:
         """Asks once; see `answers_of`."""
@@ -38,9 +40,9 @@ class Probe:
         with suppress(BrokenPipeError):  # it has ended, as is seen below
             self._process.stdin.write(request(model, golden, nan=nan))
             self._process.stdin.flush()
-        with os.fdopen(os.pidfd_open(self._process.pid)) as end:  # a fork cannot wait for it as its child
-            if not select.select([end], [], [], _PATIENCE)[0]:
-                return {"error": f"no answer within {_PATIENCE} s"}
+        # A fork cannot wait for it as its child.
+        if not select.select([self._end], [], [], _PATIENCE)[0]:
+            return {"error": f"no answer within {_PATIENCE} s"}
         if not self._answers.exists():
             return {"error": "the process that asked it ended without an answer; the log may say why"}
         return json.loads(self._answers.read_text())
@@ -50,6 +52,7 @@ class Probe:
         self._process.kill()
         with suppress(BrokenPipeError):
             self._process.communicate()
+        os.close(self._end)
         self._folder.cleanup()
 
 
@@ -68,10 +71,14 @@ def started_early() -> Iterator[None]:
 
     On a machine with one core none is started before there is a model: it would take time from others.
     """
-    if len(os.sched_getaffinity(0)) == 1:
+    probe = None
+    if len(os.sched_getaffinity(0)) > 1:
+        with suppress(OSError):  # as on a full disk: a node starts it in its turn, and says what is wrong
+            probe = Probe()
+    if probe is None:
         yield
         return
-    with closing(Probe()) as probe:
+    with closing(probe):
         _started.append(probe)
         try:
             yield

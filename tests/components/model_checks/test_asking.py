@@ -69,3 +69,13 @@ def test_on_one_core_none_is_started_before_there_is_a_model(cores, tmp_path):
         assert not probes()
         assert "error" in asking.answers_of(str(tmp_path), str(tmp_path / "golden"))
     assert not probes()
+
+
+def test_what_cannot_be_started_early_is_left_to_its_turn(cores, monkeypatch):
+    def full():
+        raise OSError("no space left")
+
+    cores(2)
+    monkeypatch.setattr(asking, "Probe", full)
+    with asking.started_early():
+        assert not probes()
